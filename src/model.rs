@@ -1,0 +1,12 @@
+//! The vocabulary: pure values, no I/O, no threads, no SQL, no terminal.
+
+pub mod catalog;
+pub mod edit;
+pub mod entry;
+pub mod hash;
+pub mod id;
+pub mod media;
+pub mod query;
+pub mod sidecar;
+pub mod tag;
+pub mod text;

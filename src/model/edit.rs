@@ -1,0 +1,384 @@
+//! Edits: small invertible changes of one medium, the unit of undo.
+//!
+//! An edit is an operation, not an overwrite: applied to a sidecar that another
+//! program changed meanwhile, it keeps that program's work.
+//! Invariant: applying an edit and then its inverse gives back an equal medium.
+
+use super::{
+    media::{Media, Rating, Status},
+    tag::{RemovedTag, Tag, TagName, USER},
+};
+
+/// One change of one medium.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Edit {
+    /// Adds a tag at a position, or at the end. A tag that is there already stays
+    /// as it is. A tombstone for it blocks the edit unless the tag is by the user,
+    /// who thereby takes the tombstone back.
+    AddTag {
+        tag: Tag,
+        position: Option<usize>,
+    },
+    /// Removes a tag. One that a site or model added leaves a tombstone, so that
+    /// it is not added again.
+    RemoveTag {
+        name: TagName,
+        at: String,
+    },
+    /// Moves a tag to a position; others keep their order.
+    MoveTag {
+        name: TagName,
+        to: usize,
+    },
+    /// Gives a tag another category or value in its place. Merges into a tag of
+    /// that name which is there already.
+    RenameTag {
+        from: TagName,
+        to: Tag,
+    },
+    SetCaption(String),
+    SetName(String),
+    SetRating {
+        rating: Option<Rating>,
+        src: Option<String>,
+    },
+    /// 0 to 5; more counts as 5.
+    SetStars(u8),
+    SetFav(bool),
+    SetStatus(Option<Status>),
+    AddUrl(String),
+    RemoveUrl(String),
+    AddRelation {
+        relation: String,
+        id: String,
+    },
+    RemoveRelation {
+        relation: String,
+        id: String,
+    },
+    /// Puts back exactly these tags and tombstones: what the inverse of a tag edit is.
+    RestoreTags {
+        tags: Vec<Tag>,
+        tags_removed: Vec<RemovedTag>,
+    },
+    RestoreRelated(Vec<(String, Vec<String>)>),
+    RestoreUrls(Vec<String>),
+}
+
+impl Edit {
+    /// Changes the medium and returns the edit that undoes it, or `None` when
+    /// nothing changed.
+    pub fn apply(&self, media: &mut Media) -> Option<Self> {
+        match self {
+            Self::AddTag { tag, position } => {
+                edit_tags(media, |media| add_tag(media, tag, *position))
+            }
+            Self::RemoveTag { name, at } => edit_tags(media, |media| remove_tag(media, name, at)),
+            Self::MoveTag { name, to } => edit_tags(media, |media| {
+                if let Some(from) = position_of(media, name) {
+                    let tag = media.tags.remove(from);
+                    let to = (*to).min(media.tags.len());
+                    media.tags.insert(to, tag);
+                }
+            }),
+            Self::RenameTag { from, to } => edit_tags(media, |media| rename_tag(media, from, to)),
+            Self::RestoreTags { tags, tags_removed } => edit_tags(media, |media| {
+                media.tags.clone_from(tags);
+                media.tags_removed.clone_from(tags_removed);
+            }),
+            Self::SetCaption(caption) => swap(&mut media.caption, caption).map(Self::SetCaption),
+            Self::SetName(name) => swap(&mut media.name, name).map(Self::SetName),
+            Self::SetRating { rating, src } => {
+                let old = Self::SetRating {
+                    rating: media.rating,
+                    src: media.rating_src.clone(),
+                };
+                (media.rating, media.rating_src) = (*rating, src.clone());
+                (old != *self).then_some(old)
+            }
+            Self::SetStars(stars) => swap(&mut media.stars, &(*stars).min(5)).map(Self::SetStars),
+            Self::SetFav(fav) => swap(&mut media.fav, fav).map(Self::SetFav),
+            Self::SetStatus(status) => swap(&mut media.status, status).map(Self::SetStatus),
+            Self::AddUrl(url) => edit_urls(media, |urls| {
+                if !urls.contains(url) {
+                    urls.push(url.clone());
+                }
+            }),
+            Self::RemoveUrl(url) => edit_urls(media, |urls| urls.retain(|known| known != url)),
+            Self::RestoreUrls(urls) => edit_urls(media, |known| known.clone_from(urls)),
+            Self::AddRelation { relation, id } => edit_related(media, |related| {
+                match related.iter_mut().find(|(name, _)| name == relation) {
+                    Some((_, ids)) if ids.contains(id) => {}
+                    Some((_, ids)) => ids.push(id.clone()),
+                    None => related.push((relation.clone(), vec![id.clone()])),
+                }
+            }),
+            Self::RemoveRelation { relation, id } => edit_related(media, |related| {
+                for (_, ids) in related.iter_mut().filter(|(name, _)| name == relation) {
+                    ids.retain(|known| known != id);
+                }
+                related.retain(|(name, ids)| name != relation || !ids.is_empty());
+            }),
+            Self::RestoreRelated(related) => edit_related(media, |known| known.clone_from(related)),
+        }
+    }
+}
+
+/// Applies edits in order and returns the ones that undo them, in the order in
+/// which they must be applied; empty when nothing changed.
+pub fn apply_all(edits: &[Edit], media: &mut Media) -> Vec<Edit> {
+    let mut inverse: Vec<Edit> = edits.iter().filter_map(|edit| edit.apply(media)).collect();
+    inverse.reverse();
+    inverse
+}
+
+fn swap<T: Clone + PartialEq>(field: &mut T, value: &T) -> Option<T> {
+    (field != value).then(|| std::mem::replace(field, value.clone()))
+}
+
+fn edit_tags(media: &mut Media, change: impl FnOnce(&mut Media)) -> Option<Edit> {
+    let (tags, tags_removed) = (media.tags.clone(), media.tags_removed.clone());
+    change(media);
+    (media.tags != tags || media.tags_removed != tags_removed)
+        .then_some(Edit::RestoreTags { tags, tags_removed })
+}
+
+fn edit_urls(media: &mut Media, change: impl FnOnce(&mut Vec<String>)) -> Option<Edit> {
+    let urls = media.urls.clone();
+    change(&mut media.urls);
+    (media.urls != urls).then_some(Edit::RestoreUrls(urls))
+}
+
+fn edit_related(
+    media: &mut Media,
+    change: impl FnOnce(&mut Vec<(String, Vec<String>)>),
+) -> Option<Edit> {
+    let related = media.related.clone();
+    change(&mut media.related);
+    (media.related != related).then_some(Edit::RestoreRelated(related))
+}
+
+fn position_of(media: &Media, name: &TagName) -> Option<usize> {
+    media.tags.iter().position(|tag| tag.name() == *name)
+}
+
+fn add_tag(media: &mut Media, tag: &Tag, position: Option<usize>) {
+    let name = tag.name();
+    if name.value.is_empty() || position_of(media, &name).is_some() {
+        return;
+    }
+    if media
+        .tags_removed
+        .iter()
+        .any(|removed| removed.name() == name)
+    {
+        if !tag.is_by_user() {
+            return;
+        }
+        media.tags_removed.retain(|removed| removed.name() != name);
+    }
+    let position = position.unwrap_or(media.tags.len()).min(media.tags.len());
+    media.tags.insert(position, tag.clone());
+}
+
+fn remove_tag(media: &mut Media, name: &TagName, at: &str) {
+    let Some(position) = position_of(media, name) else {
+        return;
+    };
+    let tag = media.tags.remove(position);
+    let known = media
+        .tags_removed
+        .iter()
+        .any(|removed| removed.name() == *name);
+    if !tag.is_by_user() && !known {
+        media.tags_removed.push(RemovedTag {
+            category: tag.category,
+            value: tag.value,
+            src: Some(USER.to_owned()),
+            at: Some(at.to_owned()),
+            raw: serde_json::Map::new(),
+        });
+    }
+}
+
+fn rename_tag(media: &mut Media, from: &TagName, to: &Tag) {
+    let Some(position) = position_of(media, from) else {
+        return;
+    };
+    let name = to.name();
+    if name.value.is_empty() {
+        return;
+    }
+    if name != *from && position_of(media, &name).is_some() {
+        media.tags.remove(position);
+        return;
+    }
+    media.tags_removed.retain(|removed| removed.name() != name);
+    let tag = &mut media.tags[position];
+    tag.category.clone_from(&to.category);
+    tag.value.clone_from(&to.value);
+    tag.src.clone_from(&to.src);
+    tag.conf = None;
+    tag.at.clone_from(&to.at);
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn tag(value: &str, src: Option<&str>) -> Tag {
+        Tag {
+            src: src.map(str::to_owned),
+            ..Tag::new("", value)
+        }
+    }
+
+    fn values(media: &Media) -> Vec<&str> {
+        media.tags.iter().map(|tag| tag.value.as_str()).collect()
+    }
+
+    fn media() -> Media {
+        Media {
+            tags: vec![tag("a", None), tag("b", Some("danbooru")), tag("c", None)],
+            ..Media::default()
+        }
+    }
+
+    #[test]
+    fn removing_a_site_tag_leaves_a_tombstone_that_only_the_user_takes_back() {
+        let mut media = media();
+        let name = TagName::new("", "b");
+        Edit::RemoveTag {
+            name: name.clone(),
+            at: "2025-01-01T00:00:00Z".into(),
+        }
+        .apply(&mut media);
+        assert_eq!(values(&media), ["a", "c"]);
+        assert_eq!(media.tags_removed.len(), 1);
+
+        let by_site = Edit::AddTag {
+            tag: tag("b", Some("e621")),
+            position: None,
+        };
+        assert_eq!(by_site.apply(&mut media), None);
+        assert!(!media.has_tag(&name));
+
+        Edit::AddTag {
+            tag: tag("b", Some(USER)),
+            position: Some(0),
+        }
+        .apply(&mut media);
+        assert_eq!(values(&media), ["b", "a", "c"]);
+        assert!(media.tags_removed.is_empty());
+    }
+
+    #[test]
+    fn removing_a_tag_of_the_user_leaves_nothing() {
+        let mut media = media();
+        Edit::RemoveTag {
+            name: TagName::new("", "a"),
+            at: String::new(),
+        }
+        .apply(&mut media);
+        assert!(media.tags_removed.is_empty());
+    }
+
+    #[test]
+    fn renaming_onto_a_present_tag_merges() {
+        let mut media = media();
+        Edit::RenameTag {
+            from: TagName::new("", "c"),
+            to: tag("A", None),
+        }
+        .apply(&mut media);
+        assert_eq!(values(&media), ["a", "b"]);
+        Edit::RenameTag {
+            from: TagName::new("", "b"),
+            to: Tag::new("artist", "b"),
+        }
+        .apply(&mut media);
+        assert!(media.has_tag(&TagName::new("artist", "b")));
+    }
+
+    #[test]
+    fn an_edit_that_changes_nothing_has_no_inverse() {
+        let mut media = media();
+        for edit in [
+            Edit::AddTag {
+                tag: tag("A", None),
+                position: Some(0),
+            },
+            Edit::RemoveTag {
+                name: TagName::new("", "zzz"),
+                at: String::new(),
+            },
+            Edit::MoveTag {
+                name: TagName::new("", "a"),
+                to: 0,
+            },
+            Edit::SetStars(0),
+            Edit::RemoveUrl("x".into()),
+        ] {
+            assert_eq!(edit.apply(&mut media), None, "{edit:?}");
+        }
+    }
+
+    fn any_edit() -> impl Strategy<Value = Edit> {
+        let word = prop::sample::select(vec!["a", "b", "c", "d", "E f"]);
+        let src = prop::sample::select(vec![None, Some(USER), Some("danbooru")]);
+        prop_oneof![
+            (word.clone(), src.clone(), prop::option::of(0..5_usize)).prop_map(
+                |(word, src, position)| Edit::AddTag {
+                    tag: tag(word, src),
+                    position
+                }
+            ),
+            word.clone().prop_map(|word| Edit::RemoveTag {
+                name: TagName::new("", word),
+                at: "2025-01-01T00:00:00Z".into()
+            }),
+            (word.clone(), 0..5_usize).prop_map(|(word, to)| Edit::MoveTag {
+                name: TagName::new("", word),
+                to
+            }),
+            (word.clone(), word.clone(), src).prop_map(|(from, to, src)| Edit::RenameTag {
+                from: TagName::new("", from),
+                to: tag(to, src)
+            }),
+            ".*".prop_map(Edit::SetCaption),
+            (0..9_u8).prop_map(Edit::SetStars),
+            any::<bool>().prop_map(Edit::SetFav),
+            word.clone().prop_map(|word| Edit::AddUrl(word.into())),
+            word.clone().prop_map(|word| Edit::RemoveUrl(word.into())),
+            (word.clone(), word.clone()).prop_map(|(relation, id)| Edit::AddRelation {
+                relation: relation.into(),
+                id: id.into()
+            }),
+            (word.clone(), word).prop_map(|(relation, id)| Edit::RemoveRelation {
+                relation: relation.into(),
+                id: id.into()
+            }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn inverse_gives_back_the_medium(edits in prop::collection::vec(any_edit(), 0..12)) {
+            let before = media();
+            let mut after = before.clone();
+            let inverse = apply_all(&edits, &mut after);
+            apply_all(&inverse, &mut after);
+            prop_assert_eq!(after, before);
+        }
+
+        #[test]
+        fn names_stay_unique(edits in prop::collection::vec(any_edit(), 0..12)) {
+            let mut media = media();
+            apply_all(&edits, &mut media);
+            let names: std::collections::BTreeSet<_> = media.tags.iter().map(Tag::name).collect();
+            prop_assert_eq!(names.len(), media.tags.len());
+        }
+    }
+}
