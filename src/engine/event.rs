@@ -1,0 +1,282 @@
+//! What the engine tells its front end: one closed enum through one bounded
+//! channel, and progress of which only the latest counts.
+
+use std::path::PathBuf;
+
+use tokio::sync::{mpsc, watch};
+
+use super::job::{JobId, Progress};
+use crate::model::{
+    edit::Edit,
+    id::{MediaId, MediaKey},
+    media::Media,
+};
+
+/// Events that may wait for the front end before a worker has to.
+const EVENT_CAPACITY: usize = 1024;
+
+/// The stored sizes of a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PictureSize {
+    /// Longest side at most 256 pixels.
+    Thumbnail,
+    /// Longest side at most 1024 pixels.
+    Preview,
+    /// Longest side at most 4096 pixels; decoded on demand, never stored.
+    Full,
+}
+
+impl PictureSize {
+    /// The longest side in pixels.
+    pub fn max_side(self) -> u32 {
+        match self {
+            Self::Thumbnail => 256,
+            Self::Preview => 1024,
+            Self::Full => 4096,
+        }
+    }
+}
+
+/// The stages of an ingest, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stage {
+    /// Settled, hashed, known already?
+    Door,
+    /// Sidecars that travel with it, sources.
+    Metadata,
+    /// Decoded once; perceptual hashes.
+    Hashes,
+    /// Stored in the library.
+    Files,
+    /// In the index.
+    Commit,
+    /// Thumbnails, events.
+    After,
+}
+
+impl Stage {
+    pub const ALL: [Self; 6] = [
+        Self::Door,
+        Self::Metadata,
+        Self::Hashes,
+        Self::Files,
+        Self::Commit,
+        Self::After,
+    ];
+
+    /// The short name on the monitor.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Door => "door",
+            Self::Metadata => "meta",
+            Self::Hashes => "hash",
+            Self::Files => "files",
+            Self::Commit => "commit",
+            Self::After => "after",
+        }
+    }
+}
+
+/// How the ingest of one file ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum IngestOutcome {
+    Stored {
+        key: MediaKey,
+        id: MediaId,
+    },
+    /// Stored, but it cannot be shown here: too large, or a format without decoder.
+    Kept {
+        key: MediaKey,
+        id: MediaId,
+        reason: String,
+    },
+    /// Known already; what traveled with it was merged into the one we have.
+    Duplicate {
+        key: MediaKey,
+        of: MediaId,
+        of_name: String,
+        merged_tags: usize,
+    },
+    /// Broken or no medium; moved to `quarantine/` with its reason.
+    Quarantined {
+        reason: String,
+    },
+    /// Still growing, or locked: tried again by itself.
+    Waiting {
+        reason: String,
+    },
+    /// Left where it is; can be retried.
+    Failed {
+        reason: String,
+    },
+    Cancelled,
+}
+
+/// What happens in the ingest. `file` is a serial number of this run.
+#[derive(Clone, Debug, PartialEq)]
+pub enum IngestEvent {
+    /// The number of files that wait.
+    Queue {
+        waiting: u64,
+    },
+    Started {
+        file: u64,
+        path: PathBuf,
+    },
+    /// The file entered this stage.
+    Stage {
+        file: u64,
+        stage: Stage,
+    },
+    Finished {
+        file: u64,
+        path: PathBuf,
+        outcome: IngestOutcome,
+        /// Time spent in each stage of [`Stage::ALL`], microseconds.
+        stage_micros: [u32; 6],
+    },
+    State {
+        paused: bool,
+        workers: usize,
+        /// The folder that is watched, if one is.
+        watching: Option<PathBuf>,
+        /// Watched by asking again and again, because the system cannot notify.
+        polling: bool,
+    },
+}
+
+/// How loud a notice is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    Info,
+    Warning,
+    Error,
+}
+
+/// What one save did.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SaveReport {
+    /// Saved, with the edits that undo it.
+    pub saved: Vec<(MediaKey, Vec<Edit>)>,
+    /// Not saved, and why.
+    pub failed: Vec<(MediaKey, String)>,
+    /// Saved, but the index could not follow.
+    pub warnings: Vec<String>,
+}
+
+/// Everything the engine tells.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// The full sidecar of one medium, or why it cannot be read.
+    Media {
+        key: MediaKey,
+        outcome: Result<Box<Media>, String>,
+    },
+    Saved {
+        job: JobId,
+        report: SaveReport,
+    },
+    Ingest(IngestEvent),
+    /// A job ended: what it did, or why it failed.
+    JobDone {
+        job: JobId,
+        label: String,
+        outcome: Result<String, String>,
+    },
+    Notice {
+        level: Level,
+        text: String,
+    },
+}
+
+/// The sending side; clones share the channel. Not for the thread that receives.
+#[derive(Clone, Debug)]
+pub struct Events {
+    events: mpsc::Sender<Event>,
+    progress: watch::Sender<Vec<Progress>>,
+}
+
+/// The receiving side: events in order, and the progress of the jobs that run.
+#[derive(Debug)]
+pub struct EventReceiver {
+    pub events: mpsc::Receiver<Event>,
+    pub progress: watch::Receiver<Vec<Progress>>,
+}
+
+/// A new channel.
+pub fn channel() -> (Events, EventReceiver) {
+    let (events, events_rx) = mpsc::channel(EVENT_CAPACITY);
+    let (progress, progress_rx) = watch::channel(Vec::new());
+    (
+        Events { events, progress },
+        EventReceiver {
+            events: events_rx,
+            progress: progress_rx,
+        },
+    )
+}
+
+impl Events {
+    /// Sends an event, waiting while the channel is full. When nobody listens any
+    /// more the event is dropped: the front end has ended.
+    pub fn send(&self, event: Event) {
+        if self.events.blocking_send(event).is_err() {
+            tracing::debug!("an event came after the end");
+        }
+    }
+
+    pub fn notice(&self, level: Level, text: impl Into<String>) {
+        self.send(Event::Notice {
+            level,
+            text: text.into(),
+        });
+    }
+
+    /// Replaces the progress of this job; never waits.
+    pub fn progress(&self, progress: Progress) {
+        self.progress.send_modify(|all| {
+            match all.iter_mut().find(|known| known.job == progress.job) {
+                Some(known) => *known = progress,
+                None => all.push(progress),
+            }
+        });
+    }
+
+    /// Takes the job out of the progress and says how it ended.
+    pub fn done(&self, job: JobId, label: impl Into<String>, outcome: Result<String, String>) {
+        self.progress
+            .send_modify(|all| all.retain(|known| known.job != job));
+        self.send(Event::JobDone {
+            job,
+            label: label.into(),
+            outcome,
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_keeps_the_latest_of_each_job() {
+        let (events, mut rx) = channel();
+        let (first, second) = (JobId::next(), JobId::next());
+        events.progress(Progress::new(first, "one"));
+        events.progress(Progress::new(second, "two"));
+        events.progress(Progress {
+            done: 5,
+            ..Progress::new(first, "one")
+        });
+        let done: Vec<_> = rx
+            .progress
+            .borrow_and_update()
+            .iter()
+            .map(|p| (p.job, p.done))
+            .collect();
+        assert_eq!(done, [(first, 5), (second, 0)]);
+        events.done(first, "one", Ok("5 files".into()));
+        assert_eq!(rx.progress.borrow().len(), 1);
+        assert!(matches!(rx.events.try_recv(), Ok(Event::JobDone { job, .. }) if job == first));
+    }
+}
