@@ -6,6 +6,7 @@ pub mod entry;
 pub mod hash;
 pub mod id;
 pub mod media;
+pub mod project;
 pub mod query;
 pub mod sidecar;
 pub mod tag;

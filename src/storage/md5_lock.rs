@@ -1,0 +1,126 @@
+//! Locks between processes: 256 files, one for each first byte of an md5, that
+//! are never unlinked. Removing one after use would let two processes hold "the
+//! same" lock on two different files. The kernel releases a lock when its holder
+//! dies, so nobody ever has to clean up.
+
+use std::{
+    fs::{self, File, TryLockError},
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use super::error::Error;
+use crate::model::id::Md5;
+
+/// The longest pause between two attempts to take a lock that is held.
+const LONGEST_PAUSE: Duration = Duration::from_millis(20);
+
+/// A lock that is held until this value is dropped.
+#[derive(Debug)]
+pub struct Md5Lock {
+    /// Closing the file releases the lock.
+    _file: File,
+}
+
+/// What a lock guards. The two sets are apart because the door asks for a sidecar
+/// lock while it holds its own; in one set two processes could wait for each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Whether a file with this md5 is known, and filing it.
+    Door,
+    /// Reading, changing and writing one sidecar.
+    Sidecar,
+}
+
+/// Takes the lock for an md5, waiting at most `timeout`.
+pub(super) fn lock(
+    folder: &Path,
+    purpose: Purpose,
+    md5: &Md5,
+    timeout: Duration,
+) -> Result<Md5Lock, Error> {
+    let path = lock_path(folder, purpose, md5);
+    let file = open(folder, &path)?;
+    let started = Instant::now();
+    let mut pause = Duration::from_millis(1);
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(Md5Lock { _file: file }),
+            Err(TryLockError::WouldBlock) => {}
+            Err(TryLockError::Error(error)) => return Err(Error::file("lock", &path)(error)),
+        }
+        let waited = started.elapsed();
+        if waited >= timeout {
+            return Err(Error::Locked { path, waited });
+        }
+        std::thread::sleep(pause.min(timeout.saturating_sub(waited)));
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+fn lock_path(folder: &Path, purpose: Purpose, md5: &Md5) -> PathBuf {
+    let suffix = match purpose {
+        Purpose::Door => "",
+        Purpose::Sidecar => ".sidecar",
+    };
+    folder.join(format!("{:02x}{suffix}", md5.0[0]))
+}
+
+fn open(folder: &Path, path: &Path) -> Result<File, Error> {
+    let try_open = || {
+        File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(path)
+    };
+    match try_open() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            fs::create_dir_all(folder).map_err(Error::file("create folder", folder))?;
+            try_open().map_err(Error::file("open lock", path))
+        }
+        opened => opened.map_err(Error::file("open lock", path)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn md5(byte: u8) -> Md5 {
+        Md5([byte; 16])
+    }
+
+    #[test]
+    fn a_held_lock_is_refused_and_a_released_one_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        let take = |purpose, byte| lock(dir.path(), purpose, &md5(byte), Duration::from_millis(5));
+        let held = take(Purpose::Door, 7).unwrap();
+        assert!(matches!(take(Purpose::Door, 7), Err(Error::Locked { .. })));
+        assert!(take(Purpose::Door, 8).is_ok());
+        assert!(take(Purpose::Sidecar, 7).is_ok());
+        drop(held);
+        assert!(take(Purpose::Door, 7).is_ok());
+        assert!(dir.path().join("07").exists(), "lock files stay");
+    }
+
+    #[test]
+    fn one_holder_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let inside = std::sync::atomic::AtomicU32::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..20 {
+                        let _lock =
+                            lock(dir.path(), Purpose::Door, &md5(1), Duration::from_mins(1))
+                                .unwrap();
+                        let before = inside.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                        assert_eq!(before, 0);
+                        inside.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
+                    }
+                });
+            }
+        });
+    }
+}

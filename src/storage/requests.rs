@@ -1,0 +1,157 @@
+//! What callers hand to a library and what they get back: plain values.
+
+use std::path::PathBuf;
+
+use crate::model::{
+    edit::Edit,
+    entry::{Entry, FileFacts},
+    id::{Md5, MediaId, MediaKey},
+    media::Media,
+};
+
+/// Whether the index can be trusted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IndexState {
+    Ready,
+    /// There was none, or a rebuild was stopped half way: [`rebuild`](super::Library::rebuild).
+    Missing,
+    /// The one at the usual place is newer, damaged or foreign, and was left as it
+    /// is; another one is in use and has to be rebuilt. Says why.
+    Unusable(String),
+    /// An index write failed after its files were written:
+    /// [`reindex_marked`](super::Library::reindex_marked).
+    Stale,
+}
+
+/// What a folder is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recognised {
+    Library,
+    /// No library, but this many pictures in it and below (counted up to 10 000).
+    PicturesInside(usize),
+    Empty,
+    /// It does not exist.
+    New,
+    NotADirectory,
+}
+
+/// How a file gets into the library.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transfer {
+    /// The source stays, whatever happens.
+    Copy,
+    /// The source is removed once the medium is in the index.
+    Move,
+    /// A hard link, or a copy where the file system has none.
+    Link,
+}
+
+/// A file that passed the door and is to be filed.
+#[derive(Clone, Debug)]
+pub struct Incoming {
+    pub source: PathBuf,
+    pub how: Transfer,
+    pub md5: Md5,
+    /// Of the format found in the bytes, without dot.
+    pub extension: String,
+    /// Empty: the source's own name.
+    pub original_name: String,
+    pub media: Media,
+}
+
+/// A file that is in the library but not yet in the index.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    pub id: MediaId,
+    pub facts: FileFacts,
+    /// The medium as its sidecar now says it.
+    pub media: Media,
+    /// Library-relative path of the sidecar.
+    pub sidecar: String,
+    pub source: PathBuf,
+    pub how: Transfer,
+}
+
+/// Edits of one medium.
+#[derive(Clone, Debug)]
+pub struct Change {
+    pub key: MediaKey,
+    pub edits: Vec<Edit>,
+}
+
+/// A change that is on disk.
+#[derive(Clone, Debug)]
+pub struct Written {
+    pub entry: Entry,
+    /// Undoes the change, in this order; empty when nothing changed.
+    pub inverse: Vec<Edit>,
+    /// What went wrong besides, such as an index that has to catch up later.
+    pub warning: Option<String>,
+}
+
+/// How far a rebuild is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RebuildProgress {
+    pub done: u64,
+    pub total: u64,
+    pub errors: u64,
+}
+
+/// What a rebuild found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RebuildSummary {
+    pub media: u64,
+    /// Originals without a sidecar.
+    pub without_sidecar: u64,
+    /// Sidecars whose original is gone.
+    pub missing_originals: u64,
+    /// Rows of media that no longer exist.
+    pub removed: u64,
+    /// Sidecars that could not be read, with the reason; their originals are indexed.
+    pub errors: Vec<(PathBuf, String)>,
+    /// Stopped before the end.
+    pub is_cancelled: bool,
+}
+
+/// How far a verification is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VerifyProgress {
+    pub done: u64,
+    pub total: u64,
+    pub findings: u64,
+}
+
+/// Something that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// The bytes are not those the sidecar names.
+    WrongBytes {
+        path: PathBuf,
+        expected: String,
+        found: String,
+    },
+    /// A sidecar without its original.
+    MissingOriginal { path: PathBuf },
+    /// It could not be read.
+    Unreadable { path: PathBuf, reason: String },
+    /// The sidecar is not JSON, or not a sidecar.
+    BrokenSidecar { path: PathBuf, reason: String },
+    /// The index says something else than the files.
+    WrongRow { path: PathBuf, reason: String },
+    /// A relation names a medium that is not in the library.
+    DanglingRelation {
+        path: PathBuf,
+        relation: String,
+        id: String,
+    },
+}
+
+/// The outcome of a verification.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VerifyReport {
+    pub checked: u64,
+    /// Media whose sidecar names no md5, so that their bytes prove nothing.
+    pub without_md5: u64,
+    pub findings: Vec<Finding>,
+    pub is_cancelled: bool,
+}
