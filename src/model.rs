@@ -10,4 +10,5 @@ pub mod project;
 pub mod query;
 pub mod sidecar;
 pub mod tag;
+pub mod tag_line;
 pub mod text;
