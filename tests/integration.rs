@@ -1,0 +1,8 @@
+//! Tests over more than one floor, in one binary: the floors themselves, and the
+//! real program driven from outside.
+
+mod integration {
+    pub mod support;
+
+    mod architecture;
+}
