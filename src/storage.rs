@@ -149,8 +149,8 @@ impl Library {
 
     /// Full text over caption, name, notes, file name and tags: all words must be
     /// there; `"a phrase"` in quotes, `word*` for a prefix.
-    pub fn full_text(&self, query: &str) -> Result<Vec<MediaKey>, Error> {
-        let _ = query;
+    pub fn full_text(&self, field: Option<&str>, query: &str) -> Result<Vec<MediaKey>, Error> {
+        let _ = (field, query);
         self.unavailable()
     }
 

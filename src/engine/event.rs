@@ -1,15 +1,20 @@
 //! What the engine tells its front end: one closed enum through one bounded
 //! channel, and progress of which only the latest counts.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use tokio::sync::{mpsc, watch};
 
-use super::job::{JobId, Progress};
+use super::{
+    job::{JobId, Progress},
+    search::Found,
+    suggest::Suggestion,
+};
 use crate::model::{
+    catalog::Catalog,
     edit::Edit,
     id::{MediaId, MediaKey},
-    media::Media,
+    media::{Media, Pixels},
 };
 
 /// Events that may wait for the front end before a worker has to.
@@ -167,6 +172,26 @@ pub struct SaveReport {
 /// Everything the engine tells.
 #[derive(Clone, Debug)]
 pub enum Event {
+    /// A new snapshot. `changed` names what differs from the one before; `None`
+    /// means that everything may.
+    Catalog {
+        catalog: Arc<Catalog>,
+        changed: Option<Vec<MediaKey>>,
+    },
+    Found {
+        generation: u64,
+        found: Found,
+    },
+    Suggestions {
+        generation: u64,
+        suggestions: Vec<Suggestion>,
+    },
+    /// A picture that was wished for, or why it cannot be shown.
+    Picture {
+        key: MediaKey,
+        size: PictureSize,
+        outcome: Result<Arc<Pixels>, String>,
+    },
     /// The full sidecar of one medium, or why it cannot be read.
     Media {
         key: MediaKey,

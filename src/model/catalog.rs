@@ -304,3 +304,14 @@ impl<'a> Record<'a> {
         self.entry.clone()
     }
 }
+
+impl std::fmt::Debug for Catalog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "Catalog({} media, version {})",
+            self.len(),
+            self.version()
+        )
+    }
+}
