@@ -13,6 +13,7 @@
 //! | [`app`] | the state of one session: `update(Message) -> Vec<Effect>` | files, SQL, the terminal |
 //! | [`tui`], [`cli`] | two faces of the same engine | SQL, each other |
 
+pub mod app;
 pub mod cli;
 pub mod engine;
 pub mod model;
