@@ -1,0 +1,12 @@
+//! The real program in a real pseudo terminal: what a person at the keyboard
+//! would see, and the state in which the terminal is left.
+
+#[path = "integration/support.rs"]
+#[expect(dead_code, reason = "shared with the integration tests")]
+mod support;
+
+mod terminal {
+    mod faults;
+    mod pty;
+    mod session;
+}
