@@ -36,10 +36,13 @@ use self::{
 };
 use crate::{
     model::{catalog::Catalog, edit::Edit, id::MediaKey, media::Media, query::Query, tag::TagName},
-    storage::{
-        Change, Error, IndexState, Library, RebuildProgress, RebuildSummary, VerifyProgress,
-        VerifyReport,
-    },
+    storage::Change,
+};
+
+/// The values of the floor below that front ends hand in and get back.
+pub use crate::storage::{
+    Error, Finding, IndexState, LayoutKind, Library, RebuildProgress, RebuildSummary, Recognised,
+    Transfer, VerifyProgress, VerifyReport,
 };
 
 /// How often an open library asks whether another process changed its index.
