@@ -98,7 +98,8 @@ impl Home {
 
     /// Makes an empty managed library.
     pub fn init(&self) {
-        self.run(&["init".as_ref(), self.library().as_os_str()]).expect(0);
+        self.run(&["init".as_ref(), self.library().as_os_str()])
+            .expect(0);
     }
 }
 
