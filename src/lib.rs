@@ -18,3 +18,4 @@ pub mod cli;
 pub mod engine;
 pub mod model;
 pub mod storage;
+pub mod tui;

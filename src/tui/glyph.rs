@@ -1,0 +1,149 @@
+//! The signs of the screen, each with a twin for terminals without UTF-8.
+
+/// A set of signs, each one cell wide.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Glyphs {
+    pub done: &'static str,
+    pub failed: &'static str,
+    pub unsaved: &'static str,
+    pub selected: &'static str,
+    pub favorite: &'static str,
+    pub star: &'static str,
+    pub similar: &'static str,
+    pub missing: &'static str,
+    pub broken: &'static str,
+    pub animated: &'static str,
+    pub video: &'static str,
+    pub all: &'static str,
+    pub some: &'static str,
+    pub suggested: &'static str,
+    pub search: &'static str,
+    pub arrow: &'static str,
+    pub dot: &'static str,
+    pub ellipsis: &'static str,
+    pub horizontal: &'static str,
+    pub vertical: &'static str,
+    /// The left edge of the row or tile under the cursor.
+    pub edge: &'static str,
+    pub paused: &'static str,
+    pub more_up: &'static str,
+    pub more_down: &'static str,
+    /// Full and empty part of a progress bar.
+    pub full: &'static str,
+    pub empty: &'static str,
+    /// Heights of a graph, from nothing to full.
+    pub levels: [&'static str; 9],
+    pub spinner: [&'static str; 8],
+}
+
+pub static UNICODE: Glyphs = Glyphs {
+    done: "✓",
+    failed: "✗",
+    unsaved: "●",
+    selected: "✓",
+    favorite: "♥",
+    star: "★",
+    similar: "≈",
+    missing: "∅",
+    broken: "╳",
+    animated: "▸",
+    video: "▶",
+    all: "●",
+    some: "◐",
+    suggested: "○",
+    search: "/",
+    arrow: "→",
+    dot: "·",
+    ellipsis: "…",
+    horizontal: "─",
+    vertical: "│",
+    edge: "▌",
+    paused: "‖",
+    more_up: "↑",
+    more_down: "↓",
+    full: "━",
+    empty: "─",
+    levels: [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"],
+    spinner: ["⠋", "⠙", "⠸", "⠴", "⠦", "⠇", "⠏", "⠛"],
+};
+
+pub static ASCII: Glyphs = Glyphs {
+    done: "+",
+    failed: "x",
+    unsaved: "*",
+    selected: "+",
+    favorite: "&",
+    star: "*",
+    similar: "=",
+    missing: "0",
+    broken: "X",
+    animated: ">",
+    video: ">",
+    all: "*",
+    some: "%",
+    suggested: "o",
+    search: "/",
+    arrow: ">",
+    dot: ".",
+    ellipsis: "~",
+    horizontal: "-",
+    vertical: "|",
+    edge: ">",
+    paused: "=",
+    more_up: "^",
+    more_down: "v",
+    full: "#",
+    empty: "-",
+    levels: [" ", "_", "_", ".", ".", "-", "-", "=", "#"],
+    spinner: ["|", "/", "-", "\\", "|", "/", "-", "\\"],
+};
+
+#[cfg(test)]
+mod tests {
+    use unicode_width::UnicodeWidthStr;
+
+    use super::*;
+
+    #[test]
+    fn every_sign_is_one_cell_wide() {
+        for (glyphs, is_ascii) in [(&UNICODE, false), (&ASCII, true)] {
+            let all = format!("{glyphs:?}");
+            assert_eq!(all.is_ascii(), is_ascii);
+            for sign in glyphs
+                .levels
+                .iter()
+                .chain(&glyphs.spinner)
+                .chain([
+                    &glyphs.done,
+                    &glyphs.failed,
+                    &glyphs.unsaved,
+                    &glyphs.favorite,
+                    &glyphs.star,
+                ])
+                .chain([
+                    &glyphs.similar,
+                    &glyphs.missing,
+                    &glyphs.broken,
+                    &glyphs.animated,
+                    &glyphs.video,
+                ])
+                .chain([
+                    &glyphs.all,
+                    &glyphs.some,
+                    &glyphs.suggested,
+                    &glyphs.search,
+                    &glyphs.arrow,
+                ])
+                .chain([
+                    &glyphs.edge,
+                    &glyphs.paused,
+                    &glyphs.more_up,
+                    &glyphs.more_down,
+                    &glyphs.full,
+                ])
+            {
+                assert_eq!(sign.width(), 1, "{sign}");
+            }
+        }
+    }
+}
