@@ -5,11 +5,14 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use super::{action::Action, key::Key, panes::Pane};
 use crate::{
-    engine::{
-        event::{Event, PictureSize},
-        job::{JobId, Progress},
-    },
+    engine::{event::Event, job::JobId},
     model::{edit::Edit, id::MediaKey, query::Query, tag::TagName},
+};
+
+// What the screen draws of the engine's words; it names the engine nowhere else.
+pub use crate::engine::{
+    event::{IngestOutcome, Level, PictureSize, Stage},
+    job::Progress,
 };
 
 /// The time, as told from outside.
