@@ -1,11 +1,89 @@
-//! The JSON sidecar: its schema, its old forms, and how it is written.
+//! The JSON sidecar beside an original: its schema, its old forms, how it is
+//! read and how it is written.
+//!
+//! | key | form |
+//! |---|---|
+//! | `schema` | 1; absent in files of Image Tagger |
+//! | `type` | `image` (also when absent), `animation`, `video`, `mask`, `video_frame`, `crop` |
+//! | `source_image` `mask_category`, `source_video` `frame_index` `timestamp`, `parent_image` `crop_rect` `aspect_ratio` `created_at` | by type |
+//! | `name`, `caption` | text |
+//! | `captions` | `[{kind, text, src}]` |
+//! | `tags` | `[{category, value, position, src?, conf?, at?}]` |
+//! | `tags_removed` | tombstones `[{category, value, src, at}]` |
+//! | `related` | `{relation: [id]}` |
+//! | `relations` | `{relation: {id: {score, by, at}}}` |
+//! | `rating` `rating_src` | `g` `s` `q` `e` |
+//! | `stars` `fav` `status` | 0 to 5, bool, `inbox` or `archived` |
+//! | `notes` | `[{name, text, box?}]` |
+//! | `urls` | `[text]` |
+//! | `sources` | `{site: {id, url, parent_id, rating, score, tags, …}}` |
+//! | `active_source` | site or `merged` |
+//! | `hashes` | `{md5, sha256, pixel, phash, dhash, ahash, whash, colorhash}`, hexadecimal |
+//! | `metadata` | `{created, width, height, bytes, mime, imported, original_name, …}` |
+//! | `locked` | fields that no automatic process may change |
+//! | `rev` | `{n, host, at}` |
+//! | `ext` | for other programs |
+//!
+//! Invariants: unknown keys stay in place, digit for digit; a known key that did
+//! not change keeps what stood there, whatever its form; an existing file keeps
+//! its own order of keys. `tags`, `tags_removed` and `related` put one item on a
+//! line, so that version control merges them.
+//!
+//! A text that says the same key twice, or whose tags, relations or metadata are
+//! not of their form at all, is refused rather than half understood: it can then
+//! not be written over.
+
+mod read;
+mod render;
+mod strict;
 
 use serde_json::{Map, Value};
 
 use super::media::Media;
 
-/// A sidecar as read: the medium it describes, and the JSON object it came from,
-/// so that unknown keys keep their place and their digits.
+/// Larger files are refused before they are parsed: a million tags take 880 MB.
+pub const MAX_BYTES: usize = 16 << 20;
+
+/// The keys of the table above, in the order in which a new file has them.
+const KEYS: [&str; 32] = [
+    "schema",
+    "type",
+    "source_image",
+    "mask_category",
+    "source_video",
+    "frame_index",
+    "timestamp",
+    "parent_image",
+    "crop_rect",
+    "aspect_ratio",
+    "created_at",
+    "name",
+    "caption",
+    "captions",
+    "tags",
+    "tags_removed",
+    "related",
+    "relations",
+    "rating",
+    "rating_src",
+    "stars",
+    "fav",
+    "status",
+    "notes",
+    "urls",
+    "sources",
+    "active_source",
+    "hashes",
+    "metadata",
+    "locked",
+    "rev",
+    "ext",
+];
+
+/// The keys that belong to one kind of medium: [`Media::derived`].
+const DERIVED: std::ops::Range<usize> = 2..11;
+
+/// A sidecar as read: the medium it describes, and the JSON object it came from.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sidecar {
     pub media: Media,
@@ -16,23 +94,75 @@ pub struct Sidecar {
 /// A text that is no sidecar.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SidecarError {
-    #[error("larger than {} MiB", .0 / (1 << 20))]
-    TooLarge(usize),
+    #[error("larger than {} MiB", MAX_BYTES >> 20)]
+    TooLarge,
     #[error("{0}")]
     Syntax(String),
     #[error("not a JSON object")]
     NotAnObject,
+    #[error("`{key}` is not {expected}")]
+    Form {
+        key: &'static str,
+        expected: &'static str,
+    },
 }
 
 impl Sidecar {
+    /// Reads a sidecar in today's form or an old one.
     pub fn parse(text: &str) -> Result<Self, SidecarError> {
-        match serde_json::from_str(text) {
+        if text.len() > MAX_BYTES {
+            return Err(SidecarError::TooLarge);
+        }
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        match strict::parse(text) {
             Ok(Value::Object(document)) => Ok(Self {
-                media: Media::default(),
+                media: read::media(&document)?,
                 document,
             }),
             Ok(_) => Err(SidecarError::NotAnObject),
             Err(error) => Err(SidecarError::Syntax(error.to_string())),
         }
     }
+
+    /// The text to write: the document with every changed field brought up to date.
+    pub fn render(&self) -> String {
+        render::text(&self.to_document())
+    }
+
+    /// The document with every changed field brought up to date.
+    pub fn to_document(&self) -> Map<String, Value> {
+        render::document(self)
+    }
+
+    /// Whether a JSON object beside a picture is a sidecar of ours or of Image
+    /// Tagger, and not that of another program (gallery-dl writes `x.json` too).
+    pub fn is_own(document: &Map<String, Value>) -> bool {
+        let is_text = |key: &str| document.get(key).is_some_and(Value::is_string);
+        let by_gallery_dl = is_text("category")
+            && ["subcategory", "extension", "filename"]
+                .into_iter()
+                .any(is_text);
+        if by_gallery_dl {
+            return false;
+        }
+        document.is_empty()
+            || Self::is_surely_own(document)
+            || ["caption", "related", "similar_images", "tags"]
+                .iter()
+                .any(|key| document.contains_key(*key))
+    }
+
+    /// Stricter: for a JSON file that has no picture beside it.
+    pub fn is_surely_own(document: &Map<String, Value>) -> bool {
+        let tags = document.get("tags").and_then(Value::as_array);
+        document.get("schema").is_some_and(Value::is_u64)
+            || tags.is_some_and(|tags| {
+                let is_tag =
+                    |tag: &Value| tag.get("category").is_some() && tag.get("value").is_some();
+                tags.iter().all(is_tag) && (!tags.is_empty() || document.contains_key("related"))
+            })
+    }
 }
+
+#[cfg(test)]
+mod tests;
