@@ -5,14 +5,28 @@
 //! 2 failed, 130 interrupted; a closed standard output is no failure.
 
 mod arguments;
+mod context;
+mod doctor;
+mod generate;
+pub mod log;
+mod maintenance;
 pub mod output;
+mod query;
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{
+    ffi::OsString,
+    io::{self, IsTerminal},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Result, bail};
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
-use output::Output;
+use crate::engine::{LayoutKind, Library, Recognised, job::Cancel};
+use context::Context;
+use output::{Output, OutputError};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -348,7 +362,7 @@ pub enum ConfigAction {
     Init,
 }
 
-/// How a command ended when it did not fail.
+/// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
     Done,
@@ -356,6 +370,7 @@ pub enum Status {
     Nothing,
     /// Some of a batch failed; the summary names each.
     Partly,
+    Failed,
     Interrupted,
 }
 
@@ -365,10 +380,151 @@ impl Status {
         match self {
             Self::Done => 0,
             Self::Nothing => 1,
-            Self::Partly => 2,
+            Self::Partly | Self::Failed => 2,
             Self::Interrupted => 130,
         }
     }
+}
+
+/// What the command line cannot do itself and gets from `main`.
+#[derive(Clone)]
+pub struct Surroundings {
+    pub cancel: Cancel,
+    /// Asks the terminal what it can do and describes it, line by line.
+    pub describe_terminal: fn(Option<Graphics>) -> Result<Vec<(&'static str, String)>, String>,
+}
+
+/// A library to open on the screen.
+#[derive(Clone, Debug)]
+pub struct ScreenRequest {
+    pub root: PathBuf,
+    pub graphics: Option<Graphics>,
+    pub theme: Option<String>,
+    /// Printed after the screen is closed.
+    pub farewell: Option<String>,
+}
+
+/// What `main` has to do after a command.
+#[derive(Debug)]
+pub enum Next {
+    Exit(Status),
+    OpenScreen(ScreenRequest),
+}
+
+/// Runs one command. Errors have been printed when this returns.
+pub fn run(cli: Cli, surroundings: Surroundings) -> Next {
+    let context = Context {
+        options: cli.options,
+        output: Output::standard(),
+        cancel: surroundings.cancel.clone(),
+    };
+    let next = dispatch(&context, cli.folder, cli.command, &surroundings);
+    let flushed = context.output.flush().map_err(anyhow::Error::from);
+    let error = match (next, flushed) {
+        (Ok(next), Ok(())) => return next,
+        (Err(error), _) | (Ok(_), Err(error)) => error,
+    };
+    if let Some(OutputError::Closed) = error.downcast_ref() {
+        return Next::Exit(Status::Done);
+    }
+    if maintenance::is_cancelled(&error) {
+        context.output.note("stopped");
+        return Next::Exit(Status::Interrupted);
+    }
+    context.output.note(&format!("tagloupe: {error:#}"));
+    Next::Exit(Status::Failed)
+}
+
+fn dispatch(
+    context: &Context,
+    folder: Option<PathBuf>,
+    command: Option<Command>,
+    surroundings: &Surroundings,
+) -> Result<Next> {
+    let Some(command) = command else {
+        return open_screen(context, folder).map(Next::OpenScreen);
+    };
+    let status = match command {
+        Command::Init(arguments) => maintenance::init(context, &arguments)?,
+        Command::Search(arguments) => query::search(context, &arguments)?,
+        Command::Tag(arguments) => query::tag(context, &arguments)?,
+        Command::Rebuild => maintenance::rebuild(context)?,
+        Command::Verify => maintenance::verify(context)?,
+        Command::Dups(arguments) => maintenance::dups(context, &arguments)?,
+        Command::Doctor => doctor::doctor(context, surroundings)?,
+        Command::Completions { shell } => generate::completions(context, shell)?,
+        Command::Man => generate::man(context)?,
+        _ => bail!("not yet"),
+    };
+    Ok(Next::Exit(status))
+}
+
+/// The library to open on the screen; one that does not exist yet is offered.
+fn open_screen(context: &Context, folder: Option<PathBuf>) -> Result<ScreenRequest> {
+    let root = match folder {
+        Some(folder) => folder,
+        None => context.root()?,
+    };
+    if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
+        bail!("the screen needs a terminal; see tagloupe --help for what works without one");
+    }
+    let shown = root.display();
+    let offer = match Library::recognise(&root) {
+        Recognised::Library => None,
+        Recognised::NotADirectory => bail!("{shown} is not a folder"),
+        Recognised::New => {
+            if let Some(command) = similar_command(&root) {
+                bail!("there is no folder {shown}; did you mean the command {command}?");
+            }
+            Some((
+                "does not exist. Make a new library there?",
+                LayoutKind::Bucketed,
+            ))
+        }
+        Recognised::Empty => Some(("is empty. Make it a library?", LayoutKind::Bucketed)),
+        Recognised::PicturesInside(_) => Some((
+            "is a folder of pictures. Open it as a library? Nothing is moved; what you add \
+             is written beside the pictures.",
+            LayoutKind::InPlace,
+        )),
+    };
+    if let Some((question, kind)) = offer {
+        if !context.ask(&format!("{shown} {question}"))? {
+            bail!("no library was opened");
+        }
+        context.create(&root, kind, None)?;
+    }
+    Ok(ScreenRequest {
+        root,
+        graphics: context.options.graphics,
+        theme: context.options.theme.clone(),
+        farewell: None,
+    })
+}
+
+/// The command that a word was probably meant to be.
+fn similar_command(word: &Path) -> Option<String> {
+    let word = word.to_str().filter(|word| !word.contains('/'))?;
+    Cli::command()
+        .get_subcommands()
+        .map(|command| command.get_name().to_owned())
+        .find(|name| distance(word, name) <= 2)
+}
+
+/// How many letters must be put in, left out or replaced to get from one to the other.
+fn distance(from: &str, to: &str) -> usize {
+    let to: Vec<char> = to.chars().collect();
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (i, a) in from.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, b) in to.iter().enumerate() {
+            let replaced = diagonal + usize::from(a != *b);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[to.len()]
 }
 
 /// Reads the arguments of this process. Prints and returns the exit code when
@@ -393,4 +549,30 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Cli, u8> {
                 0
             }
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_of_arguments_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_mistyped_command_is_guessed() {
+        for (word, expected) in [
+            ("serch", Some("search")),
+            ("ingset", Some("ingest")),
+            ("holiday", None),
+            ("./serch", None),
+        ] {
+            assert_eq!(
+                similar_command(Path::new(word)).as_deref(),
+                expected,
+                "{word}"
+            );
+        }
+    }
 }

@@ -1,0 +1,169 @@
+//! What every command works with: its switches, its output, the flag that Ctrl-C
+//! sets, and the library it was given or stands in.
+
+use std::{
+    env, io,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, bail};
+
+use super::{
+    Options,
+    output::{Output, counted},
+};
+use crate::engine::{
+    Engine, EngineSettings, Error, IndexState, LayoutKind, Library, Recognised,
+    event::{self, Events},
+    job::Cancel,
+};
+
+/// The surroundings of one command.
+#[derive(Clone)]
+pub struct Context {
+    pub options: Options,
+    pub output: Output,
+    /// Set by the first Ctrl-C, and by being asked to end.
+    pub cancel: Cancel,
+}
+
+impl Context {
+    /// What a loop with progress returns to the engine.
+    pub fn flow(&self) -> ControlFlow<()> {
+        if self.cancel.is_cancelled() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+
+    /// The folder of the library to work on.
+    pub fn root(&self) -> Result<PathBuf> {
+        if let Some(root) = &self.options.library {
+            return Ok(root.clone());
+        }
+        let here = env::current_dir().context("cannot tell the current folder")?;
+        match Library::find_around(&here) {
+            Some(root) => Ok(root),
+            None => bail!(
+                "no library here: name one with --library DIR, or make one with tagloupe init DIR"
+            ),
+        }
+    }
+
+    /// Opens the library as it is, its index rebuilt or not.
+    pub fn library(&self) -> Result<Library> {
+        let root = self.root()?;
+        match Library::recognise(&root) {
+            Recognised::Library => Ok(Library::open(&root)?),
+            Recognised::New => bail!("{} does not exist", root.display()),
+            Recognised::NotADirectory => bail!("{} is not a folder", root.display()),
+            Recognised::Empty | Recognised::PicturesInside(_) => bail!(
+                "{root} is not a library; make one with: tagloupe init {root}",
+                root = root.display()
+            ),
+        }
+    }
+
+    /// An engine whose events nobody hears, with its index in order and all media
+    /// loaded.
+    pub fn engine(&self) -> Result<Engine> {
+        let (events, _) = event::channel();
+        let engine = self.engine_with(events)?;
+        self.load(&engine)?;
+        Ok(engine)
+    }
+
+    /// An engine with its index in order and nothing loaded.
+    pub fn engine_with(&self, events: Events) -> Result<Engine> {
+        let engine = self.bare_engine(events)?;
+        match engine.index_state() {
+            IndexState::Ready | IndexState::Stale => {}
+            IndexState::Missing => self.rebuild(&engine)?,
+            IndexState::Unusable(reason) => {
+                self.output.note(&format!(
+                    "the index cannot be used ({reason}); making another one"
+                ));
+                self.rebuild(&engine)?;
+            }
+        }
+        Ok(engine)
+    }
+
+    /// An engine on the library as it is.
+    pub fn bare_engine(&self, events: Events) -> Result<Engine> {
+        let library = self.library()?;
+        Engine::start(library, EngineSettings::default(), events).context("cannot start the engine")
+    }
+
+    fn rebuild(&self, engine: &Engine) -> Result<()> {
+        let bar = self.output.bar("making the index from the files", None);
+        let summary = engine.rebuild_now(&mut |progress| {
+            bar.set(progress.done, Some(progress.total));
+            self.flow()
+        })?;
+        drop(bar);
+        if summary.is_cancelled {
+            return Err(Error::Cancelled.into());
+        }
+        let media = counted(summary.media, "medium", "media");
+        self.output
+            .note(&format!("made the index from the files: {media}"));
+        for (path, reason) in &summary.errors {
+            self.output.note(&format!("{}: {reason}", path.display()));
+        }
+        Ok(())
+    }
+
+    fn load(&self, engine: &Engine) -> Result<()> {
+        let mut bar = None;
+        engine.load_catalog_now(&mut |done, total| {
+            bar.get_or_insert_with(|| self.output.bar("loading", Some(total)))
+                .set(done, Some(total));
+            self.flow()
+        })?;
+        Ok(())
+    }
+
+    /// Makes a library; tells in the output what it is.
+    pub fn create(&self, root: &Path, kind: LayoutKind, name: Option<&str>) -> Result<Library> {
+        let own_name = root
+            .canonicalize()
+            .ok()
+            .as_deref()
+            .unwrap_or(root)
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned());
+        let name = name.map(str::to_owned).or(own_name);
+        Ok(Library::create(
+            root,
+            kind,
+            name.as_deref().unwrap_or("library"),
+        )?)
+    }
+
+    /// Asks a question that Enter answers with yes.
+    pub fn ask(&self, question: &str) -> Result<bool> {
+        self.output.note(&format!("{question} [Y/n]"));
+        let mut answer = String::new();
+        io::stdin()
+            .read_line(&mut answer)
+            .context("cannot read the answer")?;
+        // An input that ended is no yes.
+        Ok(answer.ends_with('\n')
+            && matches!(answer.trim().to_lowercase().as_str(), "" | "y" | "yes"))
+    }
+}
+
+/// How long a command waits for its engine's events before it looks at Ctrl-C again.
+pub const HEARTBEAT: Duration = Duration::from_millis(100);
+
+/// Now, as sidecars write it.
+pub fn rfc3339_now() -> String {
+    let seconds = crate::engine::job::system_clock();
+    jiff::Timestamp::from_second(seconds)
+        .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+        .to_string()
+}

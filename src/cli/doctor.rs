@@ -1,0 +1,384 @@
+//! `doctor`: what the program finds around it, and what to do where that is wrong.
+
+use std::{
+    env, fs,
+    io::{self, IsTerminal},
+    path::{Path, PathBuf},
+};
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use super::{Status, Surroundings, context::Context};
+use crate::engine::{IndexState, Library, Recognised};
+
+/// Folders that inotify must be able to watch for a library of usual depth: two
+/// levels of 256 buckets are never watched, an ingest folder with subfolders is.
+const ENOUGH_WATCHES: u64 = 8192;
+/// Files that a library with its index, locks and workers may have open at once.
+const ENOUGH_FILES: u64 = 512;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Good,
+    /// Worth knowing, but nothing is wrong.
+    Note,
+    Wrong,
+}
+
+impl State {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Good => "ok",
+            Self::Note => "note",
+            Self::Wrong => "wrong",
+        }
+    }
+}
+
+/// One line of the report.
+struct Check {
+    area: &'static str,
+    name: String,
+    state: State,
+    value: String,
+    fix: Option<String>,
+}
+
+#[derive(Default)]
+struct Report(Vec<Check>);
+
+impl Report {
+    fn add(&mut self, area: &'static str, name: &str, state: State, value: impl Into<String>) {
+        self.0.push(Check {
+            area,
+            name: name.to_owned(),
+            state,
+            value: value.into(),
+            fix: None,
+        });
+    }
+
+    fn add_with_fix(
+        &mut self,
+        area: &'static str,
+        name: &str,
+        state: State,
+        value: impl Into<String>,
+        fix: impl Into<String>,
+    ) {
+        self.add(area, name, state, value);
+        if let Some(check) = self.0.last_mut() {
+            check.fix = Some(fix.into());
+        }
+    }
+}
+
+pub fn doctor(context: &Context, surroundings: &Surroundings) -> Result<Status> {
+    let mut report = Report::default();
+    check_terminal(&mut report, context, surroundings);
+    check_library(&mut report, context);
+    check_limits(&mut report);
+    check_programs(&mut report);
+    if context.options.json {
+        let list = report.0.iter().map(|check| {
+            json!({
+                "area": check.area,
+                "name": check.name,
+                "state": check.state.word(),
+                "value": check.value,
+                "fix": check.fix,
+            })
+        });
+        context.output.json(&Value::Array(list.collect()))?;
+    } else {
+        let mut area = "";
+        for check in &report.0 {
+            if check.area != area {
+                area = check.area;
+                context.output.line(area)?;
+            }
+            let line = format!("  {:5} {}: {}", check.state.word(), check.name, check.value);
+            context.output.line(&line)?;
+            if let Some(fix) = &check.fix {
+                context.output.line(&format!("        → {fix}"))?;
+            }
+        }
+    }
+    let is_wrong = report.0.iter().any(|check| check.state == State::Wrong);
+    Ok(if is_wrong {
+        Status::Nothing
+    } else {
+        Status::Done
+    })
+}
+
+fn check_terminal(report: &mut Report, context: &Context, surroundings: &Surroundings) {
+    const AREA: &str = "terminal";
+    let term = env::var("TERM").unwrap_or_default();
+    let on_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
+    let fix = "set TERM to what the terminal is, such as xterm-256color";
+    match term.as_str() {
+        "" if on_terminal => report.add_with_fix(AREA, "TERM", State::Wrong, "not set", fix),
+        "" => report.add(AREA, "TERM", State::Note, "not set"),
+        "dumb" if on_terminal => {
+            report.add_with_fix(
+                AREA,
+                "TERM",
+                State::Wrong,
+                "dumb: no text can be placed",
+                fix,
+            );
+        }
+        _ => report.add(AREA, "TERM", State::Good, &term),
+    }
+    if !on_terminal {
+        let value = "standard input and output are none; the screen needs one";
+        report.add(AREA, "terminal", State::Note, value);
+        return;
+    }
+    match (surroundings.describe_terminal)(context.options.graphics) {
+        Ok(lines) => {
+            for (name, value) in lines {
+                report.add(AREA, name, State::Good, value);
+            }
+        }
+        Err(error) => report.add_with_fix(
+            AREA,
+            "terminal",
+            State::Wrong,
+            error,
+            "choose how pictures are drawn yourself: --graphics halfblocks",
+        ),
+    }
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+        .iter()
+        .find_map(|name| env::var(name).ok().filter(|value| !value.is_empty()))
+        .unwrap_or_default();
+    let is_utf8 = locale.to_lowercase().replace('-', "").contains("utf8");
+    if is_utf8 {
+        report.add(AREA, "locale", State::Good, locale);
+    } else {
+        report.add_with_fix(
+            AREA,
+            "locale",
+            State::Note,
+            format!("'{locale}' does not say UTF-8, which is assumed"),
+            "export LANG=C.UTF-8",
+        );
+    }
+}
+
+fn check_library(report: &mut Report, context: &Context) {
+    const AREA: &str = "library";
+    let root = match context.root() {
+        Ok(root) => root,
+        Err(_) => {
+            let value = "none around the current folder and none named";
+            report.add_with_fix(
+                AREA,
+                "library",
+                State::Note,
+                value,
+                "tagloupe init DIR makes one",
+            );
+            return;
+        }
+    };
+    let shown = root.display().to_string();
+    if Library::recognise(&root) != Recognised::Library {
+        let fix = format!("tagloupe init {shown} makes it one");
+        report.add_with_fix(
+            AREA,
+            "library",
+            State::Wrong,
+            format!("{shown} is none"),
+            fix,
+        );
+        return;
+    }
+    let library = match Library::open(&root) {
+        Ok(library) => library,
+        Err(error) => {
+            let fix = "look at that file; originals and sidecars are not concerned";
+            report.add_with_fix(AREA, "library", State::Wrong, error.chain(), fix);
+            return;
+        }
+    };
+    report.add(AREA, "library", State::Good, shown);
+    report.add(AREA, "layout", State::Good, library.kind().as_str());
+    let fix = "tagloupe rebuild";
+    match library.index_state() {
+        IndexState::Ready => report.add(AREA, "index", State::Good, "ready"),
+        IndexState::Missing => {
+            report.add_with_fix(AREA, "index", State::Wrong, "missing or unfinished", fix);
+        }
+        IndexState::Stale => {
+            report.add_with_fix(AREA, "index", State::Wrong, "behind the files", fix);
+        }
+        IndexState::Unusable(reason) => {
+            report.add_with_fix(AREA, "index", State::Wrong, reason, fix);
+        }
+    }
+    if let Ok(count) = library.count() {
+        let sidecars = count_sidecars(&library.layout().images());
+        let value = format!("{count} in the index, {sidecars} sidecars");
+        report.add(AREA, "media", State::Good, value);
+    }
+    match try_writing(&library.layout().home()) {
+        Ok(()) => report.add(AREA, "writing", State::Good, "files can be made and locked"),
+        Err(error) => report.add_with_fix(
+            AREA,
+            "writing",
+            State::Wrong,
+            error.to_string(),
+            "give yourself the right to write there; until then it can only be looked at",
+        ),
+    }
+    if let Some(kind) = file_system(&root) {
+        let is_remote = ["nfs", "cifs", "smb", "9p", "sshfs", "fuse"]
+            .iter()
+            .any(|remote| kind.starts_with(remote));
+        if is_remote {
+            let value = format!("{kind}: the index is kept in your cache folder");
+            report.add(AREA, "file system", State::Note, value);
+        } else {
+            report.add(AREA, "file system", State::Good, kind);
+        }
+    }
+}
+
+/// Makes a file, locks it from a second handle's point of view, and removes it.
+fn try_writing(folder: &Path) -> io::Result<()> {
+    let file = tempfile::NamedTempFile::with_prefix_in(".doctor.", folder)?;
+    file.as_file().lock()?;
+    let other = fs::File::open(file.path())?;
+    match other.try_lock() {
+        Err(fs::TryLockError::WouldBlock) => Ok(()),
+        Err(fs::TryLockError::Error(error)) => Err(error),
+        Ok(()) => Err(io::Error::other(
+            "locks have no effect on this file system; use it from one program at a time",
+        )),
+    }
+}
+
+/// The JSON files below a folder, hidden folders left out.
+fn count_sidecars(folder: &Path) -> usize {
+    let Ok(entries) = fs::read_dir(folder) else {
+        return 0;
+    };
+    entries
+        .flatten()
+        .filter(|entry| !entry.file_name().to_string_lossy().starts_with('.'))
+        .map(|entry| match entry.file_type() {
+            Ok(kind) if kind.is_dir() => count_sidecars(&entry.path()),
+            Ok(kind) if kind.is_file() => {
+                usize::from(entry.path().extension().is_some_and(|end| end == "json"))
+            }
+            _ => 0,
+        })
+        .sum()
+}
+
+/// The type of the file system that holds a path, by the kernel's table of mounts.
+fn file_system(path: &Path) -> Option<String> {
+    let path = path.canonicalize().ok()?;
+    let mounts = fs::read_to_string("/proc/self/mounts").ok()?;
+    let mount = |line: &str| {
+        let mut words = line.split(' ').skip(1);
+        let folder = words.next()?.replace("\\040", " ");
+        let kind = words.next()?.to_owned();
+        path.starts_with(&folder).then_some((folder.len(), kind))
+    };
+    let (_, kind) = mounts
+        .lines()
+        .filter_map(mount)
+        .max_by_key(|(length, _)| *length)?;
+    Some(kind)
+}
+
+fn check_limits(report: &mut Report) {
+    const AREA: &str = "limits";
+    let watches = fs::read_to_string("/proc/sys/fs/inotify/max_user_watches")
+        .ok()
+        .and_then(|text| text.trim().parse::<u64>().ok());
+    match watches {
+        Some(watches) if watches < ENOUGH_WATCHES => report.add_with_fix(
+            AREA,
+            "watched folders",
+            State::Wrong,
+            format!("{watches} for all programs together; folders beyond that are polled"),
+            "as root: sysctl fs.inotify.max_user_watches=524288",
+        ),
+        Some(watches) => {
+            report.add(
+                AREA,
+                "watched folders",
+                State::Good,
+                format!("up to {watches}"),
+            );
+        }
+        None => report.add(
+            AREA,
+            "watched folders",
+            State::Note,
+            "no inotify: folders are polled",
+        ),
+    }
+    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    match files {
+        Some(files) if files < ENOUGH_FILES => report.add_with_fix(
+            AREA,
+            "open files",
+            State::Wrong,
+            files.to_string(),
+            "ulimit -n 4096",
+        ),
+        Some(files) => report.add(AREA, "open files", State::Good, format!("up to {files}")),
+        None => report.add(AREA, "open files", State::Good, "no limit"),
+    }
+}
+
+fn check_programs(report: &mut Report) {
+    const AREA: &str = "programs";
+    match find_program("ffmpeg") {
+        Some(path) => report.add(AREA, "ffmpeg", State::Good, path.display().to_string()),
+        None => report.add_with_fix(
+            AREA,
+            "ffmpeg",
+            State::Note,
+            "not found: videos are filed and tagged, but not drawn",
+            "install the package ffmpeg",
+        ),
+    }
+}
+
+fn find_program(name: &str) -> Option<PathBuf> {
+    env::split_paths(&env::var_os("PATH")?)
+        .map(|folder| folder.join(name))
+        .find(|path| path.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_can_be_written_is_told_from_one_that_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        try_writing(folder.path()).unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        assert!(try_writing(&folder.path().join("gone")).is_err());
+    }
+
+    #[test]
+    fn sidecars_are_counted_below_visible_folders() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["a.json", "a.png", "ab/cd/b.json", ".hidden/c.json"] {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::File::create(path).unwrap();
+        }
+        assert_eq!(count_sidecars(folder.path()), 2);
+    }
+}

@@ -1,0 +1,326 @@
+//! `init`, `rebuild`, `verify` and `dups`: the library itself.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use serde_json::{Value, json};
+
+use super::{
+    DupsAction, DupsArgs, DupsRemoveArgs, InitArgs, Status,
+    context::Context,
+    output::{counted, human_bytes},
+};
+use crate::{
+    engine::{Engine, Error, Finding, LayoutKind, Library, Recognised, duplicates::Group, event},
+    model::id::Md5,
+};
+
+pub fn init(context: &Context, arguments: &InitArgs) -> Result<Status> {
+    let root = &arguments.dir;
+    let shown = root.display();
+    let kind = match Library::recognise(root) {
+        Recognised::Library => bail!("{shown} is a library already; open it: tagloupe {shown}"),
+        Recognised::NotADirectory => bail!("{shown} is not a folder"),
+        Recognised::PicturesInside(_) if !arguments.managed => LayoutKind::InPlace,
+        Recognised::PicturesInside(_) => bail!(
+            "{shown} holds pictures: make it an in-place library (--in-place), or a managed one \
+             elsewhere and ingest them"
+        ),
+        _ if arguments.in_place => LayoutKind::InPlace,
+        _ => LayoutKind::Bucketed,
+    };
+    let library = context.create(root, kind, arguments.name.as_deref())?;
+    let layout = kind.as_str();
+    if context.options.json {
+        context.output.json(&json!({
+            "root": root.to_string_lossy(),
+            "name": library.name(),
+            "layout": layout,
+        }))?;
+    } else {
+        context
+            .output
+            .line(&format!("made the {layout} library {shown}"))?;
+        context.output.note(&match kind {
+            LayoutKind::InPlace => format!("open it: tagloupe {shown}"),
+            _ => format!("file pictures in it: tagloupe ingest --library {shown} PATH…"),
+        });
+    }
+    Ok(Status::Done)
+}
+
+pub fn rebuild(context: &Context) -> Result<Status> {
+    let (events, _) = event::channel();
+    let engine = context.bare_engine(events)?;
+    let bar = context.output.bar("making the index from the files", None);
+    let summary = engine.rebuild_now(&mut |progress| {
+        bar.set(progress.done, Some(progress.total));
+        context.flow()
+    })?;
+    drop(bar);
+    if context.options.json {
+        context.output.json(&json!({
+            "media": summary.media,
+            "without_sidecar": summary.without_sidecar,
+            "missing_originals": summary.missing_originals,
+            "removed": summary.removed,
+            "errors": reasons(&summary.errors),
+            "cancelled": summary.is_cancelled,
+        }))?;
+    } else {
+        let mut line = counted(summary.media, "medium indexed", "media indexed");
+        for (count, what) in [
+            (summary.without_sidecar, "without sidecar"),
+            (summary.missing_originals, "whose original is gone"),
+            (summary.removed, "no longer there"),
+        ] {
+            if count > 0 {
+                line.push_str(&format!(", {count} {what}"));
+            }
+        }
+        context.output.line(&line)?;
+        for (path, reason) in &summary.errors {
+            context
+                .output
+                .note(&format!("{}: {reason}", path.display()));
+        }
+    }
+    Ok(if summary.is_cancelled {
+        context
+            .output
+            .note("stopped before the end; the next rebuild goes on from here");
+        Status::Interrupted
+    } else if summary.errors.is_empty() {
+        Status::Done
+    } else {
+        Status::Partly
+    })
+}
+
+fn reasons(errors: &[(PathBuf, String)]) -> Vec<Value> {
+    let object = |(path, reason): &(PathBuf, String)| json!({"file": path.to_string_lossy(), "reason": reason});
+    errors.iter().map(object).collect()
+}
+
+pub fn verify(context: &Context) -> Result<Status> {
+    let (events, _) = event::channel();
+    let engine = context.engine_with(events)?;
+    let bar = context.output.bar("verifying", None);
+    let report = engine.verify_now(&mut |progress| {
+        bar.set(progress.done, Some(progress.total));
+        context.flow()
+    })?;
+    drop(bar);
+    if context.options.json {
+        let findings: Vec<Value> = report.findings.iter().map(finding_json).collect();
+        context.output.json(&json!({
+            "checked": report.checked,
+            "without_md5": report.without_md5,
+            "findings": findings,
+            "cancelled": report.is_cancelled,
+        }))?;
+    } else {
+        for finding in &report.findings {
+            context.output.line(&finding_text(finding))?;
+        }
+        let mut line = format!(
+            "{} checked, {}",
+            counted(report.checked, "medium", "media"),
+            counted(report.findings.len(), "finding", "findings")
+        );
+        if report.without_md5 > 0 {
+            line.push_str(&format!(", {} without a known md5", report.without_md5));
+        }
+        context.output.note(&line);
+    }
+    Ok(if report.is_cancelled {
+        Status::Interrupted
+    } else if report.findings.is_empty() {
+        Status::Done
+    } else {
+        Status::Nothing
+    })
+}
+
+/// The parts of a finding: its kind, its file, and what is wrong.
+fn finding_parts(finding: &Finding) -> (&'static str, &Path, String) {
+    match finding {
+        Finding::WrongBytes {
+            path,
+            expected,
+            found,
+        } => (
+            "wrong bytes",
+            path,
+            format!("the sidecar says md5 {expected}, the file has {found}"),
+        ),
+        Finding::MissingOriginal { path } => (
+            "missing original",
+            path,
+            "only its sidecar is left".to_owned(),
+        ),
+        Finding::Unreadable { path, reason } => ("unreadable", path, reason.clone()),
+        Finding::BrokenSidecar { path, reason } => ("broken sidecar", path, reason.clone()),
+        Finding::WrongRow { path, reason } => (
+            "wrong index row",
+            path,
+            format!("{reason} (tagloupe rebuild mends it)"),
+        ),
+        Finding::DanglingRelation { path, relation, id } => (
+            "dangling relation",
+            path,
+            format!("{relation} names {id}, which is not in the library"),
+        ),
+    }
+}
+
+fn finding_text(finding: &Finding) -> String {
+    let (kind, path, reason) = finding_parts(finding);
+    format!("{}: {kind}: {reason}", path.display())
+}
+
+fn finding_json(finding: &Finding) -> Value {
+    let (kind, path, reason) = finding_parts(finding);
+    json!({"kind": kind, "file": path.to_string_lossy(), "reason": reason})
+}
+
+pub fn dups(context: &Context, arguments: &DupsArgs) -> Result<Status> {
+    match &arguments.action {
+        None => report_duplicates(context),
+        Some(DupsAction::Remove(arguments)) => remove_duplicates(context, arguments),
+    }
+}
+
+fn report_duplicates(context: &Context) -> Result<Status> {
+    let engine = context.engine()?;
+    let groups = engine.exact_duplicates();
+    let (redundant, bytes) = redundancy(&groups);
+    if context.options.json {
+        let list: Vec<Value> = groups.iter().map(group_json).collect();
+        context.output.json(&json!({
+            "groups": list,
+            "redundant": redundant,
+            "bytes": bytes,
+        }))?;
+    } else {
+        for group in &groups {
+            context.output.line(&format!("{}:", group.md5))?;
+            for copy in &group.copies {
+                context.output.line(&format!("  {}", copy.path))?;
+            }
+        }
+        context.output.note(&format!(
+            "{} of equal files, {} more than needed, {}",
+            counted(groups.len(), "group", "groups"),
+            counted(redundant, "file", "files"),
+            human_bytes(bytes)
+        ));
+    }
+    Ok(if groups.is_empty() {
+        Status::Nothing
+    } else {
+        Status::Done
+    })
+}
+
+fn group_json(group: &Group) -> Value {
+    let files: Vec<&str> = group.copies.iter().map(|copy| copy.path.as_str()).collect();
+    json!({"md5": group.md5.to_string(), "files": files})
+}
+
+/// How many files are more than one of a kind, and their bytes.
+fn redundancy(groups: &[Group]) -> (usize, u64) {
+    let others = || groups.iter().flat_map(|group| group.copies.iter().skip(1));
+    (others().count(), others().map(|copy| copy.bytes).sum())
+}
+
+fn remove_duplicates(context: &Context, arguments: &DupsRemoveArgs) -> Result<Status> {
+    let engine = context.engine()?;
+    let mut groups = engine.exact_duplicates();
+    if let (Some(md5), Some(keep)) = (&arguments.md5, &arguments.keep) {
+        let md5: Md5 = md5.parse()?;
+        groups.retain(|group| group.md5 == md5);
+        for group in &mut groups {
+            put_first(&engine, group, keep)?;
+        }
+    }
+    let (found, bytes) = redundancy(&groups);
+    if arguments.dry_run {
+        for group in &groups {
+            for copy in group.copies.iter().skip(1) {
+                context.output.line(&copy.path)?;
+            }
+        }
+        context.output.note(&format!(
+            "would move {} to the trash, {}",
+            counted(found, "file", "files"),
+            human_bytes(bytes)
+        ));
+        return Ok(if found == 0 {
+            Status::Nothing
+        } else {
+            Status::Done
+        });
+    }
+    let bar = context.output.bar("removing duplicates", None);
+    let report = engine.remove_duplicates_now(&groups, &mut |done, total| {
+        bar.set(done as u64, Some(total as u64));
+        context.flow()
+    });
+    drop(bar);
+    if context.options.json {
+        let failed: Vec<Value> = report
+            .failed
+            .iter()
+            .map(|(file, reason)| json!({"file": file, "reason": reason}))
+            .collect();
+        context.output.json(&json!({
+            "found": found,
+            "removed": report.removed,
+            "space_saved": report.saved_bytes,
+            "failed": failed,
+        }))?;
+    } else {
+        for (file, reason) in &report.failed {
+            context.output.note(&format!("{file}: {reason}"));
+        }
+        context.output.line(&format!(
+            "found {}, removed {}, saved {}",
+            counted(found, "duplicate", "duplicates"),
+            report.removed,
+            human_bytes(report.saved_bytes)
+        ))?;
+    }
+    Ok(if context.cancel.is_cancelled() {
+        Status::Interrupted
+    } else if !report.failed.is_empty() {
+        Status::Partly
+    } else if found == 0 {
+        Status::Nothing
+    } else {
+        Status::Done
+    })
+}
+
+/// Makes the file with this path, as given or inside the library, the one that stays.
+fn put_first(engine: &Engine, group: &mut Group, keep: &Path) -> Result<()> {
+    let wanted = [keep.to_owned(), engine.root().join(keep)].map(|path| path.canonicalize().ok());
+    let is_kept = |path: &str| {
+        let path = engine.original_path(path).canonicalize().ok();
+        path.is_some() && wanted.contains(&path)
+    };
+    let Some(at) = group.copies.iter().position(|copy| is_kept(&copy.path)) else {
+        bail!(
+            "{} is none of the files with md5 {}",
+            keep.display(),
+            group.md5
+        );
+    };
+    group.copies[..=at].rotate_right(1);
+    Ok(())
+}
+
+/// Whether an error only says that Ctrl-C was pressed.
+pub fn is_cancelled(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref::<Error>(), Some(Error::Cancelled))
+}
