@@ -6,6 +6,7 @@
 //! in [`catalog_store`] alone.
 
 pub mod catalog_store;
+pub mod decode;
 pub mod duplicates;
 pub mod event;
 pub mod job;
