@@ -6,14 +6,18 @@
 //! in [`catalog_store`] alone.
 
 pub mod catalog_store;
+pub mod companion;
 pub mod decode;
 pub mod duplicates;
 pub mod event;
+pub mod ingest;
 pub mod job;
 pub mod maintenance;
 pub mod save;
 pub mod search;
+pub mod source;
 pub mod suggest;
+pub mod watch;
 
 use std::{
     collections::BTreeMap,

@@ -1,0 +1,277 @@
+//! The commit stage: one thread that enters stored files into the index, in one
+//! transaction with their neighbours, then lets go of their locks.
+
+use std::{
+    fs, io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex,
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+    },
+    thread::JoinHandle,
+    time::Instant,
+};
+
+use super::{
+    super::{
+        companion::{CompanionFile, Companions},
+        event::IngestOutcome,
+        job::{lock, panic_text, spawn},
+    },
+    IngestParts, IngestSettings, Shared,
+    door::Stamp,
+    run::Ending,
+};
+use crate::{
+    model::{
+        catalog::Change,
+        entry::Entry,
+        id::{Md5, MediaKey},
+    },
+    storage::{Error, Library, Md5Lock, Stored, Transfer},
+};
+
+/// Stored files that may wait for the committer before a worker has to.
+const WAITING: usize = 64;
+
+/// A file in the library that is not yet in the index.
+pub(super) struct Filed {
+    pub stored: Stored,
+    pub lock: Md5Lock,
+    pub stamp: Stamp,
+    pub companions: Companions,
+    pub undecodable: Option<String>,
+}
+
+enum Message {
+    Filed(Box<Filed>, Arc<Ending>),
+    /// Someone waits: commit what is there.
+    Hurry,
+}
+
+/// The way to the committing thread.
+pub(super) struct Committer {
+    sender: Mutex<Option<SyncSender<Message>>>,
+}
+
+impl Committer {
+    pub fn start(
+        parts: &IngestParts,
+        settings: &IngestSettings,
+    ) -> io::Result<(Self, JoinHandle<()>)> {
+        let (sender, receiver) = sync_channel(WAITING);
+        let (parts, settings) = (parts.clone(), settings.clone());
+        let thread = spawn("ingest-commit", move || work(&parts, &settings, &receiver))?;
+        let sender = Mutex::new(Some(sender));
+        Ok((Self { sender }, thread))
+    }
+
+    /// Gives a stored file to the committer, which ends it.
+    pub fn hand_over(&self, filed: Filed, ending: &Arc<Ending>) {
+        let undelivered = match self.sender() {
+            Some(sender) => sender
+                .send(Message::Filed(Box::new(filed), Arc::clone(ending)))
+                .is_err(),
+            None => true,
+        };
+        if undelivered {
+            ending.committed(IngestOutcome::Failed {
+                reason: "the ingest has ended".to_owned(),
+            });
+        }
+    }
+
+    /// Asks to commit what waits, without waiting for more.
+    pub fn hurry(&self) {
+        if let Some(sender) = self.sender() {
+            // A full channel is being emptied anyway.
+            let _ = sender.try_send(Message::Hurry);
+        }
+    }
+
+    /// Lets the thread end after what waits.
+    pub fn close(&self) {
+        drop(lock(&self.sender).take());
+    }
+
+    fn sender(&self) -> Option<SyncSender<Message>> {
+        lock(&self.sender).clone()
+    }
+}
+
+fn work(parts: &IngestParts, settings: &IngestSettings, receiver: &Receiver<Message>) {
+    while let Ok(message) = receiver.recv() {
+        let Message::Filed(filed, ending) = message else {
+            continue;
+        };
+        let mut batch = vec![(*filed, ending)];
+        let deadline = Instant::now() + settings.batch_wait;
+        while batch.len() < settings.batch_files.max(1) {
+            let rest = deadline.saturating_duration_since(Instant::now());
+            match receiver.recv_timeout(rest) {
+                Ok(Message::Filed(filed, ending)) => batch.push((*filed, ending)),
+                Ok(Message::Hurry)
+                | Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        let endings: Vec<Arc<Ending>> = batch.iter().map(|(_, e)| Arc::clone(e)).collect();
+        let done = catch_unwind(AssertUnwindSafe(|| commit(parts, settings, batch)));
+        if let Err(panic) = done {
+            let reason = format!("internal error: {}", panic_text(&*panic));
+            tracing::error!("a commit panicked: {reason}");
+            for ending in endings {
+                ending.committed(IngestOutcome::Failed {
+                    reason: reason.clone(),
+                });
+            }
+        }
+    }
+}
+
+fn commit(parts: &IngestParts, settings: &IngestSettings, batch: Vec<(Filed, Arc<Ending>)>) {
+    let (files, endings): (Vec<Filed>, Vec<Arc<Ending>>) = batch.into_iter().unzip();
+    let stored: Vec<Stored> = files.iter().map(|filed| filed.stored.clone()).collect();
+    let entries: Vec<Result<Entry, Error>> = match parts.library.commit(&stored) {
+        Ok(entries) => entries.into_iter().map(Ok).collect(),
+        // One that the index refuses must not keep its neighbors out.
+        Err(error) if stored.len() > 1 => {
+            tracing::warn!("committing one by one: {}", error.chain());
+            stored
+                .iter()
+                .map(|one| commit_one(&parts.library, one))
+                .collect()
+        }
+        Err(error) => vec![Err(error)],
+    };
+    let changes: Vec<Change> = entries
+        .iter()
+        .flatten()
+        .map(|entry| Change::Upsert(entry.clone()))
+        .collect();
+    parts.catalog.apply(&changes);
+    for ((filed, ending), entry) in files.into_iter().zip(endings).zip(entries) {
+        let outcome = match entry {
+            Ok(entry) => {
+                let reason = filed.undecodable.clone();
+                finish(parts, settings, &filed, ending.path());
+                match reason {
+                    Some(reason) => IngestOutcome::Kept {
+                        key: entry.key,
+                        id: entry.id,
+                        reason,
+                    },
+                    None => IngestOutcome::Stored {
+                        key: entry.key,
+                        id: entry.id,
+                    },
+                }
+            }
+            Err(error) => IngestOutcome::Failed {
+                reason: format!("stored, but not in the index yet: {}", error.chain()),
+            },
+        };
+        // The lock goes last: who waits for it finds the file known and its source gone.
+        drop(filed.lock);
+        ending.committed(outcome);
+    }
+}
+
+fn commit_one(library: &Library, stored: &Stored) -> Result<Entry, Error> {
+    let mut entries = library.commit(std::slice::from_ref(stored))?;
+    entries.pop().ok_or(Error::UnknownKey(MediaKey(0)))
+}
+
+/// Clears the source of a move away.
+fn finish(parts: &IngestParts, settings: &IngestSettings, filed: &Filed, source: &Path) {
+    if filed.stored.how != Transfer::Move {
+        return;
+    }
+    if Stamp::of(source).is_ok_and(|now| now == filed.stamp) {
+        if let Err(error) = parts.library.finish_move(&filed.stored) {
+            tracing::warn!("the source of a move stays: {}", error.chain());
+            return;
+        }
+    } else {
+        tracing::warn!("{} has changed and stays", source.display());
+        return;
+    }
+    if let Some(md5) = filed
+        .stored
+        .media
+        .hashes
+        .md5
+        .as_deref()
+        .and_then(|md5| md5.parse().ok())
+    {
+        clear_companions(
+            &parts.library,
+            settings.keep_raw,
+            &md5,
+            &filed.companions.files,
+        );
+    }
+}
+
+/// Removes a file that is a duplicate, and what traveled with it, unless the file
+/// is no longer the one that was compared.
+pub(super) fn clear_source(
+    shared: &Shared,
+    path: &Path,
+    stamp: &Stamp,
+    md5: &Md5,
+    companions: &Companions,
+) {
+    if !Stamp::of(path).is_ok_and(|now| now == *stamp) {
+        return;
+    }
+    match fs::remove_file(path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => {
+            tracing::warn!("the duplicate {} stays: {error}", path.display());
+            return;
+        }
+    }
+    let keep_raw = shared.settings.keep_raw;
+    clear_companions(&shared.parts.library, keep_raw, md5, &companions.files);
+}
+
+/// Removes companions whose content is in the sidecar now; one that says more than
+/// that is kept below `raw/`.
+fn clear_companions(library: &Library, keep_raw: bool, md5: &Md5, files: &[CompanionFile]) {
+    for file in files {
+        let done = match file.kind.remainder() {
+            Some(site) if keep_raw => keep(library, md5, site, &file.path),
+            _ => fs::remove_file(&file.path),
+        };
+        match done {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::warn!("the companion {} stays: {error}", file.path.display());
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Moves a companion to `raw/ab/cd/<md5>.<site>.json`. The newest one wins.
+fn keep(library: &Library, md5: &Md5, site: &str, path: &Path) -> io::Result<()> {
+    let folder: PathBuf = library.layout().home().join("raw").join(md5.bucket());
+    fs::create_dir_all(&folder)?;
+    let site: String = site
+        .chars()
+        .map(|c| if c.is_alphanumeric() { c } else { '-' })
+        .take(40)
+        .collect();
+    let target = folder.join(format!("{md5}.{site}.json"));
+    match fs::rename(path, &target) {
+        Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
+            let mut temporary = tempfile::NamedTempFile::new_in(&folder)?;
+            io::copy(&mut fs::File::open(path)?, &mut temporary)?;
+            temporary.as_file().sync_all()?;
+            temporary.persist(&target)?;
+            fs::remove_file(path)
+        }
+        renamed => renamed,
+    }
+}

@@ -1,0 +1,402 @@
+//! The door: whether a file is there, at rest, and not known yet; and where those
+//! go that may not come in.
+
+use std::{
+    fs::{self, File, Metadata},
+    io::{self, Read},
+    os::unix::fs::MetadataExt,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use super::{
+    super::{
+        companion::Companions,
+        decode::{DecodeError, probe},
+        event::IngestOutcome,
+    },
+    Shared,
+    commit::clear_source,
+    metadata,
+    queue::Item,
+    run::End,
+};
+use crate::{
+    model::{
+        catalog::Change,
+        edit::Edit,
+        id::{Md5, MediaId, MediaKey},
+    },
+    storage::{Error, Md5Lock, Transfer},
+};
+
+/// How long one attempt at the door's lock lasts before a stop is noticed.
+const LOCK_STEP: Duration = Duration::from_millis(250);
+
+/// A pause before another try where nothing better is known.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// What tells a file from one that was changed or put in its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stamp {
+    device: u64,
+    inode: u64,
+    pub bytes: u64,
+    modified: (i64, i64),
+}
+
+impl Stamp {
+    pub fn new(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            bytes: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+        }
+    }
+
+    pub fn of(path: &Path) -> io::Result<Self> {
+        path.symlink_metadata().map(|metadata| Self::new(&metadata))
+    }
+}
+
+/// A file that may come in, and the lock that keeps its equals out.
+pub(super) struct Admitted {
+    pub md5: Md5,
+    pub stamp: Stamp,
+    pub lock: Md5Lock,
+}
+
+pub(super) fn enter(shared: &Shared, item: &Item, how: Transfer) -> Result<Admitted, End> {
+    let path = item.path.as_path();
+    let gone = |error: &io::Error| {
+        if error.kind() == io::ErrorKind::NotFound {
+            gone(item, how)
+        } else {
+            End::failed(format!("cannot read it: {error}"))
+        }
+    };
+    let stamp = regular_file(shared, item).map_err(|refusal| match refusal {
+        Refusal::Io(error) => gone(&error),
+        Refusal::End(end) => end,
+    })?;
+    check_place(shared, path)?;
+    match probe(path) {
+        Ok(_) => {}
+        Err(DecodeError::Io { source, .. }) => return Err(gone(&source)),
+        Err(error) => {
+            let now = crate::model::entry::format_time((shared.settings.clock)());
+            let companions = super::super::companion::gather(path, &now);
+            return Err(reject(shared, path, how, &companions, &error.to_string()));
+        }
+    }
+    let (md5, bytes) = md5_file(path, &shared.stop).map_err(|error| {
+        if error.kind() == io::ErrorKind::Interrupted {
+            End::Outcome(IngestOutcome::Cancelled)
+        } else {
+            gone(&error)
+        }
+    })?;
+    if bytes != stamp.bytes {
+        return Err(growing(shared));
+    }
+    check_unchanged(path, &stamp)?;
+    let lock = take_lock(shared, item, &md5)?;
+    if let Some(known) = find_known(shared, &md5, bytes, path).map_err(|e| storage_end(&e))? {
+        return Err(match known {
+            Known::Same(key, id, name) => {
+                // Merging takes the lock of the sidecar; the answer is in the index.
+                drop(lock);
+                duplicate(shared, item, how, &stamp, md5, key, id, name)
+            }
+            Known::Collides(name) => {
+                drop(lock);
+                let reason = format!("has the md5 of {name} but other bytes");
+                reject(shared, path, how, &Companions::default(), &reason)
+            }
+        });
+    }
+    // Another process may have moved it while this one waited for the lock.
+    match Stamp::of(path) {
+        Ok(now) if now == stamp => Ok(Admitted { md5, stamp, lock }),
+        Ok(_) => Err(growing(shared)),
+        Err(error) => Err(gone(&error)),
+    }
+}
+
+fn md5_file(path: &Path, cancel: &super::super::job::Cancel) -> io::Result<(Md5, u64)> {
+    let mut file = File::open(path)?;
+    let (mut context, mut bytes, mut block) = (md5::Context::new(), 0, vec![0; 128 * 1024]);
+    loop {
+        if cancel.is_cancelled() {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        let n = file.read(&mut block)?;
+        if n == 0 {
+            return Ok((Md5(context.finalize().0), bytes));
+        }
+        context.consume(&block[..n]);
+        bytes += n as u64;
+    }
+}
+
+enum Refusal {
+    Io(io::Error),
+    End(End),
+}
+
+/// The stamp of a regular file at rest.
+fn regular_file(shared: &Shared, item: &Item) -> Result<Stamp, Refusal> {
+    let metadata = item.path.symlink_metadata().map_err(Refusal::Io)?;
+    let refuse = |reason: &str| Err(Refusal::End(End::failed(reason)));
+    if metadata.is_symlink() {
+        return refuse("is a symbolic link");
+    }
+    if !metadata.is_file() {
+        return refuse("is not a regular file");
+    }
+    if metadata.len() > shared.settings.max_bytes {
+        return refuse("is larger than a picture can be");
+    }
+    let settle = i64::try_from(shared.settings.settle.as_secs()).unwrap_or(i64::MAX);
+    let age = (shared.settings.clock)().saturating_sub(metadata.mtime());
+    // A watcher has seen for itself that the file is at rest. A time in the future
+    // says nothing.
+    if !item.submission.is_watched && (0..settle).contains(&age) {
+        return Err(Refusal::End(End::Later {
+            reason: "was written to just now".to_owned(),
+            pause: Duration::from_secs((settle - age).unsigned_abs()),
+        }));
+    }
+    Ok(Stamp::new(&metadata))
+}
+
+/// What lies in the library is not taken in a second time, except from its ingest
+/// and quarantine folders.
+fn check_place(shared: &Shared, path: &Path) -> Result<(), End> {
+    let library = &shared.parts.library;
+    let real = path
+        .canonicalize()
+        .map_err(|error| End::failed(format!("cannot read it: {error}")))?;
+    let root = library
+        .root()
+        .canonicalize()
+        .unwrap_or_else(|_| library.root().to_owned());
+    if !real.starts_with(&root) {
+        return Ok(());
+    }
+    let layout = library.layout();
+    for folder in [layout.ingest(), layout.quarantine()] {
+        if folder
+            .canonicalize()
+            .is_ok_and(|folder| real.starts_with(folder))
+        {
+            return Ok(());
+        }
+    }
+    Err(End::failed(
+        "lies in the library already; `rebuild` finds what is not indexed",
+    ))
+}
+
+fn take_lock(shared: &Shared, item: &Item, md5: &Md5) -> Result<Md5Lock, End> {
+    let started = Instant::now();
+    let mut step = Duration::ZERO;
+    loop {
+        match shared.parts.library.lock_md5(md5, step) {
+            Ok(lock) => return Ok(lock),
+            Err(Error::Locked { .. }) => {}
+            Err(error) => return Err(storage_end(&error)),
+        }
+        // It may be our own committer that holds it, waiting for more to commit.
+        shared.committer.hurry();
+        step = LOCK_STEP;
+        if shared.stop.is_cancelled() || item.submission.cancel.is_cancelled() {
+            return Err(End::Outcome(IngestOutcome::Cancelled));
+        }
+        if started.elapsed() > shared.settings.lock_timeout {
+            return Err(End::Later {
+                reason: "another process holds its lock".to_owned(),
+                pause: PAUSE,
+            });
+        }
+    }
+}
+
+enum Known {
+    /// The key, the id and the name of the medium that has the same bytes.
+    Same(MediaKey, MediaId, String),
+    /// The name of a medium with the same md5 and other bytes.
+    Collides(String),
+}
+
+fn find_known(shared: &Shared, md5: &Md5, bytes: u64, path: &Path) -> Result<Option<Known>, Error> {
+    let library = &shared.parts.library;
+    let mut collides = None;
+    let by_md5 = library
+        .find_md5(md5)?
+        .into_iter()
+        .map(|(key, _)| (key, true));
+    let by_size = library
+        .find_size(bytes)?
+        .into_iter()
+        .map(|key| (key, false));
+    for (key, has_md5) in by_md5.chain(by_size) {
+        let Some(entry) = library.entry(key)? else {
+            continue;
+        };
+        let original = library.original_path(&entry.path);
+        let name = entry.title().to_owned();
+        match same_bytes(path, &original) {
+            Ok(true) => return Ok(Some(Known::Same(key, entry.id, name))),
+            Ok(false) if has_md5 => collides = Some(Known::Collides(name)),
+            // An original that is gone is nobody's duplicate; and a source that is
+            // gone was taken by another process, which the caller sees next.
+            Ok(false) | Err(_) => {}
+        }
+    }
+    Ok(collides)
+}
+
+/// Whether two files hold the same bytes.
+fn same_bytes(one: &Path, other: &Path) -> io::Result<bool> {
+    let (mut one, mut other) = (File::open(one)?, File::open(other)?);
+    let (size, other_size) = (one.metadata()?.len(), other.metadata()?.len());
+    if size != other_size {
+        return Ok(false);
+    }
+    let mut left = vec![0; 64 * 1024];
+    let mut right = vec![0; 64 * 1024];
+    let mut rest = size;
+    while rest > 0 {
+        let step = usize::try_from(rest).unwrap_or(usize::MAX).min(left.len());
+        one.read_exact(&mut left[..step])?;
+        other.read_exact(&mut right[..step])?;
+        if left[..step] != right[..step] {
+            return Ok(false);
+        }
+        rest -= step as u64;
+    }
+    Ok(true)
+}
+
+/// Merges what came with a duplicate into the medium we have; then it may go.
+#[expect(clippy::too_many_arguments, reason = "one call, all of it needed")]
+fn duplicate(
+    shared: &Shared,
+    item: &Item,
+    how: Transfer,
+    stamp: &Stamp,
+    md5: Md5,
+    key: MediaKey,
+    of: MediaId,
+    of_name: String,
+) -> End {
+    let (mut media, companions) =
+        metadata::collect(shared, &item.path, md5, &item.submission.cancel);
+    // Facts and hashes are those of the one we have.
+    media.hashes = crate::model::media::Hashes::default();
+    let now = (shared.settings.clock)();
+    let written = match shared.parts.library.merge_duplicate(key, &media, now) {
+        Ok(written) => written,
+        Err(error) => return storage_end(&error),
+    };
+    if let Some(warning) = &written.warning {
+        tracing::warn!("{}: {warning}", item.path.display());
+    }
+    let before = written.inverse.iter().find_map(|edit| match edit {
+        Edit::RestoreTags { tags, .. } => Some(tags.len()),
+        _ => None,
+    });
+    let after = written.entry.tags.len();
+    if !written.inverse.is_empty() {
+        shared.parts.catalog.apply(&[Change::Upsert(written.entry)]);
+    }
+    if how == Transfer::Move {
+        clear_source(shared, &item.path, stamp, &md5, &companions);
+    }
+    tracing::info!("{} is a duplicate of {of}", item.path.display());
+    End::Outcome(IngestOutcome::Duplicate {
+        key,
+        of,
+        of_name,
+        merged_tags: after.saturating_sub(before.unwrap_or(after)),
+    })
+}
+
+/// Where a file goes that is broken or no picture: with move to the quarantine, its
+/// companions with it; otherwise it stays where it is.
+pub(super) fn reject(
+    shared: &Shared,
+    path: &Path,
+    how: Transfer,
+    companions: &Companions,
+    reason: &str,
+) -> End {
+    if how != Transfer::Move {
+        return End::failed(reason);
+    }
+    let now = (shared.settings.clock)();
+    match shared.parts.library.quarantine(path, how, reason, now) {
+        Ok(place) => {
+            for companion in &companions.files {
+                let Some(name) = companion.path.file_name() else {
+                    continue;
+                };
+                let target = place.with_file_name(name);
+                if !target.exists()
+                    && let Err(error) = fs::rename(&companion.path, &target)
+                {
+                    tracing::warn!("{} stays: {error}", companion.path.display());
+                }
+            }
+            End::Outcome(IngestOutcome::Quarantined {
+                reason: reason.to_owned(),
+            })
+        }
+        Err(error) if error.io_kind() == Some(io::ErrorKind::NotFound) => {
+            End::Outcome(IngestOutcome::Cancelled)
+        }
+        Err(error) => End::failed(format!("{reason}; {}", error.chain())),
+    }
+}
+
+/// The file has gone. One that was found in a folder and was to be moved was taken
+/// by another process, or by its owner: nobody misses it here.
+fn gone(item: &Item, how: Transfer) -> End {
+    if item.is_found && how == Transfer::Move {
+        End::Outcome(IngestOutcome::Cancelled)
+    } else {
+        End::failed("is gone")
+    }
+}
+
+pub(super) fn check_unchanged(path: &Path, stamp: &Stamp) -> Result<(), End> {
+    match Stamp::of(path) {
+        Ok(now) if now == *stamp => Ok(()),
+        Ok(_) => Err(End::Later {
+            reason: "is still being written".to_owned(),
+            pause: PAUSE,
+        }),
+        Err(error) => Err(End::failed(format!("cannot read it: {error}"))),
+    }
+}
+
+fn growing(shared: &Shared) -> End {
+    End::Later {
+        reason: "is still being written".to_owned(),
+        pause: shared.settings.settle.max(PAUSE),
+    }
+}
+
+/// A storage failure as the end of one file.
+pub(super) fn storage_end(error: &Error) -> End {
+    match error {
+        Error::Locked { .. } => End::Later {
+            reason: error.chain(),
+            pause: PAUSE,
+        },
+        Error::Cancelled => End::Outcome(IngestOutcome::Cancelled),
+        _ => End::failed(error.chain()),
+    }
+}
