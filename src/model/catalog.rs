@@ -1,20 +1,46 @@
 //! The catalog: everything the index knows of every medium, as one immutable
 //! snapshot in memory.
 //!
+//! Records are packed in chunks, tags are numbers, and each tag and each yes-or-no
+//! fact has a bitmap of [`MediaKey`]s.
 //! Invariant: a catalog never changes; [`Catalog::apply`] gives a new one that
 //! shares what did not change with the old one. A catalog with only the first
 //! page is an ordinary catalog that says so.
 
-use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
+mod lookup;
+mod packed;
+mod shared;
+mod tags;
 
+use std::{
+    borrow::Cow,
+    cmp::Reverse,
+    collections::BTreeSet,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use roaring::RoaringBitmap;
+
+use self::{
+    lookup::{Lookup, hash},
+    packed::{CHUNK, Chunk, Details, Row, Texts, flag},
+    shared::Shared,
+    tags::Tags,
+};
 use super::{
     entry::{Entry, Facets},
     hash::PerceptualHash,
     id::{Md5, MediaId, MediaKey},
     media::{MediaKind, Rating, Status},
     query::Vocabulary,
-    tag::TagName,
+    tag::{BUILT_IN_CATEGORIES, TagName},
 };
+
+/// Sites that get a number; the names of further ones are stored with each post.
+const MAX_SITES: usize = 255;
 
 /// One change of the catalog.
 #[derive(Clone, Debug)]
@@ -30,46 +56,257 @@ pub enum Change {
 }
 
 /// All media of one library; cloning it is cheap.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Catalog {
-    entries: Arc<BTreeMap<MediaKey, Arc<Entry>>>,
+    chunks: Shared<Chunk>,
+    tags: Tags,
+    /// One bitmap for each bit of [`Row::flags`].
+    flags: Vec<Arc<RoaringBitmap>>,
+    /// Ids that are not the md5 of their medium.
+    by_id: Lookup,
+    by_md5: Lookup,
+    by_post: Lookup,
+    sites: Arc<Vec<Arc<str>>>,
+    order: OnceLock<Arc<[MediaKey]>>,
+    earlier: Option<Earlier>,
     complete: bool,
     version: u64,
+    lineage: u64,
+}
+
+/// The order of an earlier catalog, and the media whose place in it is not right.
+#[derive(Clone)]
+struct Earlier {
+    order: Arc<[MediaKey]>,
+    touched: Arc<BTreeSet<MediaKey>>,
+}
+
+fn next_version() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// Its size, not its contents.
+impl std::fmt::Debug for Catalog {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Catalog")
+            .field("version", &self.version)
+            .field("len", &self.len())
+            .field("complete", &self.complete)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An empty catalog that is not complete: nothing was read yet.
+impl Default for Catalog {
+    fn default() -> Self {
+        Self::from_entries(Vec::new(), false)
+    }
 }
 
 impl Catalog {
     /// A catalog of these media; `complete` says whether they are all there are.
-    pub fn from_entries(entries: Vec<Entry>, complete: bool) -> Self {
-        Self {
-            entries: Arc::new(
-                entries
-                    .into_iter()
-                    .map(|entry| (entry.key, Arc::new(entry)))
-                    .collect(),
-            ),
+    /// Of two entries with one key the later counts.
+    pub fn from_entries(mut entries: Vec<Entry>, complete: bool) -> Self {
+        if !entries.is_sorted_by(|a, b| a.key < b.key) {
+            entries.reverse();
+            entries.sort_by_key(|entry| entry.key);
+            entries.dedup_by_key(|entry| entry.key);
+        }
+        let (tags, numbers) = Tags::build(&entries);
+        let version = next_version();
+        let mut catalog = Self {
+            chunks: Shared::default(),
+            tags,
+            flags: Vec::new(),
+            by_id: Lookup::default(),
+            by_md5: Lookup::default(),
+            by_post: Lookup::default(),
+            sites: Arc::default(),
+            order: OnceLock::new(),
+            earlier: None,
             complete,
-            version: 1,
+            version,
+            lineage: version,
+        };
+        let mut with_flag: Vec<Vec<u32>> = vec![Vec::new(); flag::COUNT];
+        let (mut ids, mut md5s, mut posts) = (Vec::new(), Vec::new(), Vec::new());
+        let mut rest = numbers.as_slice();
+        for same_chunk in entries.chunk_by(|a, b| place(a.key).0 == place(b.key).0) {
+            let mut chunk = Chunk::default();
+            for entry in same_chunk {
+                let (tags, others) = rest.split_at(entry.tags.len());
+                rest = others;
+                let flags = packed::flags(entry);
+                for (bit, keys) in with_flag.iter_mut().enumerate() {
+                    if flags >> bit & 1 == 1 {
+                        keys.push(entry.key.0);
+                    }
+                }
+                for (site, _) in &entry.posts {
+                    catalog.add_site(site);
+                }
+                let (row, bytes) =
+                    packed::encode(entry, flags, tags, |site| catalog.site_number(site));
+                if let Some(id) = id_hash(&row, entry.id.as_str()) {
+                    ids.push((id, entry.key.0));
+                }
+                md5s.extend(md5_hash(&row).map(|md5| (md5, entry.key.0)));
+                posts.extend(post_hashes(entry).map(|post| (post, entry.key.0)));
+                chunk.set(place(entry.key).1, row, &bytes);
+            }
+            chunk.shrink();
+            if let Some(first) = same_chunk.first() {
+                *catalog.chunks.get_mut(place(first.key).0) = chunk;
+            }
+        }
+        catalog.flags = with_flag
+            .into_iter()
+            .map(|keys| Arc::new(keys.into_iter().collect()))
+            .collect();
+        catalog.by_id = Lookup::build(ids);
+        catalog.by_md5 = Lookup::build(md5s);
+        catalog.by_post = Lookup::build(posts);
+        catalog
+    }
+
+    /// A catalog with these changes, in order. Costs what changes, not what is there.
+    pub fn apply(&self, changes: &[Change]) -> Self {
+        let mut next = Self {
+            order: OnceLock::new(),
+            earlier: match self.order.get() {
+                Some(order) => Some(Earlier {
+                    order: Arc::clone(order),
+                    touched: Arc::default(),
+                }),
+                None => self.earlier.clone(),
+            },
+            version: next_version(),
+            ..self.clone()
+        };
+        for change in changes {
+            match change {
+                Change::Upsert(entry) => next.upsert(entry),
+                Change::Remove(key) => next.remove(*key),
+            }
+        }
+        // An order of which too little is right is made anew.
+        let len = next.len();
+        next.earlier
+            .take_if(|earlier| earlier.touched.len() > 64 + len / 8);
+        if let Some(earlier) = next.earlier.take_if(|earlier| earlier.touched.is_empty()) {
+            next.order = OnceLock::from(earlier.order);
+        }
+        next
+    }
+
+    fn upsert(&mut self, entry: &Entry) {
+        let key = entry.key;
+        for (site, _) in &entry.posts {
+            self.add_site(site);
+        }
+        let mut tags = Vec::with_capacity(entry.tags.len());
+        for name in &entry.tags {
+            tags.push(self.tags.number(name));
+        }
+        let flags = packed::flags(entry);
+        let (row, bytes) = packed::encode(entry, flags, &tags, |site| self.site_number(site));
+
+        let old = self.record(key).map(|old| {
+            let old_tags: Vec<u32> = packed::numbers(old.details().tags).collect();
+            (*old.row, old_tags, old.id(), old.post_hashes())
+        });
+        let posts: Vec<u32> = post_hashes(entry).collect();
+        let is_moved = old.as_ref().is_none_or(|(old_row, _, old_id, _)| {
+            old_row.imported != row.imported || *old_id != entry.id
+        });
+        if is_moved {
+            self.touch(key);
+        }
+        if let Some((old_row, _, old_id, _)) = &old {
+            self.forget_names(key, old_row, old_id);
+        }
+        let (old_row, old_tags, _, old_posts) =
+            old.unwrap_or_else(|| (Row::default(), Vec::new(), entry.id.clone(), Vec::new()));
+        for gone in old_tags.iter().filter(|tag| !tags.contains(tag)) {
+            self.tags.set(*gone, key.0, false);
+        }
+        for new in tags.iter().filter(|tag| !old_tags.contains(tag)) {
+            self.tags.set(*new, key.0, true);
+        }
+        for gone in old_posts.iter().filter(|post| !posts.contains(post)) {
+            self.by_post.remove(*gone, key.0);
+        }
+        for new in posts.iter().filter(|post| !old_posts.contains(post)) {
+            self.by_post.insert(*new, key.0);
+        }
+        if let Some(hash) = id_hash(&row, entry.id.as_str()) {
+            self.by_id.insert(hash, key.0);
+        }
+        if let Some(hash) = md5_hash(&row) {
+            self.by_md5.insert(hash, key.0);
+        }
+        self.flip(key, old_row.flags, row.flags);
+        let (chunk, slot) = place(key);
+        self.chunks.get_mut(chunk).set(slot, row, &bytes);
+    }
+
+    fn remove(&mut self, key: MediaKey) {
+        let Some(old) = self.record(key) else {
+            return;
+        };
+        let (row, id, posts) = (*old.row, old.id(), old.post_hashes());
+        let tags: Vec<u32> = packed::numbers(old.details().tags).collect();
+        self.touch(key);
+        for tag in tags {
+            self.tags.set(tag, key.0, false);
+        }
+        for post in posts {
+            self.by_post.remove(post, key.0);
+        }
+        self.forget_names(key, &row, &id);
+        self.flip(key, row.flags, 0);
+        let (chunk, slot) = place(key);
+        self.chunks.get_mut(chunk).clear(slot);
+    }
+
+    fn forget_names(&mut self, key: MediaKey, row: &Row, id: &MediaId) {
+        if let Some(hash) = id_hash(row, id.as_str()) {
+            self.by_id.remove(hash, key.0);
+        }
+        if let Some(hash) = md5_hash(row) {
+            self.by_md5.remove(hash, key.0);
         }
     }
 
-    /// A catalog with these changes, in order.
-    pub fn apply(&self, changes: &[Change]) -> Self {
-        let mut entries = self.entries.as_ref().clone();
-        for change in changes {
-            match change {
-                Change::Upsert(entry) => {
-                    entries.insert(entry.key, Arc::new(entry.clone()));
-                }
-                Change::Remove(key) => {
-                    entries.remove(key);
+    /// Its place in the order changes.
+    fn touch(&mut self, key: MediaKey) {
+        if let Some(earlier) = &mut self.earlier {
+            Arc::make_mut(&mut earlier.touched).insert(key);
+        }
+    }
+
+    fn flip(&mut self, key: MediaKey, old: u64, new: u64) {
+        for (bit, media) in self.flags.iter_mut().enumerate() {
+            if (old ^ new) >> bit & 1 == 1 {
+                let media = Arc::make_mut(media);
+                if new >> bit & 1 == 1 {
+                    media.insert(key.0);
+                } else {
+                    media.remove(key.0);
                 }
             }
         }
-        Self {
-            entries: Arc::new(entries),
-            complete: self.complete,
-            version: self.version + 1,
+    }
+
+    fn add_site(&mut self, site: &str) {
+        if self.sites.len() < MAX_SITES && self.site_number(site).is_none() {
+            Arc::make_mut(&mut self.sites).push(site.into());
         }
+    }
+
+    fn site_number(&self, site: &str) -> Option<usize> {
+        self.sites.iter().position(|known| **known == *site)
     }
 
     /// A number that no two different catalogs of this process share.
@@ -77,13 +314,18 @@ impl Catalog {
         self.version
     }
 
+    /// Equal for two catalogs exactly when they number the same tag names alike.
+    pub fn vocabulary(&self) -> (u64, usize) {
+        (self.lineage, self.tags.len())
+    }
+
     /// How many media it holds, hidden ones included.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        usize::try_from(self.all().len()).unwrap_or(usize::MAX)
     }
 
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.all().is_empty()
     }
 
     /// Whether it holds all media of the library, or only the first page so far.
@@ -92,226 +334,531 @@ impl Catalog {
     }
 
     pub fn contains(&self, key: MediaKey) -> bool {
-        self.entries.contains_key(&key)
+        self.all().contains(key.0)
     }
 
     pub fn record(&self, key: MediaKey) -> Option<Record<'_>> {
-        self.entries.get(&key).map(|entry| Record { entry })
+        let (chunk, slot) = place(key);
+        let (row, bytes) = self.chunks.get(chunk)?.row(slot)?;
+        Some(Record {
+            catalog: self,
+            key,
+            row,
+            bytes,
+        })
     }
 
     pub fn key_of(&self, id: &MediaId) -> Option<MediaKey> {
-        self.entries
-            .values()
-            .find(|entry| entry.id == *id)
-            .map(|entry| entry.key)
+        let by_md5 = id.as_str().parse::<Md5>().ok().and_then(|md5| {
+            self.records_of_md5(&md5)
+                .find(|record| record.id() == *id)
+                .map(|record| record.key)
+        });
+        by_md5.or_else(|| {
+            self.by_id
+                .find(hash(id.as_str()))
+                .filter_map(|key| self.record(MediaKey(key)))
+                .find(|record| record.id() == *id)
+                .map(|record| record.key)
+        })
+    }
+
+    fn records_of_md5(&self, md5: &Md5) -> impl Iterator<Item = Record<'_>> {
+        self.by_md5
+            .find(prefix(md5))
+            .filter_map(|key| self.record(MediaKey(key)))
+            .filter(|record| record.md5() == Some(*md5))
     }
 
     /// All media with these bytes: found libraries hold equal files.
     pub fn keys_of_md5(&self, md5: &Md5) -> Vec<MediaKey> {
-        self.entries
-            .values()
-            .filter(|entry| entry.md5 == Some(*md5))
-            .map(|entry| entry.key)
-            .collect()
+        self.records_of_md5(md5).map(|record| record.key).collect()
     }
 
     /// The medium that has this post of a site as a source.
     pub fn post(&self, site: &str, id: &str) -> Option<MediaKey> {
-        self.entries
-            .values()
-            .find(|entry| entry.posts.iter().any(|(s, i)| s == site && i == id))
-            .map(|entry| entry.key)
+        self.by_post
+            .find(hash((site, id)))
+            .map(MediaKey)
+            .find(|key| {
+                self.record(*key)
+                    .is_some_and(|record| record.posts().any(|post| post == (site, id)))
+            })
+    }
+
+    /// The names of sites that posts are known from.
+    pub fn sites(&self) -> impl Iterator<Item = &str> {
+        self.sites.iter().map(AsRef::as_ref)
     }
 
     /// How many media have this tag.
     pub fn tag_count(&self, name: &TagName) -> u64 {
-        self.tags()
-            .find(|(tag, _)| *tag == name)
-            .map_or(0, |(_, count)| count)
+        self.tagged(name).map_or(0, RoaringBitmap::len)
+    }
+
+    /// The media with this tag; `None` for a name never seen.
+    pub fn tagged(&self, name: &TagName) -> Option<&RoaringBitmap> {
+        self.tags.media(self.tags.find(name)?).map(AsRef::as_ref)
+    }
+
+    /// The tags with this normalised value, of any category, with their media.
+    pub fn tagged_value<'a>(
+        &'a self,
+        value: &'a str,
+    ) -> impl Iterator<Item = (&'a TagName, &'a RoaringBitmap)> {
+        self.tags
+            .with_value(value)
+            .filter_map(|number| self.tag_at(number))
+    }
+
+    /// The tag with this number, with its media; numbers run from 0 to the second
+    /// part of [`vocabulary`](Self::vocabulary).
+    pub fn tag_at(&self, number: u32) -> Option<(&TagName, &RoaringBitmap)> {
+        Some((self.tags.name(number)?, self.tags.media(number)?))
     }
 
     /// Every tag in use with its count, in no particular order.
     pub fn tags(&self) -> impl Iterator<Item = (&TagName, u64)> {
-        let mut counts: BTreeMap<&TagName, u64> = BTreeMap::new();
-        for tag in self.entries.values().flat_map(|entry| &entry.tags) {
-            *counts.entry(tag).or_default() += 1;
-        }
-        counts.into_iter()
+        self.tag_bitmaps().map(|(name, media)| (name, media.len()))
+    }
+
+    /// Every tag in use with its media, in no particular order.
+    pub fn tag_bitmaps(&self) -> impl Iterator<Item = (&TagName, &RoaringBitmap)> {
+        self.tags
+            .iter()
+            .map(|(name, media)| (name, media.as_ref()))
+            .filter(|(_, media)| !media.is_empty())
     }
 
     /// The most frequent category under which a normalised tag value is in use.
     pub fn category_of(&self, value: &str) -> Option<&str> {
-        self.tags()
-            .filter(|(tag, _)| tag.value == value)
-            .max_by_key(|(_, count)| *count)
-            .map(|(tag, _)| tag.category.as_str())
+        self.tags
+            .with_value(value)
+            .filter_map(|number| self.tag_at(number))
+            .filter(|(_, media)| !media.is_empty())
+            .max_by_key(|(_, media)| media.len())
+            .map(|(name, _)| name.category.as_str())
+    }
+
+    /// The categories of the tags ever seen, in no particular order.
+    pub fn categories(&self) -> impl Iterator<Item = &str> {
+        self.tags.categories()
     }
 
     /// All keys, ascending.
     pub fn keys(&self) -> impl Iterator<Item = MediaKey> {
-        self.entries.keys().copied()
+        self.all().iter().map(MediaKey)
     }
 
-    /// All media, hidden ones included, newest import first and ties by id.
+    /// All media, hidden ones included.
+    pub fn all(&self) -> &RoaringBitmap {
+        self.flag(flag::PRESENT)
+    }
+
+    pub fn of_kind(&self, kind: MediaKind) -> &RoaringBitmap {
+        let bit = (0..).zip(MediaKind::ALL).find(|(_, known)| *known == kind);
+        self.flag(bit.map_or(0, |(bit, _)| bit))
+    }
+
+    pub fn of_rating(&self, rating: Rating) -> &RoaringBitmap {
+        let bit = (flag::RATING..)
+            .zip(Rating::ALL)
+            .find(|(_, known)| *known == rating);
+        self.flag(bit.map_or(flag::RATING, |(bit, _)| bit))
+    }
+
+    pub fn of_status(&self, status: Status) -> &RoaringBitmap {
+        self.flag(match status {
+            Status::Inbox => flag::INBOX,
+            Status::Archived => flag::ARCHIVED,
+        })
+    }
+
+    /// The media with this many stars, 1 to 5.
+    pub fn with_stars(&self, stars: u8) -> &RoaringBitmap {
+        self.flag(flag::STARS + u32::from(stars.clamp(1, 5)) - 1)
+    }
+
+    pub fn favorites(&self) -> &RoaringBitmap {
+        self.flag(flag::FAV)
+    }
+
+    pub fn with_md5(&self) -> &RoaringBitmap {
+        self.flag(flag::MD5)
+    }
+
+    /// The media of which one such fact is true.
+    pub fn with_facet(&self, facet: Facets) -> &RoaringBitmap {
+        self.flag(flag::FACETS + facet.0.trailing_zeros().min(31))
+    }
+
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "there is one for each of the 64 bits"
+    )]
+    fn flag(&self, bit: u32) -> &RoaringBitmap {
+        &self.flags[bit as usize]
+    }
+
+    /// All media, hidden ones included, newest import first and ties by id. Made
+    /// when first asked for; after an edit, from the order before it.
     pub fn default_order(&self) -> Arc<[MediaKey]> {
-        let mut entries: Vec<_> = self.entries.values().collect();
-        entries.sort_by(|a, b| b.imported.cmp(&a.imported).then_with(|| a.id.cmp(&b.id)));
-        entries.into_iter().map(|entry| entry.key).collect()
+        Arc::clone(self.order.get_or_init(|| {
+            if let Some(earlier) = &self.earlier {
+                return self.mend_order(&earlier.order, &earlier.touched);
+            }
+            let mut keys: Vec<_> = self.keys().collect();
+            self.sort_by_default(&mut keys);
+            keys.into()
+        }))
+    }
+
+    fn mend_order(&self, order: &[MediaKey], touched: &BTreeSet<MediaKey>) -> Arc<[MediaKey]> {
+        let mut moved: Vec<_> = touched
+            .iter()
+            .copied()
+            .filter(|key| self.contains(*key))
+            .collect();
+        self.sort_by_default(&mut moved);
+        let kept: Vec<_> = order
+            .iter()
+            .copied()
+            .filter(|key| !touched.contains(key))
+            .collect();
+        let mut merged = Vec::with_capacity(kept.len() + moved.len());
+        let mut rest = kept.as_slice();
+        for key in moved {
+            let place = rest.partition_point(|known| self.default_cmp(*known, key).is_lt());
+            let (before, after) = rest.split_at(place);
+            merged.extend_from_slice(before);
+            merged.push(key);
+            rest = after;
+        }
+        merged.extend_from_slice(rest);
+        merged.into()
+    }
+
+    /// Sorts media the way they stand in the default order.
+    pub fn sort_by_default(&self, keys: &mut [MediaKey]) {
+        keys.sort_by_cached_key(|key| {
+            self.record(*key)
+                .map(|record| (Reverse(record.imported()), record.sort_id()))
+        });
+    }
+
+    /// Newest import first, ties by id.
+    pub fn default_cmp(&self, a: MediaKey, b: MediaKey) -> std::cmp::Ordering {
+        let (Some(a), Some(b)) = (self.record(a), self.record(b)) else {
+            return a.cmp(&b);
+        };
+        b.imported()
+            .cmp(&a.imported())
+            .then_with(|| a.sort_id().cmp(&b.sort_id()))
     }
 }
 
 impl Vocabulary for Catalog {
     fn is_category(&self, name: &str) -> bool {
-        super::tag::BUILT_IN_CATEGORIES.contains(&name)
-            || self.tags().any(|(tag, _)| tag.category == name)
+        BUILT_IN_CATEGORIES.contains(&name) || self.tags.categories().any(|known| known == name)
     }
 }
 
-/// A view of one medium in a catalog.
+/// The chunk of a key and its place in it.
+fn place(key: MediaKey) -> (usize, usize) {
+    (key.0 as usize / CHUNK, key.0 as usize % CHUNK)
+}
+
+fn prefix(md5: &Md5) -> u32 {
+    let [a, b, c, d, ..] = md5.0;
+    u32::from_be_bytes([a, b, c, d])
+}
+
+fn md5_hash(row: &Row) -> Option<u32> {
+    row.md5().map(|md5| prefix(&md5))
+}
+
+fn id_hash(row: &Row, id: &str) -> Option<u32> {
+    (!row.is(flag::ID_IS_MD5)).then(|| hash(id))
+}
+
+fn post_hashes(entry: &Entry) -> impl Iterator<Item = u32> {
+    entry
+        .posts
+        .iter()
+        .map(|(site, id)| hash((site.as_str(), id.as_str())))
+}
+
+/// An id as the default order compares it, without printing those that are md5s:
+/// their bytes compare as their hexadecimal text does.
+#[derive(Clone, Debug)]
+enum SortId<'a> {
+    Md5(Md5),
+    Text(Cow<'a, str>),
+}
+
+impl SortId<'_> {
+    fn text(&self) -> Cow<'_, str> {
+        match self {
+            Self::Md5(md5) => Cow::Owned(md5.to_string()),
+            Self::Text(text) => Cow::Borrowed(text),
+        }
+    }
+}
+
+impl Ord for SortId<'_> {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        match (self, other) {
+            (Self::Md5(a), Self::Md5(b)) => a.cmp(b),
+            (Self::Text(a), Self::Text(b)) => a.cmp(b),
+            _ => self.text().cmp(&other.text()),
+        }
+    }
+}
+
+impl PartialOrd for SortId<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for SortId<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for SortId<'_> {}
+
+/// A view of one medium in a catalog. Cheap facts are read from its row; what is
+/// packed is unpacked each time it is asked for.
 #[derive(Clone, Copy)]
 pub struct Record<'a> {
-    entry: &'a Entry,
+    catalog: &'a Catalog,
+    key: MediaKey,
+    row: &'a Row,
+    bytes: &'a [u8],
 }
 
 impl<'a> Record<'a> {
+    fn details(&self) -> Details<'a> {
+        Details::read(self.row, self.bytes)
+    }
+
+    fn texts(&self) -> Texts<'a> {
+        self.details().texts(self.row)
+    }
+
+    fn sort_id(&self) -> SortId<'a> {
+        if self.row.is(flag::ID_IS_MD5) {
+            SortId::Md5(Md5(self.row.md5))
+        } else {
+            SortId::Text(self.texts().id(self.row))
+        }
+    }
+
+    fn post_hashes(&self) -> Vec<u32> {
+        self.posts().map(hash).collect()
+    }
+
     pub fn key(&self) -> MediaKey {
-        self.entry.key
+        self.key
     }
 
     pub fn id(&self) -> MediaId {
-        self.entry.id.clone()
+        if self.row.is(flag::ID_IS_MD5) {
+            return Md5(self.row.md5).into();
+        }
+        // What was packed was an id, so it reads as one.
+        self.texts()
+            .id(self.row)
+            .parse()
+            .unwrap_or_else(|_| Md5(self.row.md5).into())
     }
 
     /// Library-relative path of the original.
     pub fn path(&self) -> Cow<'a, str> {
-        Cow::Borrowed(&self.entry.path)
+        self.texts().path(self.row)
+    }
+
+    /// The file name part of the path.
+    pub fn file_name(&self) -> Cow<'a, str> {
+        match self.path() {
+            Cow::Borrowed(path) => Cow::Borrowed(file_name(path)),
+            Cow::Owned(path) => Cow::Owned(file_name(&path).to_owned()),
+        }
     }
 
     /// The display name the sidecar gives; empty when it gives none.
     pub fn name(&self) -> &'a str {
-        &self.entry.name
+        self.texts().name
     }
 
     /// What to call it on the screen: its name, else its file name. Not yet safe
     /// to draw: see [`display_text`](super::text::display_text).
     pub fn title(&self) -> Cow<'a, str> {
-        Cow::Borrowed(self.entry.title())
+        match self.name() {
+            "" => self.file_name(),
+            name => Cow::Borrowed(name),
+        }
     }
 
     pub fn kind(&self) -> MediaKind {
-        self.entry.kind
+        self.row.kind()
     }
 
     pub fn md5(&self) -> Option<Md5> {
-        self.entry.md5
+        self.row.md5()
     }
 
     pub fn phash(&self) -> Option<PerceptualHash> {
-        self.entry.phash.clone()
+        let phash = self.details().phash;
+        (!phash.is_empty()).then(|| PerceptualHash::new(phash))
     }
 
     /// Pixels; 0 when unknown.
     pub fn width(&self) -> u32 {
-        self.entry.width
+        self.row.width
     }
 
     /// Pixels; 0 when unknown.
     pub fn height(&self) -> u32 {
-        self.entry.height
+        self.row.height
     }
 
     pub fn bytes(&self) -> u64 {
-        self.entry.bytes
+        self.row.bytes
     }
 
     pub fn duration_ms(&self) -> Option<u64> {
-        self.entry.duration_ms
+        self.details().duration_ms
     }
 
     pub fn frames(&self) -> u32 {
-        self.entry.frames
+        self.details().frames
     }
 
     /// Seconds since 1970, as all times here.
     pub fn imported(&self) -> i64 {
-        self.entry.imported
+        self.row.imported
     }
 
     pub fn created(&self) -> i64 {
-        self.entry.created
+        self.details().created
     }
 
     pub fn modified(&self) -> i64 {
-        self.entry.modified
+        self.details().modified
     }
 
     pub fn rating(&self) -> Option<Rating> {
-        self.entry.rating
+        self.row.rating()
     }
 
     pub fn stars(&self) -> u8 {
-        self.entry.stars
+        self.row.stars()
     }
 
     pub fn fav(&self) -> bool {
-        self.entry.fav
+        self.row.is(flag::FAV)
     }
 
     pub fn status(&self) -> Option<Status> {
-        self.entry.status
+        self.row.status()
     }
 
     /// Normalised, in the sidecar's order.
     pub fn tags(&self) -> impl Iterator<Item = &'a TagName> + use<'a> {
-        self.entry.tags.iter()
+        let catalog = self.catalog;
+        packed::numbers(self.details().tags).filter_map(|number| catalog.tags.name(number))
     }
 
     pub fn tag_count(&self) -> usize {
-        self.entry.tags.len()
+        self.details().tag_count
     }
 
     /// `(site, post id)`.
     pub fn posts(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
-        self.entry
-            .posts
-            .iter()
-            .map(|(site, id)| (site.as_str(), id.as_str()))
+        let catalog = self.catalog;
+        self.texts().posts().map(|(site, id)| {
+            let site = site.map_or_else(
+                |name| name,
+                |number| {
+                    catalog
+                        .sites
+                        .get(number)
+                        .map_or("", std::convert::AsRef::as_ref)
+                },
+            );
+            (site, id)
+        })
     }
 
     /// The id of the medium this one is derived from.
     pub fn origin(&self) -> Option<&'a str> {
-        self.entry.origin.as_deref()
+        self.texts().origin
     }
 
     pub fn parent(&self) -> Option<&'a str> {
-        self.entry.parent.as_deref()
+        self.texts().parent
     }
 
     pub fn score(&self) -> Option<i64> {
-        self.entry.score
+        self.details().score
     }
 
     pub fn favcount(&self) -> Option<i64> {
-        self.entry.favcount
+        self.details().favcount
     }
 
     pub fn has(&self) -> Facets {
-        self.entry.has
+        Facets(u32::try_from(self.row.flags >> flag::FACETS).unwrap_or(0))
     }
 
     /// The whole of it as plain values.
     pub fn to_entry(&self) -> Entry {
-        self.entry.clone()
+        Entry {
+            key: self.key,
+            id: self.id(),
+            path: self.path().into_owned(),
+            kind: self.kind(),
+            name: self.name().to_owned(),
+            md5: self.md5(),
+            phash: self.phash(),
+            width: self.width(),
+            height: self.height(),
+            bytes: self.bytes(),
+            duration_ms: self.duration_ms(),
+            frames: self.frames(),
+            imported: self.imported(),
+            created: self.created(),
+            modified: self.modified(),
+            rating: self.rating(),
+            stars: self.stars(),
+            fav: self.fav(),
+            status: self.status(),
+            tags: self.tags().cloned().collect(),
+            posts: self
+                .posts()
+                .map(|(site, id)| (site.to_owned(), id.to_owned()))
+                .collect(),
+            origin: self.origin().map(str::to_owned),
+            parent: self.parent().map(str::to_owned),
+            score: self.score(),
+            favcount: self.favcount(),
+            has: self.has(),
+        }
     }
 }
 
-impl std::fmt::Debug for Catalog {
+impl std::fmt::Debug for Record<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "Catalog({} media, version {})",
-            self.len(),
-            self.version()
-        )
+        self.to_entry().fmt(f)
     }
 }
+
+fn file_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+#[cfg(test)]
+mod tests;

@@ -55,7 +55,7 @@ pub fn parse(
         return Ok(Some(node));
     }
     let start = parser.position;
-    Err(parser.error(
+    Err(failure(
         "unexpected \")\"",
         start..start + 1,
         Some("no group is open here"),
@@ -75,14 +75,6 @@ struct Parser<'a> {
 impl<'a> Parser<'a> {
     fn rest(&self) -> &'a str {
         self.text.get(self.position..).unwrap_or_default()
-    }
-
-    fn error(&self, message: &str, span: Range<usize>, hint: Option<&str>) -> QueryError {
-        QueryError {
-            message: message.to_owned(),
-            span,
-            hint: hint.map(str::to_owned),
-        }
     }
 
     fn skip_space(&mut self) {
@@ -165,7 +157,7 @@ impl<'a> Parser<'a> {
             return self.term(start);
         }
         if self.open.len() >= MAX_DEPTH {
-            return Err(self.error(
+            return Err(failure(
                 &format!("groups are nested deeper than {MAX_DEPTH}"),
                 begin..begin + 1,
                 None,
@@ -174,22 +166,18 @@ impl<'a> Parser<'a> {
         self.open.push(begin);
         self.skip_space();
         if self.rest().starts_with(')') {
-            return Err(self.error("empty group", begin..self.position + 1, None));
+            return Err(failure("empty group", begin..self.position + 1, None));
         }
         if self.rest().is_empty() {
-            return Err(self.unclosed(begin));
+            return Err(unclosed(begin));
         }
         let node = self.or()?;
         self.skip_space();
         if !self.accept(')') {
-            return Err(self.unclosed(begin));
+            return Err(unclosed(begin));
         }
         self.open.pop();
         Ok(node)
-    }
-
-    fn unclosed(&self, begin: usize) -> QueryError {
-        self.error("unclosed \"(\"", begin..begin + 1, Some("add a \")\""))
     }
 
     fn term(&mut self, operator: usize) -> Result<Node, QueryError> {
@@ -197,19 +185,19 @@ impl<'a> Parser<'a> {
         let rest = self.rest();
         let Some(first) = rest.chars().next() else {
             return Err(if operator < start {
-                self.error("an operator without a term", operator..operator + 1, None)
+                failure("an operator without a term", operator..operator + 1, None)
             } else {
                 let start = self.text.trim_end().len();
-                self.error("a term is missing", start..start, None)
+                failure("a term is missing", start..start, None)
             });
         };
         match first {
             ')' => {
                 let hint = self.open.is_empty().then_some("no group is open here");
-                return Err(self.error("unexpected \")\"", start..start + 1, hint));
+                return Err(failure("unexpected \")\"", start..start + 1, hint));
             }
             '-' | '~' => {
-                return Err(self.error(
+                return Err(failure(
                     "two operators in a row",
                     operator..start + 1,
                     Some("write -(-a) for a double negation"),
@@ -219,7 +207,7 @@ impl<'a> Parser<'a> {
         }
         self.terms += 1;
         if self.terms > MAX_TERMS {
-            return Err(self.error(
+            return Err(failure(
                 &format!("a query has at most {MAX_TERMS} terms"),
                 start..start + first.len_utf8(),
                 None,
@@ -229,7 +217,7 @@ impl<'a> Parser<'a> {
             let value = normalize(&self.quoted()?);
             let span = start..self.position;
             if value.is_empty() {
-                return Err(self.error("an empty tag", span, None));
+                return Err(failure("an empty tag", span, None));
             }
             return Ok(Node::Term(Term {
                 test: Test::Tag {
@@ -249,7 +237,7 @@ impl<'a> Parser<'a> {
             if let Some(site) = site_key(&lower) {
                 return self.post(start, name.len(), site);
             }
-            if let Some((key, category, prefix)) = self.key(&lower) {
+            if let Some((key, category, prefix)) = key_named(&lower) {
                 return self.key_term(start, name.len(), key, category, prefix);
             }
             let category = normalize_category(name);
@@ -284,7 +272,7 @@ impl<'a> Parser<'a> {
             }
             value.push(c);
         }
-        Err(self.error(
+        Err(failure(
             "unclosed quote",
             start..self.text.len(),
             Some("close it, or put a tag that starts with a quote in the other quotes"),
@@ -324,7 +312,7 @@ impl<'a> Parser<'a> {
         let is_unfinished = self.is_typing && self.position == self.text.len();
         let is_keyword = word.eq_ignore_ascii_case("and") || word.eq_ignore_ascii_case("or");
         if is_keyword && !is_unfinished {
-            return Err(self.error(
+            return Err(failure(
                 &format!("\"{word}\" has nothing to join"),
                 span,
                 Some("the tag of that name needs quotes"),
@@ -333,9 +321,9 @@ impl<'a> Parser<'a> {
         if let Some(extension) = word.strip_prefix('.')
             && key::EXTENSIONS.contains(&extension.to_lowercase().as_str())
         {
-            return self.finish_key(Key::Ext, None, extension, false, span);
+            return finish_key(Key::Ext, None, extension, false, span);
         }
-        self.tag(None, word, TagOrigin::Word, is_unfinished, span)
+        tag(None, word, TagOrigin::Word, is_unfinished, span)
     }
 
     fn category_term(
@@ -348,7 +336,7 @@ impl<'a> Parser<'a> {
         if self.rest().starts_with(['"', '\'']) {
             let value = self.quoted()?;
             let span = start..self.position;
-            return self.tag(Some(category), &value, TagOrigin::Exact, false, span);
+            return tag(Some(category), &value, TagOrigin::Exact, false, span);
         }
         // Parentheses balance over the whole term, as they do without a category.
         let word = self.give_back(next_word(&self.text[start..]), true);
@@ -356,68 +344,10 @@ impl<'a> Parser<'a> {
         self.position += word.len();
         let span = start..self.position;
         if word.is_empty() {
-            return self.finish_key(Key::Tagcount, Some(category), "0", false, span);
+            return finish_key(Key::Tagcount, Some(category), "0", false, span);
         }
         let is_unfinished = self.is_typing && self.position == self.text.len();
-        self.tag(Some(category), word, TagOrigin::Exact, is_unfinished, span)
-    }
-
-    fn tag(
-        &self,
-        category: Option<String>,
-        word: &str,
-        origin: TagOrigin,
-        is_unfinished: bool,
-        span: Range<usize>,
-    ) -> Result<Node, QueryError> {
-        let value = normalize(word);
-        if value.is_empty() {
-            return Err(self.error("an empty tag", span, None));
-        }
-        let test = if value.contains('*') || is_unfinished {
-            let mut pattern = value;
-            if is_unfinished && !pattern.ends_with('*') {
-                pattern.push('*');
-            }
-            Test::Wildcard {
-                category,
-                pattern,
-                is_unfinished,
-            }
-        } else {
-            Test::Tag {
-                category,
-                value,
-                origin,
-            }
-        };
-        Ok(Node::Term(Term { test, span }))
-    }
-
-    /// The key of a lower-case name; for `width-min` also the operator it implies.
-    fn key(&self, name: &str) -> Option<(Key, Option<String>, &'static str)> {
-        if name == "metadata" {
-            return Some((Key::Needs, None, ""));
-        }
-        if let Some(key) = Key::find(name) {
-            return Some((key, None, ""));
-        }
-        if let Some(category) = key::counted_category(name) {
-            return Some((Key::Tagcount, Some(category.to_owned()), ""));
-        }
-        if let Some(category) = name.strip_prefix("count.").filter(|name| !name.is_empty()) {
-            return Some((Key::Tagcount, Some(normalize_category(category)), ""));
-        }
-        let (base, operator) = name
-            .strip_suffix("-min")
-            .map(|base| (base, ">="))
-            .or_else(|| name.strip_suffix("-max").map(|base| (base, "<=")))?;
-        let key = Key::find(base)?;
-        matches!(
-            key.kind(),
-            ValueKind::Number | ValueKind::Size | ValueKind::Ratio | ValueKind::Duration
-        )
-        .then_some((key, None, operator))
+        tag(Some(category), word, TagOrigin::Exact, is_unfinished, span)
     }
 
     fn key_term(
@@ -436,7 +366,7 @@ impl<'a> Parser<'a> {
         if self.rest().starts_with(['"', '\'']) {
             let value = self.quoted()?;
             let span = start..self.position;
-            return self.finish_key(key, category, &value, true, span);
+            return finish_key(key, category, &value, true, span);
         }
         let word = self.word(kind == ValueKind::Tag);
         let span = start..self.position;
@@ -450,20 +380,20 @@ impl<'a> Parser<'a> {
         if key == Key::Needs && value.eq_ignore_ascii_case("missing") {
             "metadata".clone_into(&mut value);
         }
-        self.finish_key(key, category, &value, false, span)
+        finish_key(key, category, &value, false, span)
     }
 
     /// `tag:x` is the tag `x` of any category; `direct:x` the same without
     /// implications.
     fn forced_tag(&self, key: Key, word: &str, span: Range<usize>) -> Result<Node, QueryError> {
         if key != Key::Tag || word.is_empty() {
-            return self.finish_key(key, None, word, false, span);
+            return finish_key(key, None, word, false, span);
         }
         let means_else = word.split_once(':').is_some_and(|(name, _)| {
             let lower = name.to_lowercase();
             lower == "system"
                 || site_key(&lower).is_some()
-                || self.key(&lower).is_some()
+                || key_named(&lower).is_some()
                 || (!name.is_empty() && self.vocabulary.is_category(&normalize_category(name)))
         });
         let origin = if means_else {
@@ -471,41 +401,7 @@ impl<'a> Parser<'a> {
         } else {
             TagOrigin::Exact
         };
-        self.tag(None, word, origin, false, span)
-    }
-
-    fn finish_key(
-        &self,
-        key: Key,
-        category: Option<String>,
-        raw: &str,
-        is_quoted: bool,
-        span: Range<usize>,
-    ) -> Result<Node, QueryError> {
-        if key == Key::Tag && is_quoted {
-            return self.tag(None, raw, TagOrigin::Exact, false, span);
-        }
-        let items = value::parse(key, raw, is_quoted).map_err(|wrong| QueryError {
-            message: wrong.message,
-            span: span.clone(),
-            hint: wrong.hint,
-        })?;
-        let raw = match items {
-            Items::None if !is_quoted => "none".to_owned(),
-            _ => raw.to_owned(),
-        };
-        Ok(Node::Term(Term {
-            test: Test::Key {
-                key,
-                category,
-                value: Value {
-                    raw,
-                    is_quoted,
-                    items,
-                },
-            },
-            span,
-        }))
+        tag(None, word, origin, false, span)
     }
 
     /// `/…/` up to the next slash without a backslash, then an optional `i`.
@@ -519,7 +415,7 @@ impl<'a> Parser<'a> {
             ends.then_some(at)
         });
         let Some(end) = end else {
-            return Err(self.error(
+            return Err(failure(
                 "unclosed regular expression",
                 begin..self.text.len(),
                 Some("a value that starts with / needs quotes"),
@@ -536,7 +432,7 @@ impl<'a> Parser<'a> {
         let ignore_case = is_flag || !source.chars().any(char::is_uppercase);
         let raw = self.text[begin..self.position].to_owned();
         if let Err(error) = compile(&source, ignore_case) {
-            return Err(self.error(
+            return Err(failure(
                 &format!(
                     "not a regular expression: {}",
                     last_line(&error.to_string())
@@ -577,9 +473,9 @@ impl<'a> Parser<'a> {
             .map(|post| format!("{site}:{post}"))
             .collect();
         if posts.is_empty() {
-            return self.finish_key(Key::Site, None, site, false, span);
+            return finish_key(Key::Site, None, site, false, span);
         }
-        self.finish_key(Key::Post, None, &posts.join(","), is_quoted, span)
+        finish_key(Key::Post, None, &posts.join(","), is_quoted, span)
     }
 
     /// The rest of the line, as hydrus writes it, translated.
@@ -590,17 +486,123 @@ impl<'a> Parser<'a> {
         self.position += line.len();
         let span = start..self.position;
         let Some(translated) = system::translate(line) else {
-            return Err(self.error("unknown system predicate", span, Some(system::SUPPORTED)));
+            return Err(failure(
+                "unknown system predicate",
+                span,
+                Some(system::SUPPORTED),
+            ));
         };
         match parse(&translated, self.vocabulary, false) {
             Ok(Some(mut node)) => {
                 move_to(&mut node, &span);
                 Ok(node)
             }
-            Ok(None) => self.finish_key(Key::Path, None, "*", false, span),
+            Ok(None) => finish_key(Key::Path, None, "*", false, span),
             Err(error) => Err(QueryError { span, ..error }),
         }
     }
+}
+
+fn failure(message: &str, span: Range<usize>, hint: Option<&str>) -> QueryError {
+    QueryError {
+        message: message.to_owned(),
+        span,
+        hint: hint.map(str::to_owned),
+    }
+}
+
+/// The key of a lower-case name; for `width-min` also the operator it implies.
+fn key_named(name: &str) -> Option<(Key, Option<String>, &'static str)> {
+    if name == "metadata" {
+        return Some((Key::Needs, None, ""));
+    }
+    if let Some(key) = Key::find(name) {
+        return Some((key, None, ""));
+    }
+    if let Some(category) = key::counted_category(name) {
+        return Some((Key::Tagcount, Some(category.to_owned()), ""));
+    }
+    if let Some(category) = name.strip_prefix("count.").filter(|name| !name.is_empty()) {
+        return Some((Key::Tagcount, Some(normalize_category(category)), ""));
+    }
+    let (base, operator) = name
+        .strip_suffix("-min")
+        .map(|base| (base, ">="))
+        .or_else(|| name.strip_suffix("-max").map(|base| (base, "<=")))?;
+    let key = Key::find(base)?;
+    matches!(
+        key.kind(),
+        ValueKind::Number | ValueKind::Size | ValueKind::Ratio | ValueKind::Duration
+    )
+    .then_some((key, None, operator))
+}
+
+fn tag(
+    category: Option<String>,
+    word: &str,
+    origin: TagOrigin,
+    is_unfinished: bool,
+    span: Range<usize>,
+) -> Result<Node, QueryError> {
+    let value = normalize(word);
+    if value.is_empty() {
+        return Err(failure("an empty tag", span, None));
+    }
+    let test = if value.contains('*') || is_unfinished {
+        let mut pattern = value;
+        if is_unfinished && !pattern.ends_with('*') {
+            pattern.push('*');
+        }
+        Test::Wildcard {
+            category,
+            pattern,
+            is_unfinished,
+        }
+    } else {
+        Test::Tag {
+            category,
+            value,
+            origin,
+        }
+    };
+    Ok(Node::Term(Term { test, span }))
+}
+
+fn finish_key(
+    key: Key,
+    category: Option<String>,
+    raw: &str,
+    is_quoted: bool,
+    span: Range<usize>,
+) -> Result<Node, QueryError> {
+    if key == Key::Tag && is_quoted {
+        return tag(None, raw, TagOrigin::Exact, false, span);
+    }
+    let items = value::parse(key, raw, is_quoted).map_err(|wrong| QueryError {
+        message: wrong.message,
+        span: span.clone(),
+        hint: wrong.hint,
+    })?;
+    let raw = match items {
+        Items::None if !is_quoted => "none".to_owned(),
+        _ => raw.to_owned(),
+    };
+    Ok(Node::Term(Term {
+        test: Test::Key {
+            key,
+            category,
+            value: Value {
+                raw,
+                is_quoted,
+                items,
+            },
+        },
+        span,
+    }))
+}
+
+fn unclosed(begin: usize) -> QueryError {
+    failure("unclosed \"(\"", begin..begin + 1, Some("add a \")\""))
 }
 
 /// Compiles a regular expression of a query; bounded in size, linear in the text.

@@ -1,0 +1,458 @@
+//! Records as bytes: a fixed row of what is filtered and sorted most, and a string
+//! of bytes for the rest, 256 media to a chunk.
+//!
+//! Times are stored as differences, tags as short numbers (frequent tags have the
+//! lowest), an id that is the md5 and a path that follows from it not at all.
+
+use std::borrow::Cow;
+
+use crate::model::{
+    entry::Entry,
+    id::Md5,
+    media::{MediaKind, Rating, Status},
+};
+
+/// Media of one chunk.
+pub const CHUNK: usize = 256;
+
+/// Bits of [`Row::flags`], one bitmap each; facets stand in the upper half.
+pub mod flag {
+    pub const RATING: u32 = 6;
+    pub const STARS: u32 = 10;
+    pub const FAV: u32 = 15;
+    pub const INBOX: u32 = 16;
+    pub const ARCHIVED: u32 = 17;
+    pub const MD5: u32 = 18;
+    pub const ID_IS_MD5: u32 = 19;
+    pub const PRESENT: u32 = 20;
+    pub const FACETS: u32 = 32;
+    /// How many there are.
+    pub const COUNT: usize = 64;
+}
+
+#[derive(Clone, Copy, Default)]
+pub struct Row {
+    pub md5: [u8; 16],
+    pub imported: i64,
+    pub bytes: u64,
+    pub flags: u64,
+    pub width: u32,
+    pub height: u32,
+    offset: u32,
+    length: u32,
+}
+
+impl Row {
+    pub fn is(&self, flag: u32) -> bool {
+        self.flags >> flag & 1 == 1
+    }
+
+    pub fn md5(&self) -> Option<Md5> {
+        self.is(flag::MD5).then_some(Md5(self.md5))
+    }
+
+    pub fn kind(&self) -> MediaKind {
+        (0..)
+            .zip(MediaKind::ALL)
+            .find(|(bit, _)| self.is(*bit))
+            .map_or(MediaKind::Image, |(_, kind)| kind)
+    }
+
+    pub fn rating(&self) -> Option<Rating> {
+        (flag::RATING..)
+            .zip(Rating::ALL)
+            .find(|(bit, _)| self.is(*bit))
+            .map(|(_, rating)| rating)
+    }
+
+    pub fn stars(&self) -> u8 {
+        (1..=5)
+            .find(|stars| self.is(flag::STARS + u32::from(*stars) - 1))
+            .unwrap_or(0)
+    }
+
+    pub fn status(&self) -> Option<Status> {
+        if self.is(flag::INBOX) {
+            Some(Status::Inbox)
+        } else if self.is(flag::ARCHIVED) {
+            Some(Status::Archived)
+        } else {
+            None
+        }
+    }
+}
+
+/// The flags of an entry.
+pub fn flags(entry: &Entry) -> u64 {
+    let kind = (0..)
+        .zip(MediaKind::ALL)
+        .find(|(_, kind)| *kind == entry.kind)
+        .map_or(0, |(bit, _)| bit);
+    let mut flags = 1_u64 << flag::PRESENT | 1 << kind | u64::from(entry.has.0) << flag::FACETS;
+    if let Some(rating) = entry.rating {
+        let bit = (flag::RATING..)
+            .zip(Rating::ALL)
+            .find(|(_, known)| *known == rating);
+        flags |= bit.map_or(0, |(bit, _)| 1 << bit);
+    }
+    if entry.stars > 0 {
+        flags |= 1 << (flag::STARS + u32::from(entry.stars.min(5)) - 1);
+    }
+    flags |= u64::from(entry.fav) << flag::FAV;
+    flags |= match entry.status {
+        Some(Status::Inbox) => 1 << flag::INBOX,
+        Some(Status::Archived) => 1 << flag::ARCHIVED,
+        None => 0,
+    };
+    if let Some(md5) = entry.md5 {
+        flags |= 1 << flag::MD5;
+        flags |= u64::from(is_hex_of(entry.id.as_str(), md5)) << flag::ID_IS_MD5;
+    }
+    flags
+}
+
+fn is_hex_of(text: &str, md5: Md5) -> bool {
+    text.len() == 32 && !text.bytes().any(|b| b.is_ascii_uppercase()) && text.parse() == Ok(md5)
+}
+
+#[derive(Clone, Default)]
+pub struct Chunk {
+    /// Empty, or [`CHUNK`] long.
+    rows: Vec<Row>,
+    bytes: Vec<u8>,
+    /// Bytes that no row points to any more.
+    wasted: usize,
+}
+
+impl Chunk {
+    /// The row at a place, when something is there, and its bytes.
+    pub fn row(&self, slot: usize) -> Option<(&Row, &[u8])> {
+        let row = self.rows.get(slot).filter(|row| row.is(flag::PRESENT))?;
+        let start = row.offset as usize;
+        let bytes = self.bytes.get(start..start + row.length as usize)?;
+        Some((row, bytes))
+    }
+
+    /// Writes a row; its bytes come from [`encode`].
+    pub fn set(&mut self, slot: usize, mut row: Row, bytes: &[u8]) {
+        self.clear(slot);
+        if self.rows.is_empty() {
+            self.rows = vec![Row::default(); CHUNK];
+        }
+        if self.wasted > self.bytes.len() / 2 {
+            self.compact();
+        }
+        let (Ok(offset), Ok(length)) =
+            (u32::try_from(self.bytes.len()), u32::try_from(bytes.len()))
+        else {
+            // Four gigabytes in one chunk: its sidecars could not have been read.
+            return;
+        };
+        (row.offset, row.length) = (offset, length);
+        self.bytes.extend_from_slice(bytes);
+        if let Some(place) = self.rows.get_mut(slot) {
+            *place = row;
+        }
+    }
+
+    pub fn clear(&mut self, slot: usize) {
+        if let Some(row) = self.rows.get_mut(slot) {
+            self.wasted += row.length as usize;
+            *row = Row::default();
+        }
+    }
+
+    pub fn shrink(&mut self) {
+        self.bytes.shrink_to_fit();
+    }
+
+    fn compact(&mut self) {
+        let mut packed = Vec::with_capacity(self.bytes.len() - self.wasted);
+        for row in &mut self.rows {
+            let start = row.offset as usize;
+            let bytes = self.bytes.get(start..start + row.length as usize);
+            row.offset = u32::try_from(packed.len()).unwrap_or(0);
+            packed.extend_from_slice(bytes.unwrap_or_default());
+        }
+        (self.bytes, self.wasted) = (packed, 0);
+    }
+}
+
+/// What the bytes of a row say, without copying any of it.
+pub struct Details<'a> {
+    pub created: i64,
+    pub modified: i64,
+    pub duration_ms: Option<u64>,
+    pub frames: u32,
+    pub score: Option<i64>,
+    pub favcount: Option<i64>,
+    pub phash: &'a [u8],
+    pub tag_count: usize,
+    /// The numbers of the tags, for [`numbers`].
+    pub tags: &'a [u8],
+    texts: Reader<'a>,
+}
+
+/// The texts of a row.
+pub struct Texts<'a> {
+    id: &'a str,
+    path: (u64, &'a str, &'a str),
+    pub name: &'a str,
+    pub parent: Option<&'a str>,
+    pub origin: Option<&'a str>,
+    posts: Reader<'a>,
+}
+
+/// A post: the number of its site, or the name of one that has no number.
+pub type Post<'a> = (Result<usize, &'a str>, &'a str);
+
+const PATH_LITERAL: u64 = 0;
+/// `images/ab/cd/<md5>.<extension>`: only the extension is stored.
+const PATH_BUCKET: u64 = 1;
+/// What stands before and after the id.
+const PATH_AROUND_ID: u64 = 2;
+
+/// Packs what does not fit a row. `tags` are the numbers of the entry's tags,
+/// `site` gives the number of a site.
+pub fn encode(
+    entry: &Entry,
+    flags: u64,
+    tags: &[u32],
+    site: impl Fn(&str) -> Option<usize>,
+) -> (Row, Vec<u8>) {
+    let row = Row {
+        md5: entry.md5.map(|md5| md5.0).unwrap_or_default(),
+        imported: entry.imported,
+        bytes: entry.bytes,
+        flags,
+        width: entry.width,
+        height: entry.height,
+        offset: 0,
+        length: 0,
+    };
+    let mut out = Writer(Vec::with_capacity(64 + tags.len() * 2));
+    out.signed(entry.created.wrapping_sub(entry.imported));
+    out.signed(entry.modified.wrapping_sub(entry.imported));
+    out.number(entry.duration_ms.map_or(0, |ms| ms.saturating_add(1)));
+    out.number(u64::from(entry.frames));
+    out.optional(entry.score);
+    out.optional(entry.favcount);
+    out.bytes(entry.phash.as_ref().map_or(&[], |hash| hash.as_bytes()));
+    out.number(tags.len() as u64);
+    let mut numbers = Writer(Vec::with_capacity(tags.len() * 2));
+    for tag in tags {
+        numbers.number(u64::from(*tag));
+    }
+    out.bytes(&numbers.0);
+
+    let id = entry.id.as_str();
+    if !row.is(flag::ID_IS_MD5) {
+        out.bytes(id.as_bytes());
+    }
+    let extension = bucket_prefix(&row).and_then(|prefix| entry.path.strip_prefix(&prefix));
+    if let Some(extension) = extension {
+        out.number(PATH_BUCKET);
+        out.bytes(extension.as_bytes());
+    } else if let Some(at) = entry.path.find(id) {
+        let (before, after) = entry.path.split_at(at);
+        out.number(PATH_AROUND_ID);
+        out.bytes(before.as_bytes());
+        out.bytes(after.get(id.len()..).unwrap_or_default().as_bytes());
+    } else {
+        out.number(PATH_LITERAL);
+        out.bytes(entry.path.as_bytes());
+    }
+    out.bytes(entry.name.as_bytes());
+    out.text_or_none(entry.parent.as_deref());
+    out.text_or_none(entry.origin.as_deref());
+    for (name, id) in &entry.posts {
+        let number = site(name).map_or(0, |number| number as u64 + 1);
+        out.number(number);
+        if number == 0 {
+            out.bytes(name.as_bytes());
+        }
+        out.bytes(id.as_bytes());
+    }
+    (row, out.0)
+}
+
+/// `images/ab/cd/<md5>.` of a row whose id is its md5.
+fn bucket_prefix(row: &Row) -> Option<String> {
+    let md5 = row.md5().filter(|_| row.is(flag::ID_IS_MD5))?;
+    Some(format!("images/{}/{md5}.", md5.bucket()))
+}
+
+impl<'a> Details<'a> {
+    pub fn read(row: &Row, bytes: &'a [u8]) -> Self {
+        let mut reader = Reader(bytes);
+        Self {
+            created: reader.signed().wrapping_add(row.imported),
+            modified: reader.signed().wrapping_add(row.imported),
+            duration_ms: reader.number().checked_sub(1),
+            frames: u32::try_from(reader.number()).unwrap_or(u32::MAX),
+            score: reader.optional(),
+            favcount: reader.optional(),
+            phash: reader.bytes(),
+            tag_count: usize::try_from(reader.number()).unwrap_or(0),
+            tags: reader.bytes(),
+            texts: reader,
+        }
+    }
+
+    pub fn texts(self, row: &Row) -> Texts<'a> {
+        let mut reader = self.texts;
+        let id = if row.is(flag::ID_IS_MD5) {
+            ""
+        } else {
+            reader.text()
+        };
+        let mode = reader.number();
+        let first = reader.text();
+        let second = if mode == PATH_AROUND_ID {
+            reader.text()
+        } else {
+            ""
+        };
+        Texts {
+            id,
+            path: (mode, first, second),
+            name: reader.text(),
+            parent: reader.text_or_none(),
+            origin: reader.text_or_none(),
+            posts: reader,
+        }
+    }
+}
+
+impl<'a> Texts<'a> {
+    pub fn id(&self, row: &Row) -> Cow<'a, str> {
+        if row.is(flag::ID_IS_MD5) {
+            Cow::Owned(Md5(row.md5).to_string())
+        } else {
+            Cow::Borrowed(self.id)
+        }
+    }
+
+    pub fn path(&self, row: &Row) -> Cow<'a, str> {
+        let (mode, first, second) = self.path;
+        match mode {
+            PATH_BUCKET => {
+                let mut path = bucket_prefix(row).unwrap_or_default();
+                path.push_str(first);
+                Cow::Owned(path)
+            }
+            PATH_AROUND_ID => Cow::Owned(format!("{first}{}{second}", self.id(row))),
+            _ => Cow::Borrowed(first),
+        }
+    }
+
+    pub fn posts(self) -> impl Iterator<Item = Post<'a>> {
+        let mut reader = self.posts;
+        std::iter::from_fn(move || {
+            if reader.0.is_empty() {
+                return None;
+            }
+            let site = match usize::try_from(reader.number()).ok()?.checked_sub(1) {
+                Some(number) => Ok(number),
+                None => Err(reader.text()),
+            };
+            Some((site, reader.text()))
+        })
+    }
+}
+
+/// The numbers packed one after another.
+pub fn numbers(bytes: &[u8]) -> impl Iterator<Item = u32> + '_ {
+    let mut reader = Reader(bytes);
+    std::iter::from_fn(move || {
+        (!reader.0.is_empty()).then(|| u32::try_from(reader.number()).unwrap_or(u32::MAX))
+    })
+}
+
+/// Seven bits a byte, the lowest first; the top bit says that more follow.
+struct Writer(Vec<u8>);
+
+impl Writer {
+    fn number(&mut self, mut number: u64) {
+        while number >= 0x80 {
+            self.0.push((number & 0x7f) as u8 | 0x80);
+            number >>= 7;
+        }
+        self.0.push((number & 0x7f) as u8);
+    }
+
+    fn signed(&mut self, number: i64) {
+        self.number(((number << 1) ^ (number >> 63)).cast_unsigned());
+    }
+
+    fn optional(&mut self, number: Option<i64>) {
+        match number {
+            Some(number) => {
+                self.number(1);
+                self.signed(number);
+            }
+            None => self.number(0),
+        }
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.number(bytes.len() as u64);
+        self.0.extend_from_slice(bytes);
+    }
+
+    fn text_or_none(&mut self, text: Option<&str>) {
+        match text {
+            Some(text) => {
+                self.number(1);
+                self.bytes(text.as_bytes());
+            }
+            None => self.number(0),
+        }
+    }
+}
+
+/// Reads what [`Writer`] wrote; past the end everything is zero or empty.
+#[derive(Clone, Copy)]
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn number(&mut self) -> u64 {
+        let mut number = 0;
+        let mut shift = 0;
+        while let Some((byte, rest)) = self.0.split_first() {
+            self.0 = rest;
+            number |= u64::from(byte & 0x7f)
+                .checked_shl(shift)
+                .unwrap_or_default();
+            shift += 7;
+            if byte & 0x80 == 0 {
+                break;
+            }
+        }
+        number
+    }
+
+    fn signed(&mut self) -> i64 {
+        let number = self.number();
+        (number >> 1).cast_signed() ^ -((number & 1).cast_signed())
+    }
+
+    fn optional(&mut self) -> Option<i64> {
+        (self.number() != 0).then(|| self.signed())
+    }
+
+    fn bytes(&mut self) -> &'a [u8] {
+        let length = usize::try_from(self.number()).unwrap_or(usize::MAX);
+        let (bytes, rest) = self.0.split_at_checked(length).unwrap_or((self.0, &[]));
+        self.0 = rest;
+        bytes
+    }
+
+    fn text(&mut self) -> &'a str {
+        std::str::from_utf8(self.bytes()).unwrap_or_default()
+    }
+
+    fn text_or_none(&mut self) -> Option<&'a str> {
+        (self.number() != 0).then(|| self.text())
+    }
+}

@@ -1,0 +1,196 @@
+//! A catalog against plain maps: whatever is applied, both say the same.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// An entry of which everything follows from a few numbers.
+fn entry(key: u32, seed: u64) -> Entry {
+    let bit = |n: u32| seed >> n & 1 == 1;
+    let md5 = bit(0).then(|| {
+        let mut bytes = [0; 16];
+        bytes[0] = u8::try_from(key % 256).unwrap();
+        bytes[15] = u8::try_from(seed % 256).unwrap();
+        Md5(bytes)
+    });
+    let id: MediaId = match md5 {
+        Some(md5) if bit(1) => md5.into(),
+        _ => format!("found {key}").parse().unwrap(),
+    };
+    let path = match (md5, bit(1)) {
+        (Some(md5), true) => format!("images/{}/{md5}.jpg", md5.bucket()),
+        _ if bit(2) => format!("2024/{id}.png"),
+        _ => "elsewhere/日本.gif".to_owned(),
+    };
+    let number = |n: u32| i64::try_from(seed >> n & 0xff).unwrap();
+    Entry {
+        key: MediaKey(key),
+        id,
+        path,
+        kind: MediaKind::ALL[usize::try_from(seed % 6).unwrap()],
+        name: if bit(3) {
+            "A name".into()
+        } else {
+            String::new()
+        },
+        md5,
+        phash: bit(4).then(|| PerceptualHash::new(seed.to_be_bytes())),
+        width: u32::try_from(number(5)).unwrap(),
+        height: 7,
+        bytes: seed,
+        duration_ms: bit(6).then_some(seed),
+        frames: 1,
+        imported: number(7) - 100,
+        created: if bit(8) { i64::MIN } else { number(9) },
+        modified: i64::MAX,
+        rating: bit(10).then(|| Rating::ALL[usize::try_from(seed % 4).unwrap()]),
+        stars: u8::try_from(seed % 6).unwrap(),
+        fav: bit(11),
+        status: bit(12).then_some(Status::Inbox),
+        tags: (0..6)
+            .filter(|n| bit(13 + n))
+            .map(|n| {
+                TagName::new(
+                    ["", "artist", "character"][n as usize % 3],
+                    &format!("t{}", n / 2),
+                )
+            })
+            .collect(),
+        posts: (0..2)
+            .filter(|n| bit(20 + n))
+            .map(|n| (format!("site{n}"), format!("{}", number(22))))
+            .collect(),
+        origin: bit(23).then(|| "x".to_owned()),
+        parent: bit(24).then(String::new),
+        score: bit(25).then(|| -number(26)),
+        favcount: bit(27).then_some(5),
+        has: Facets(u32::try_from(seed >> 3 & 0x7ffff).unwrap()),
+    }
+}
+
+/// Everything the catalog says must be what the plain map says.
+fn assert_same(catalog: &Catalog, model: &BTreeMap<MediaKey, Entry>) {
+    assert_eq!(catalog.len(), model.len());
+    assert!(catalog.keys().eq(model.keys().copied()));
+    let mut tags: BTreeMap<&TagName, u64> = BTreeMap::new();
+    for entry in model.values() {
+        let record = catalog.record(entry.key).unwrap();
+        assert_eq!(record.to_entry(), *entry);
+        assert_eq!(record.tag_count(), entry.tags.len());
+        assert_eq!(record.title(), entry.title());
+        let same_id = model.values().filter(|other| other.id == entry.id).count();
+        if same_id == 1 {
+            assert_eq!(catalog.key_of(&entry.id), Some(entry.key));
+        }
+        if let Some(md5) = entry.md5 {
+            let expected: Vec<_> = model
+                .values()
+                .filter(|other| other.md5 == Some(md5))
+                .map(|other| other.key)
+                .collect();
+            assert_eq!(catalog.keys_of_md5(&md5), expected);
+        }
+        for (site, id) in &entry.posts {
+            let found = &model[&catalog.post(site, id).unwrap()];
+            assert!(found.posts.contains(&(site.clone(), id.clone())));
+        }
+        for tag in &entry.tags {
+            *tags.entry(tag).or_default() += 1;
+        }
+        assert!(catalog.of_kind(entry.kind).contains(entry.key.0));
+        assert_eq!(catalog.favorites().contains(entry.key.0), entry.fav);
+    }
+    assert_eq!(catalog.tags().collect::<BTreeMap<_, _>>(), tags);
+    for (tag, count) in tags {
+        assert_eq!(catalog.tag_count(tag), count);
+    }
+    for (kind, expected) in MediaKind::ALL.map(|kind| {
+        (
+            kind,
+            model.values().filter(|entry| entry.kind == kind).count(),
+        )
+    }) {
+        assert_eq!(catalog.of_kind(kind).len(), expected as u64);
+    }
+    let mut order: Vec<&Entry> = model.values().collect();
+    order.sort_by(|a, b| b.imported.cmp(&a.imported).then_with(|| a.id.cmp(&b.id)));
+    let times = |keys: &[MediaKey]| -> Vec<(i64, MediaId)> {
+        keys.iter()
+            .map(|key| (model[key].imported, model[key].id.clone()))
+            .collect()
+    };
+    let expected: Vec<MediaKey> = order.iter().map(|entry| entry.key).collect();
+    assert_eq!(times(&catalog.default_order()), times(&expected));
+}
+
+proptest! {
+    #[test]
+    fn apply_agrees_with_a_plain_map(
+        start in prop::collection::vec((0..600_u32, any::<u64>()), 0..20),
+        steps in prop::collection::vec(
+            (any::<bool>(), prop::collection::vec((0..600_u32, prop::option::weighted(0.7, any::<u64>())), 0..5)),
+            0..6,
+        ),
+    ) {
+        let mut model: BTreeMap<MediaKey, Entry> = BTreeMap::new();
+        for (key, seed) in &start {
+            model.insert(MediaKey(*key), entry(*key, *seed));
+        }
+        let mut catalog = Catalog::from_entries(
+            start.iter().map(|(key, seed)| entry(*key, *seed)).collect(),
+            true,
+        );
+        assert_same(&catalog, &model);
+        for (asks_order, changes) in steps {
+            if asks_order {
+                catalog.default_order();
+            }
+            let before = (catalog.clone(), model.clone());
+            let changes: Vec<Change> = changes
+                .iter()
+                .map(|(key, seed)| match seed {
+                    Some(seed) => {
+                        model.insert(MediaKey(*key), entry(*key, *seed));
+                        Change::Upsert(entry(*key, *seed))
+                    }
+                    None => {
+                        model.remove(&MediaKey(*key));
+                        Change::Remove(MediaKey(*key))
+                    }
+                })
+                .collect();
+            catalog = catalog.apply(&changes);
+            assert_same(&catalog, &model);
+            assert_same(&before.0, &before.1);
+            prop_assert_ne!(before.0.version(), catalog.version());
+        }
+    }
+}
+
+#[test]
+fn an_edit_of_tags_keeps_the_order_and_the_vocabulary() {
+    let catalog = Catalog::from_entries(
+        (0..1000)
+            .map(|key| entry(key, u64::from(key) << 8))
+            .collect(),
+        true,
+    );
+    let order = catalog.default_order();
+    let mut changed = catalog.record(MediaKey(17)).unwrap().to_entry();
+    changed.tags = vec![TagName::new("artist", "t0"), TagName::new("lore", "new")];
+    let next = catalog.apply(&[Change::Upsert(changed)]);
+    assert!(Arc::ptr_eq(&order, &next.default_order()));
+    assert_eq!(next.vocabulary().0, catalog.vocabulary().0);
+    assert_eq!(next.category_of("new"), Some("lore"));
+    assert!(next.is_category("lore") && !next.is_category("nowhere"));
+}
+
+#[test]
+fn a_far_key_costs_little() {
+    let catalog = Catalog::from_entries(vec![entry(u32::MAX, 5)], false);
+    assert_eq!(catalog.len(), 1);
+    assert!(catalog.record(MediaKey(u32::MAX)).is_some());
+    assert!(!catalog.is_complete());
+}
