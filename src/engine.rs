@@ -10,6 +10,7 @@ pub mod companion;
 pub mod decode;
 pub mod duplicates;
 pub mod event;
+pub mod hashing;
 pub mod ingest;
 pub mod job;
 pub mod maintenance;
@@ -17,6 +18,7 @@ pub mod save;
 pub mod search;
 pub mod source;
 pub mod suggest;
+pub mod thumbnail;
 pub mod watch;
 
 use std::{

@@ -188,12 +188,10 @@ impl Reducer {
             let start = u32::try_from(i).unwrap_or(0) * self.factor;
             let count = self.factor.min(self.width - start) * self.rows_in_sums;
             let [r, g, b, alpha] = *sum;
-            if alpha > 0 {
-                for (out, color) in out.iter_mut().zip([r, g, b]) {
-                    *out = byte((color + alpha / 2) / alpha);
-                }
-                out[3] = byte((alpha + count / 2) / count);
+            for (out, color) in out.iter_mut().zip([r, g, b]) {
+                *out = byte((color + alpha / 2).checked_div(alpha).unwrap_or(0));
             }
+            out[3] = byte((alpha + count / 2) / count);
             *sum = [0; 4];
         }
         self.rows_in_sums = 0;

@@ -130,13 +130,13 @@ pub fn png_is_animated(reader: &mut (impl Read + Seek)) -> io::Result<bool> {
         match &header[4..] {
             b"acTL" => return Ok(true),
             b"IDAT" | b"IEND" => return Ok(false),
-            _ => skip(&mut reader, chunk_length(&header) + 4)?,
+            _ => skip(&mut reader, chunk_length(header) + 4)?,
         }
     }
     Ok(false)
 }
 
-fn chunk_length(header: &[u8; 8]) -> u64 {
+fn chunk_length(header: [u8; 8]) -> u64 {
     u64::from(u32::from_be_bytes([
         header[0], header[1], header[2], header[3],
     ]))
@@ -163,7 +163,7 @@ fn apng_chunks(
             break;
         }
         let header: [u8; 8] = read_array(reader)?;
-        let length = chunk_length(&header);
+        let length = chunk_length(header);
         match &header[4..] {
             b"fcTL" if length == 26 => {
                 let control: [u8; 26] = read_array(reader)?;
@@ -307,7 +307,7 @@ mod tests {
     use super::*;
 
     fn soon() -> Instant {
-        Instant::now() + Duration::from_secs(60)
+        Instant::now() + Duration::from_mins(1)
     }
 
     fn gif(delays: &[u16]) -> Vec<u8> {

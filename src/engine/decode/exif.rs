@@ -114,8 +114,8 @@ fn place(exif: &Exif) -> Option<Place> {
         let Value::Rational(parts) = &field(tag)?.value else {
             return None;
         };
-        let part = |i: usize| parts.get(i).map_or(Some(0.0), finite);
-        let degrees = finite(parts.first()?)? + part(1)? / 60.0 + part(2)? / 3600.0;
+        let part = |i: usize| parts.get(i).copied().map_or(Some(0.0), finite);
+        let degrees = finite(*parts.first()?)? + part(1)? / 60.0 + part(2)? / 3600.0;
         let away = field(reference).and_then(ascii);
         let signed = if away.is_some_and(|away| away.eq_ignore_ascii_case(negative)) {
             -degrees
@@ -132,7 +132,7 @@ fn place(exif: &Exif) -> Option<Place> {
     }
     let below = field(Tag::GPSAltitudeRef).and_then(|field| field.value.get_uint(0)) == Some(1);
     let altitude = field(Tag::GPSAltitude).and_then(|field| match &field.value {
-        Value::Rational(parts) => finite(parts.first()?),
+        Value::Rational(parts) => finite(*parts.first()?),
         _ => None,
     });
     Some(Place {
@@ -142,7 +142,7 @@ fn place(exif: &Exif) -> Option<Place> {
     })
 }
 
-fn finite(value: &Rational) -> Option<f64> {
+fn finite(value: Rational) -> Option<f64> {
     (value.denom != 0).then(|| value.to_f64())
 }
 

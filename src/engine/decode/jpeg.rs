@@ -33,8 +33,8 @@ pub fn decode(file: &mut impl Read, facts: &mut Facts, room: Room) -> Result<Raw
     facts.damaged = !header.complete;
 
     let factor = reduction(width, height);
-    let channels = if factor > 1 { 3 } else { 4 };
-    let decoded = rgba_bytes(width, height) / 4 * channels;
+    let channels: u32 = if factor > 1 { 3 } else { 4 };
+    let decoded = rgba_bytes(width, height) / 4 * u64::from(channels);
     room.check(width, height, decoded)?;
     // A progressive file keeps all its coefficients until the last pass.
     let coefficients = if header.progressive {
@@ -69,7 +69,7 @@ pub fn decode(file: &mut impl Read, facts: &mut Facts, room: Room) -> Result<Raw
     };
     decoder.set_options(options.jpeg_set_out_colorspace(output));
     let samples = output.num_components();
-    let mut buffer = vec![0; width as usize * height as usize * (channels as usize)];
+    let mut buffer = vec![0; width as usize * height as usize * channels as usize];
     let used = width as usize * height as usize * samples;
     decoder.decode_into(&mut buffer[..used]).map_err(broken)?;
 

@@ -153,7 +153,6 @@ fn generation(info: &png::Info) -> Map<String, Value> {
     texts
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the shape of map_err")]
 fn failure(error: DecodingError) -> Failure {
     match error {
         DecodingError::LimitsExceeded => {
