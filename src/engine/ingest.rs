@@ -27,7 +27,7 @@ use std::{
 
 use self::{
     commit::Committer,
-    queue::{Close, Failures, Queue},
+    queue::{Close, Failures, Item, Queue},
 };
 pub use self::{
     queue::{Listener, Submission, Tally},
@@ -39,6 +39,7 @@ use super::{
     event::{Event, Events, IngestEvent, IngestOutcome},
     job::{Cancel, Clock, lock, spawn, system_clock},
     source::MetadataSource,
+    thumbnail::ThumbnailStore,
     watch::{WatchSettings, Watcher},
 };
 use crate::storage::{Library, Transfer};
@@ -48,7 +49,8 @@ use crate::storage::{Library, Transfer};
 pub struct IngestParts {
     pub library: Arc<Library>,
     pub catalog: Arc<CatalogStore>,
-    pub memory: Arc<MemoryGate>,
+    pub thumbnails: Arc<ThumbnailStore>,
+    pub memory: MemoryGate,
     pub events: Events,
 }
 
@@ -72,6 +74,9 @@ pub struct IngestSettings {
     /// How long the first file of a batch waits for others.
     pub batch_wait: Duration,
     pub limits: Limits,
+    /// Whether previews are stored besides thumbnails: they show at once what would
+    /// else be decoded again, and cost as much as the rest of a small picture.
+    pub store_previews: bool,
     /// In order of their priority.
     pub sources: Vec<Arc<dyn MetadataSource>>,
     /// Whether JSON of other programs that holds more than a sidecar has room for is
@@ -92,6 +97,7 @@ impl Default for IngestSettings {
             batch_files: 32,
             batch_wait: Duration::from_millis(100),
             limits: Limits::default(),
+            store_previews: true,
             sources: Vec::new(),
             keep_raw: true,
         }
@@ -111,8 +117,9 @@ struct Shared {
 
 /// The ingest of one library: its queue, its workers, its committer, its watcher.
 ///
-/// Methods return at once unless they say that they wait. Dropping it ends the
-/// workers after the stage in hand.
+/// Methods return at once unless they say that they wait, and none but
+/// [`Self::ingest_one`] sends an event on the calling thread, which may be the one
+/// that receives them. Dropping it ends the workers after the stage in hand.
 pub struct IngestPipeline {
     shared: Arc<Shared>,
     workers: Mutex<Vec<JoinHandle<()>>>,
@@ -231,6 +238,12 @@ impl IngestPipeline {
         }
     }
 
+    /// Forgets the files of a submission that wait; those in work end at the border
+    /// of their stage.
+    pub fn cancel(&self, submission: &Arc<Submission>) {
+        end_all(self.shared.queue.forget(submission));
+    }
+
     /// Holds back what waits; files in work go on.
     pub fn pause(&self, paused: bool) {
         self.shared.queue.pause(paused);
@@ -289,9 +302,7 @@ impl IngestPipeline {
         if !drain {
             self.shared.stop.cancel();
         }
-        for item in self.shared.queue.close(close) {
-            item.submission.end(&item.path, &IngestOutcome::Cancelled);
-        }
+        end_all(self.shared.queue.close(close));
         let workers = std::mem::take(&mut *lock(&self.workers));
         join(workers);
         self.shared.stop.cancel();
@@ -381,12 +392,12 @@ impl Shared {
     }
 
     fn announce(&self, watching: Option<PathBuf>, polling: bool) {
-        self.parts.events.send(Event::Ingest(IngestEvent::State {
+        self.committer.tell(IngestEvent::State {
             paused: self.queue.is_paused(),
             workers: self.queue.workers(),
             watching,
             polling,
-        }));
+        });
     }
 
     fn usual_transfer(&self, path: &Path) -> Transfer {
@@ -403,6 +414,12 @@ impl Shared {
         } else {
             Transfer::Copy
         }
+    }
+}
+
+fn end_all(forgotten: Vec<Item>) {
+    for item in forgotten {
+        item.submission.end(&item.path, &IngestOutcome::Cancelled);
     }
 }
 

@@ -16,7 +16,7 @@ use std::{
 use super::{
     super::{
         companion::{CompanionFile, Companions},
-        event::IngestOutcome,
+        event::{Event, IngestEvent, IngestOutcome},
         job::{lock, panic_text, spawn},
     },
     IngestParts, IngestSettings, Shared,
@@ -53,7 +53,12 @@ enum Message {
 /// The way to the committing thread.
 pub(super) struct Committer {
     sender: Mutex<Option<SyncSender<Message>>>,
+    news: News,
 }
+
+/// The newest state of the ingest that was not told yet. The committer tells it:
+/// whoever changes the state may be the thread that has to receive the event.
+type News = Arc<Mutex<Option<IngestEvent>>>;
 
 impl Committer {
     pub fn start(
@@ -62,9 +67,13 @@ impl Committer {
     ) -> io::Result<(Self, JoinHandle<()>)> {
         let (sender, receiver) = sync_channel(WAITING);
         let (parts, settings) = (parts.clone(), settings.clone());
-        let thread = spawn("ingest-commit", move || work(&parts, &settings, &receiver))?;
+        let news = News::default();
+        let to_tell = Arc::clone(&news);
+        let thread = spawn("ingest-commit", move || {
+            work(&parts, &settings, &receiver, &to_tell);
+        })?;
         let sender = Mutex::new(Some(sender));
-        Ok((Self { sender }, thread))
+        Ok((Self { sender, news }, thread))
     }
 
     /// Gives a stored file to the committer, which ends it.
@@ -90,6 +99,12 @@ impl Committer {
         }
     }
 
+    /// Sends an event on the committer's thread; a newer one takes its place.
+    pub fn tell(&self, event: IngestEvent) {
+        *lock(&self.news) = Some(event);
+        self.hurry();
+    }
+
     /// Lets the thread end after what waits.
     pub fn close(&self) {
         drop(lock(&self.sender).take());
@@ -100,8 +115,15 @@ impl Committer {
     }
 }
 
-fn work(parts: &IngestParts, settings: &IngestSettings, receiver: &Receiver<Message>) {
+fn work(parts: &IngestParts, settings: &IngestSettings, receiver: &Receiver<Message>, news: &News) {
+    let tell = || {
+        let event = lock(news).take();
+        if let Some(event) = event {
+            parts.events.send(Event::Ingest(event));
+        }
+    };
     while let Ok(message) = receiver.recv() {
+        tell();
         let Message::Filed(filed, ending) = message else {
             continue;
         };
@@ -127,6 +149,7 @@ fn work(parts: &IngestParts, settings: &IngestSettings, receiver: &Receiver<Mess
             }
         }
     }
+    tell();
 }
 
 fn commit(parts: &IngestParts, settings: &IngestSettings, batch: Vec<(Filed, Arc<Ending>)>) {

@@ -14,6 +14,7 @@ use super::{
         companion::Companions,
         decode::{DecodeError, probe},
         event::IngestOutcome,
+        hashing::md5_file,
     },
     Shared,
     commit::clear_source,
@@ -121,22 +122,6 @@ pub(super) fn enter(shared: &Shared, item: &Item, how: Transfer) -> Result<Admit
         Ok(now) if now == stamp => Ok(Admitted { md5, stamp, lock }),
         Ok(_) => Err(growing(shared)),
         Err(error) => Err(gone(&error)),
-    }
-}
-
-fn md5_file(path: &Path, cancel: &super::super::job::Cancel) -> io::Result<(Md5, u64)> {
-    let mut file = File::open(path)?;
-    let (mut context, mut bytes, mut block) = (md5::Context::new(), 0, vec![0; 128 * 1024]);
-    loop {
-        if cancel.is_cancelled() {
-            return Err(io::ErrorKind::Interrupted.into());
-        }
-        let n = file.read(&mut block)?;
-        if n == 0 {
-            return Ok((Md5(context.finalize().0), bytes));
-        }
-        context.consume(&block[..n]);
-        bytes += n as u64;
     }
 }
 

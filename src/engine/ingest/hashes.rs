@@ -7,6 +7,7 @@ use super::{
     super::{
         decode::{DecodeError, decode, resize},
         event::{IngestOutcome, PictureSize},
+        hashing::hash_with_preview,
     },
     Shared,
     door::Admitted,
@@ -46,6 +47,13 @@ pub(super) fn look(
     let (facts, preview, undecodable) = match decode(path, limits, &shared.parts.memory) {
         Ok(decoded) => {
             let preview = resize(&decoded.pixels, PictureSize::Preview.max_side());
+            let hashes = hash_with_preview(&decoded.pixels, &preview);
+            media.hashes.pixel = Some(hashes.pixel);
+            media.hashes.phash = Some(hashes.phash);
+            media.hashes.dhash = Some(hashes.dhash);
+            media.hashes.ahash = Some(hashes.ahash);
+            media.hashes.whash = Some(hashes.whash);
+            media.hashes.colorhash = Some(hashes.colorhash);
             (decoded.facts, Some(preview), None)
         }
         Err(error) => {

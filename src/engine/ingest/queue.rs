@@ -101,11 +101,6 @@ impl Submission {
         Self::new(Some(how), true, Some(listener))
     }
 
-    /// Forgets the files that wait; those in work end at the border of their stage.
-    pub fn cancel(&self) {
-        self.cancel.cancel();
-    }
-
     pub fn tally(&self) -> Tally {
         lock(&self.progress).tally
     }
@@ -237,12 +232,45 @@ pub(super) struct Queue {
 impl Queue {
     /// Adds paths; folders among them are walked later.
     pub fn submit(&self, paths: Vec<PathBuf>, submission: &Arc<Submission>) {
-        lock(&self.state).feeds.push_back(Feed {
+        let mut state = lock(&self.state);
+        if state.closed.is_some() {
+            drop(state);
+            submission.exhaust();
+            return;
+        }
+        state.feeds.push_back(Feed {
             submission: Arc::clone(submission),
             paths: paths.into(),
             walk: None,
         });
         self.changed.notify_all();
+    }
+
+    /// Cancels a submission and hands back its files that wait.
+    pub fn forget(&self, submission: &Arc<Submission>) -> Vec<Item> {
+        submission.cancel.cancel();
+        let is_its = |item: &Item| Arc::ptr_eq(&item.submission, submission);
+        let mut state = lock(&self.state);
+        let feeds = state.feeds.len();
+        state
+            .feeds
+            .retain(|feed| !Arc::ptr_eq(&feed.submission, submission));
+        // One that is being pulled from just now ends by its flag.
+        if state.feeds.len() < feeds {
+            submission.exhaust();
+        }
+        let (forgotten, ready): (VecDeque<Item>, _) = state.ready.drain(..).partition(is_its);
+        state.ready = ready;
+        let mut forgotten = Vec::from(forgotten);
+        for (due, item) in std::mem::take(&mut state.delayed) {
+            if is_its(&item) {
+                forgotten.push(item);
+            } else {
+                state.delayed.insert(due, item);
+            }
+        }
+        self.changed.notify_all();
+        forgotten
     }
 
     /// Adds one file if there is room for it.
@@ -261,18 +289,25 @@ impl Queue {
 
     /// Adds one file before all others.
     pub fn prefer(&self, path: &Path, submission: &Arc<Submission>) {
-        submission.open(1);
-        let item = self.item(path.to_owned(), submission, false);
-        lock(&self.state).ready.push_front(item);
-        self.changed.notify_one();
+        let mut state = lock(&self.state);
+        if state.closed.is_none() {
+            submission.open(1);
+            let item = self.item(path.to_owned(), submission, false);
+            state.ready.push_front(item);
+            self.changed.notify_one();
+        }
     }
 
-    /// Puts a file back until later.
-    pub fn delay(&self, item: Item, pause: Duration) {
-        lock(&self.state)
-            .delayed
-            .insert((Instant::now() + pause, item.file), item);
+    /// Puts a file back until later. Hands it back when nothing waits any more.
+    pub fn delay(&self, item: Item, pause: Duration) -> Option<Item> {
+        let mut state = lock(&self.state);
+        if state.closed == Some(Close::Now) || item.submission.cancel.is_cancelled() {
+            return Some(item);
+        }
+        let due = (Instant::now() + pause, item.file);
+        state.delayed.insert(due, item);
         self.changed.notify_all();
+        None
     }
 
     /// The next file for the worker of this number, waiting for one; `None` when

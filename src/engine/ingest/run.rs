@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     super::{
-        event::{Event, Events, IngestEvent, IngestOutcome, Stage},
+        event::{Event, Events, IngestEvent, IngestOutcome, PictureSize, Stage},
         job::{lock, panic_text},
     },
     Shared,
@@ -18,7 +18,10 @@ use super::{
     door, hashes, metadata,
     queue::{Failures, Item},
 };
-use crate::{model::media::Pixels, storage::Incoming};
+use crate::{
+    model::{entry::FileFacts, id::MediaId, media::Pixels},
+    storage::Incoming,
+};
 
 /// Why a file does not go on to its next stage.
 pub(super) enum End {
@@ -125,11 +128,33 @@ fn stages(shared: &Shared, item: &Item, track: &mut Track) -> Result<Staged, End
 fn hand_over(shared: &Shared, item: Item, mut track: Track, staged: Staged) {
     track.enter(Stage::Commit);
     let Staged { filed, picture } = staged;
+    let (id, facts) = (filed.stored.id.clone(), filed.stored.facts.clone());
     let ending = Arc::new(Ending::new(item, track, Arc::clone(&shared.failures)));
     shared.committer.hand_over(filed, &ending);
     let started = Instant::now();
-    drop(picture);
+    if let Some(picture) = picture {
+        let made = catch_unwind(AssertUnwindSafe(|| {
+            keep_pictures(shared, &id, &facts, &picture);
+        }));
+        if let Err(panic) = made {
+            tracing::error!("thumbnails of {id}: {}", panic_text(&*panic));
+        }
+    }
     ending.pictures_made(started.elapsed());
+}
+
+/// A picture that could not be stored is made again when it is asked for.
+fn keep_pictures(shared: &Shared, id: &MediaId, facts: &FileFacts, preview: &Pixels) {
+    let thumbnails = &shared.parts.thumbnails;
+    let mut sizes = vec![PictureSize::Thumbnail];
+    if shared.settings.store_previews {
+        sizes.push(PictureSize::Preview);
+    }
+    for size in sizes {
+        if let Err(error) = thumbnails.put(id, size, facts, preview) {
+            tracing::debug!("no picture of {id} stored: {error}");
+        }
+    }
 }
 
 fn end(shared: &Shared, item: &Item, track: &mut Track, outcome: &IngestOutcome) {
@@ -149,7 +174,9 @@ fn later(shared: &Shared, item: Item, mut track: Track, reason: String, pause: D
         end(shared, &item, &mut track, &outcome);
     } else {
         track.finish(outcome);
-        shared.queue.delay(item, pause);
+        if let Some(item) = shared.queue.delay(item, pause) {
+            item.submission.end(&item.path, &IngestOutcome::Cancelled);
+        }
     }
 }
 
