@@ -14,6 +14,7 @@ pub mod hashing;
 pub mod ingest;
 pub mod job;
 pub mod maintenance;
+pub mod pictures;
 pub mod save;
 pub mod search;
 pub mod source;
@@ -35,11 +36,16 @@ use std::{
 
 use self::{
     catalog_store::CatalogStore,
-    event::{Event, Events, Level, SaveReport},
+    decode::MemoryGate,
+    event::{Event, Events, Level, PictureSize, SaveReport},
+    ingest::{IngestParts, IngestPipeline, IngestSettings, Listener, Submission, Tally},
     job::{Cancel, Clock, JobId, Pool, Progress, Slot, lock, spawn},
+    pictures::{PictureParts, Pictures},
     save::{Saver, flow},
     search::{Found, FullText},
     suggest::Suggester,
+    thumbnail::{Stats, ThumbnailStore},
+    watch::WatchSettings,
 };
 use crate::{
     model::{catalog::Catalog, edit::Edit, id::MediaKey, media::Media, query::Query, tag::TagName},
@@ -58,16 +64,31 @@ const FOLLOW_INTERVAL: Duration = Duration::from_secs(1);
 /// Completions offered at once.
 const SUGGESTIONS: usize = 20;
 
+/// How often the progress of an ingest is told.
+const INGEST_PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
+
 /// What an engine is told when it starts.
 #[derive(Clone, Debug)]
 pub struct EngineSettings {
     pub clock: Clock,
+    /// Threads of the ingest; `None`: one fewer than cores.
+    pub workers: Option<usize>,
+    /// How long size and time of a file must not have changed before it is ingested.
+    pub settle: Duration,
+    /// Ask the ingest folder again and again instead of the system's notices.
+    pub force_polling: bool,
+    /// Bytes of thumbnails and previews that are kept.
+    pub cache_bytes: u64,
 }
 
 impl Default for EngineSettings {
     fn default() -> Self {
         Self {
             clock: job::system_clock,
+            workers: None,
+            settle: Duration::from_secs(2),
+            force_polling: false,
+            cache_bytes: 1_000 << 20,
         }
     }
 }
@@ -92,6 +113,8 @@ struct SuggestRequest {
 struct Core {
     library: Arc<Library>,
     catalog: Arc<CatalogStore>,
+    thumbnails: Arc<ThumbnailStore>,
+    ingest: IngestPipeline,
     events: Events,
     settings: EngineSettings,
     searches: Slot<SearchRequest>,
@@ -129,8 +152,17 @@ impl Stop {
 pub struct Engine {
     core: Arc<Core>,
     saver: Mutex<Saver>,
-    background: Mutex<Option<Pool>>,
+    pictures: Mutex<Pictures>,
+    pools: Mutex<Option<Pools>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// What runs where: nothing that somebody looks at waits behind a long job, and
+/// orders to the ingest keep their order.
+struct Pools {
+    interactive: Pool,
+    background: Pool,
+    control: Pool,
 }
 
 impl Engine {
@@ -144,9 +176,32 @@ impl Engine {
         settings: EngineSettings,
         events: Events,
     ) -> std::io::Result<Self> {
+        let library = Arc::new(library);
+        let catalog = Arc::new(CatalogStore::default());
+        let thumbnails = Arc::new(ThumbnailStore::new(library.layout().cache()));
+        let memory = Arc::new(MemoryGate::default());
+        let pictures = Pictures::start(PictureParts {
+            library: Arc::clone(&library),
+            catalog: Arc::clone(&catalog),
+            thumbnails: Arc::clone(&thumbnails),
+            memory: Arc::clone(&memory),
+            events: events.clone(),
+        })?;
+        let ingest = IngestPipeline::new(
+            IngestParts {
+                library: Arc::clone(&library),
+                catalog: Arc::clone(&catalog),
+                thumbnails: Arc::clone(&thumbnails),
+                memory,
+                events: events.clone(),
+            },
+            settings.ingest(),
+        )?;
         let core = Arc::new(Core {
-            library: Arc::new(library),
-            catalog: Arc::new(CatalogStore::default()),
+            library,
+            catalog,
+            thumbnails,
+            ingest,
             events,
             settings,
             searches: Slot::default(),
@@ -181,9 +236,14 @@ impl Engine {
             threads.push(spawn(name, move || work(&core))?);
         }
         Ok(Self {
-            background: Mutex::new(Some(Pool::new("background", 2)?)),
+            pools: Mutex::new(Some(Pools {
+                interactive: Pool::new("interactive", 2)?,
+                background: Pool::new("background", 2)?,
+                control: Pool::new("control", 1)?,
+            })),
             core,
             saver: Mutex::new(saver),
+            pictures: Mutex::new(pictures),
             threads: Mutex::new(threads),
         })
     }
@@ -218,6 +278,7 @@ impl Engine {
         let started = spawn("follow", move || {
             maintenance::load_first_page(&core.library, &core.catalog);
             let sequence = core.load_catalog(job, &Cancel::default());
+            core.thumbnails.trim(core.settings.cache_bytes);
             core.follow(sequence.unwrap_or(0));
         });
         match started {
@@ -279,13 +340,16 @@ impl Engine {
     /// Reads the sidecar of a medium; answered by [`Event::Media`].
     pub fn load_media(&self, key: MediaKey) {
         let core = Arc::clone(&self.core);
-        self.run(move || {
-            let outcome = core
-                .read_media(key)
-                .map(Box::new)
-                .map_err(|error| error.chain());
-            core.events.send(Event::Media { key, outcome });
-        });
+        self.on(
+            |pools| &pools.interactive,
+            move || {
+                let outcome = core
+                    .read_media(key)
+                    .map(Box::new)
+                    .map_err(|error| error.chain());
+                core.events.send(Event::Media { key, outcome });
+            },
+        );
     }
 
     /// Reads the sidecar of a medium and waits.
@@ -373,6 +437,99 @@ impl Engine {
         self.core.library.verify(on)
     }
 
+    /// Wishes for pictures, the most wanted first, in place of the wishes before.
+    /// Answered by [`Event::Picture`].
+    pub fn want_pictures(&self, wanted: Vec<(MediaKey, PictureSize)>) {
+        lock(&self.pictures).want(wanted);
+    }
+
+    /// Ingests files and folders in the background, told by [`Event::Ingest`].
+    /// Without `how`: moves what lies in the library's inbox, copies all else.
+    pub fn ingest(&self, paths: Vec<PathBuf>, how: Option<Transfer>) -> JobId {
+        self.run_job(move |core, job, cancel| {
+            let submission = core.ingest.submit(paths, how);
+            let tally = core.await_ingest(&submission, cancel, &mut |progress| {
+                core.events.progress(Progress {
+                    job,
+                    ..progress.clone()
+                });
+            });
+            core.events
+                .done(job, "ingesting", Ok(ingest_summary(&tally)));
+        })
+    }
+
+    /// Ingests files and folders and waits. The listener hears how each file ended,
+    /// `on` how far it is.
+    pub fn ingest_now(
+        &self,
+        paths: Vec<PathBuf>,
+        how: Option<Transfer>,
+        listener: Listener,
+        cancel: &Cancel,
+        on: &mut dyn FnMut(&Progress),
+    ) -> Tally {
+        let submission = self.core.ingest.submit_with(paths, how, Some(listener));
+        self.core.await_ingest(&submission, cancel, on)
+    }
+
+    /// The folder whose files are filed into the library.
+    pub fn inbox(&self) -> PathBuf {
+        self.core.ingest.ingest_folder()
+    }
+
+    /// Ingests what lies in the inbox now.
+    pub fn scan_inbox(&self) -> JobId {
+        self.ingest(vec![self.inbox()], Some(Transfer::Move))
+    }
+
+    /// Watches a folder, or no longer; answered by
+    /// [`IngestEvent::State`](event::IngestEvent::State).
+    pub fn watch(&self, folder: Option<PathBuf>) {
+        let settings = folder.map(|folder| self.core.settings.watch(folder));
+        let events = self.core.events.clone();
+        self.order(move |ingest| match settings {
+            None => ingest.stop_watching(),
+            Some(settings) => {
+                let folder = settings.folder.clone();
+                if let Err(error) = ingest.watch(settings) {
+                    let folder = folder.display();
+                    events.notice(Level::Error, format!("cannot watch {folder}: {error}"));
+                }
+            }
+        });
+    }
+
+    pub fn pause_ingest(&self, paused: bool) {
+        self.order(move |ingest| ingest.pause(paused));
+    }
+
+    pub fn set_ingest_workers(&self, workers: usize) {
+        self.order(move |ingest| ingest.set_workers(workers));
+    }
+
+    /// Tries a file that failed again.
+    pub fn retry(&self, path: PathBuf) {
+        self.order(move |ingest| ingest.retry(&path));
+    }
+
+    /// Tries every file that failed again.
+    pub fn retry_all(&self) {
+        self.order(|ingest| {
+            ingest.retry_all();
+        });
+    }
+
+    /// What the store of thumbnails did and holds; walks its folder.
+    pub fn cache_stats_now(&self) -> Stats {
+        self.core.thumbnails.stats()
+    }
+
+    /// Deletes thumbnails whose key matches and returns how many.
+    pub fn clear_cache_now(&self, pattern: &str) -> u64 {
+        self.core.thumbnails.clear(pattern)
+    }
+
     /// Groups of media with the same bytes, by what their sidecars say.
     pub fn exact_duplicates(&self) -> Vec<duplicates::Group> {
         duplicates::exact_groups(&self.catalog())
@@ -407,8 +564,10 @@ impl Engine {
         for cancel in lock(&core.jobs).values() {
             cancel.cancel();
         }
+        lock(&self.pictures).stop();
+        core.ingest.stop(false);
         lock(&self.saver).drain();
-        drop(lock(&self.background).take());
+        drop(lock(&self.pools).take());
         for thread in lock(&self.threads).drain(..) {
             if thread.join().is_err() {
                 tracing::error!("a thread of the engine ended by a panic");
@@ -416,22 +575,31 @@ impl Engine {
         }
     }
 
-    fn run(&self, task: impl FnOnce() + Send + 'static) {
-        if let Some(pool) = &*lock(&self.background) {
-            pool.run(task);
+    fn on(&self, pool: impl FnOnce(&Pools) -> &Pool, task: impl FnOnce() + Send + 'static) {
+        if let Some(pools) = &*lock(&self.pools) {
+            pool(pools).run(task);
         } else {
             tracing::debug!("a task came after the end");
         }
+    }
+
+    /// Gives an order to the ingest, after those before it.
+    fn order(&self, order: impl FnOnce(&IngestPipeline) + Send + 'static) {
+        let core = Arc::clone(&self.core);
+        self.on(|pools| &pools.control, move || order(&core.ingest));
     }
 
     fn run_job(&self, work: impl FnOnce(&Core, JobId, &Cancel) + Send + 'static) -> JobId {
         let (job, cancel) = (JobId::next(), Cancel::default());
         lock(&self.core.jobs).insert(job, cancel.clone());
         let core = Arc::clone(&self.core);
-        self.run(move || {
-            work(&core, job, &cancel);
-            lock(&core.jobs).remove(&job);
-        });
+        self.on(
+            |pools| &pools.background,
+            move || {
+                work(&core, job, &cancel);
+                lock(&core.jobs).remove(&job);
+            },
+        );
         job
     }
 }
@@ -442,7 +610,49 @@ impl Drop for Engine {
     }
 }
 
+impl EngineSettings {
+    fn ingest(&self) -> IngestSettings {
+        let defaults = IngestSettings::default();
+        IngestSettings {
+            workers: self.workers.unwrap_or(defaults.workers),
+            clock: self.clock,
+            settle: self.settle,
+            ..defaults
+        }
+    }
+
+    fn watch(&self, folder: PathBuf) -> WatchSettings {
+        WatchSettings {
+            settle: self.settle,
+            force_polling: self.force_polling,
+            clock: self.clock,
+            ..WatchSettings::new(folder)
+        }
+    }
+}
+
 impl Core {
+    /// Waits for the end of a submission, telling how far it is.
+    fn await_ingest(
+        &self,
+        submission: &Submission,
+        cancel: &Cancel,
+        on: &mut dyn FnMut(&Progress),
+    ) -> Tally {
+        let mut progress = Progress::new(JobId::next(), "ingesting");
+        while !submission.wait(INGEST_PROGRESS_INTERVAL) {
+            if cancel.is_cancelled() || self.stop.wait(Duration::ZERO) {
+                submission.cancel();
+            }
+            let tally = submission.tally();
+            progress.done = tally.done();
+            progress.total = Some(submission.found());
+            progress.errors = tally.failed + tally.quarantined;
+            on(&progress);
+        }
+        submission.tally()
+    }
+
     fn search(&self, query: &Query, cancel: &Cancel) -> Option<Found> {
         let full_text = LibraryText(&self.library);
         search::search(
@@ -555,6 +765,21 @@ fn to_changes(changes: Vec<(MediaKey, Vec<Edit>)>) -> Vec<Change> {
         .into_iter()
         .map(|(key, edits)| Change { key, edits })
         .collect()
+}
+
+fn ingest_summary(tally: &Tally) -> String {
+    let mut parts = vec![format!("{} stored", tally.stored + tally.kept)];
+    for (n, what) in [
+        (tally.duplicates, "duplicates"),
+        (tally.quarantined, "in quarantine"),
+        (tally.failed, "failed"),
+        (tally.cancelled, "cancelled"),
+    ] {
+        if n > 0 {
+            parts.push(format!("{n} {what}"));
+        }
+    }
+    parts.join(", ")
 }
 
 fn rebuild_summary(summary: &RebuildSummary) -> String {
