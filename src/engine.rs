@@ -179,12 +179,12 @@ impl Engine {
         let library = Arc::new(library);
         let catalog = Arc::new(CatalogStore::default());
         let thumbnails = Arc::new(ThumbnailStore::new(library.layout().cache()));
-        let memory = Arc::new(MemoryGate::default());
+        let memory = MemoryGate::default();
         let pictures = Pictures::start(PictureParts {
             library: Arc::clone(&library),
             catalog: Arc::clone(&catalog),
             thumbnails: Arc::clone(&thumbnails),
-            memory: Arc::clone(&memory),
+            memory: memory.clone(),
             events: events.clone(),
         })?;
         let ingest = IngestPipeline::new(
@@ -635,14 +635,14 @@ impl Core {
     /// Waits for the end of a submission, telling how far it is.
     fn await_ingest(
         &self,
-        submission: &Submission,
+        submission: &Arc<Submission>,
         cancel: &Cancel,
         on: &mut dyn FnMut(&Progress),
     ) -> Tally {
         let mut progress = Progress::new(JobId::next(), "ingesting");
         while !submission.wait(INGEST_PROGRESS_INTERVAL) {
             if cancel.is_cancelled() || self.stop.wait(Duration::ZERO) {
-                submission.cancel();
+                self.ingest.cancel(submission);
             }
             let tally = submission.tally();
             progress.done = tally.done();

@@ -29,7 +29,7 @@ pub struct PictureParts {
     pub library: Arc<Library>,
     pub catalog: Arc<CatalogStore>,
     pub thumbnails: Arc<ThumbnailStore>,
-    pub memory: Arc<MemoryGate>,
+    pub memory: MemoryGate,
     pub events: Events,
 }
 
