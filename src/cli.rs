@@ -5,9 +5,11 @@
 //! 2 failed, 130 interrupted; a closed standard output is no failure.
 
 mod arguments;
+mod cache;
 mod context;
 mod doctor;
 mod generate;
+mod ingest;
 pub mod log;
 mod maintenance;
 pub mod output;
@@ -49,12 +51,11 @@ Exit codes: 0 done, 1 nothing matched or something is wrong, 2 failed, 130 inter
     name = "tagloupe",
     version,
     after_help = EXAMPLES,
-    args_conflicts_with_subcommands = true,
     disable_help_subcommand = true
 )]
 pub struct Cli {
-    /// The library to open.
-    #[arg(value_hint = ValueHint::DirPath)]
+    /// The library to open, or to run the command on.
+    #[arg(value_name = "LIBRARY", value_hint = ValueHint::DirPath)]
     pub folder: Option<PathBuf>,
 
     #[command(subcommand)]
@@ -289,14 +290,11 @@ pub struct TagArgs {
 }
 
 #[derive(Debug, Args)]
-#[command(
-    args_conflicts_with_subcommands = true,
-    after_help = "\
+#[command(after_help = "\
 Examples:
   tagloupe dups
   tagloupe dups remove --exact
-  tagloupe dups remove --md5 d41d8cd98f00b204e9800998ecf8427e --keep images/a.png"
-)]
+  tagloupe dups remove --md5 d41d8cd98f00b204e9800998ecf8427e --keep images/a.png")]
 pub struct DupsArgs {
     /// Files with equal bytes (the default).
     #[arg(long)]
@@ -386,12 +384,14 @@ impl Status {
     }
 }
 
+/// Asks the terminal what it can do and describes it, line by line.
+pub type DescribeTerminal = fn(Option<Graphics>) -> Result<Vec<(&'static str, String)>, String>;
+
 /// What the command line cannot do itself and gets from `main`.
 #[derive(Clone)]
 pub struct Surroundings {
     pub cancel: Cancel,
-    /// Asks the terminal what it can do and describes it, line by line.
-    pub describe_terminal: fn(Option<Graphics>) -> Result<Vec<(&'static str, String)>, String>,
+    pub describe_terminal: DescribeTerminal,
 }
 
 /// A library to open on the screen.
@@ -412,13 +412,17 @@ pub enum Next {
 }
 
 /// Runs one command. Errors have been printed when this returns.
-pub fn run(cli: Cli, surroundings: Surroundings) -> Next {
-    let context = Context {
+pub fn run(cli: Cli, surroundings: &Surroundings) -> Next {
+    let mut context = Context {
         options: cli.options,
         output: Output::standard(),
         cancel: surroundings.cancel.clone(),
     };
-    let next = dispatch(&context, cli.folder, cli.command, &surroundings);
+    // A folder in the first place is what a person means, whatever the environment says.
+    if let Some(folder) = cli.folder {
+        context.options.library = Some(folder);
+    }
+    let next = dispatch(&context, cli.command, surroundings);
     let flushed = context.output.flush().map_err(anyhow::Error::from);
     let error = match (next, flushed) {
         (Ok(next), Ok(())) => return next,
@@ -437,15 +441,18 @@ pub fn run(cli: Cli, surroundings: Surroundings) -> Next {
 
 fn dispatch(
     context: &Context,
-    folder: Option<PathBuf>,
     command: Option<Command>,
     surroundings: &Surroundings,
 ) -> Result<Next> {
     let Some(command) = command else {
-        return open_screen(context, folder).map(Next::OpenScreen);
+        return open_screen(context).map(Next::OpenScreen);
     };
     let status = match command {
         Command::Init(arguments) => maintenance::init(context, &arguments)?,
+        Command::Ingest(arguments) => ingest::ingest(context, &arguments)?,
+        Command::Watch => ingest::watch(context)?,
+        Command::Scan => ingest::scan(context)?,
+        Command::Cache(arguments) => cache::cache(context, &arguments)?,
         Command::Search(arguments) => query::search(context, &arguments)?,
         Command::Tag(arguments) => query::tag(context, &arguments)?,
         Command::Rebuild => maintenance::rebuild(context)?,
@@ -460,11 +467,8 @@ fn dispatch(
 }
 
 /// The library to open on the screen; one that does not exist yet is offered.
-fn open_screen(context: &Context, folder: Option<PathBuf>) -> Result<ScreenRequest> {
-    let root = match folder {
-        Some(folder) => folder,
-        None => context.root()?,
-    };
+fn open_screen(context: &Context) -> Result<ScreenRequest> {
+    let root = context.root()?;
     if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
         bail!("the screen needs a terminal; see tagloupe --help for what works without one");
     }
@@ -492,7 +496,7 @@ fn open_screen(context: &Context, folder: Option<PathBuf>) -> Result<ScreenReque
         if !context.ask(&format!("{shown} {question}"))? {
             bail!("no library was opened");
         }
-        context.create(&root, kind, None)?;
+        Context::create(&root, kind, None)?;
     }
     Ok(ScreenRequest {
         root,

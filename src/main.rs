@@ -23,7 +23,7 @@ fn main() -> ExitCode {
     if !opens_screen(&cli) {
         watch_signals(&surroundings.cancel);
     }
-    match cli::run(cli, surroundings) {
+    match cli::run(cli, &surroundings) {
         Next::Exit(status) => ExitCode::from(status.code()),
         Next::OpenScreen(_) => ExitCode::from(2),
     }

@@ -5,4 +5,5 @@ mod integration {
     pub mod support;
 
     mod architecture;
+    mod cli;
 }

@@ -43,7 +43,8 @@ pub fn separate_words(cli: &Command, arguments: Vec<OsString>) -> Vec<OsString> 
             Found::Word => {
                 words.push(argument);
                 if rest_are_words {
-                    words.extend(rest.by_ref());
+                    // Those who guard their dashes by a `--` mean no word by it.
+                    words.extend(rest.by_ref().filter(|word| word != "--"));
                 }
             }
         }
@@ -53,16 +54,18 @@ pub fn separate_words(cli: &Command, arguments: Vec<OsString>) -> Vec<OsString> 
     sorted
 }
 
-/// The place of the first argument that is no switch of the whole program.
+/// The place of the subcommand: a word before it is the library.
 fn subcommand_at(cli: &Command, arguments: &[OsString]) -> Option<usize> {
-    let mut at = 1;
-    loop {
+    let (mut at, mut words) = (1, 0);
+    while words < 2 {
         match option(&[cli], arguments.get(at)?) {
             Found::Switch => at += 1,
             Found::WithValue => at += 2,
-            Found::Word => return Some(at),
+            Found::Word if cli.find_subcommand(&arguments[at]).is_some() => return Some(at),
+            Found::Word => (at, words) = (at + 1, words + 1),
         }
     }
+    None
 }
 
 enum Found {
@@ -118,9 +121,12 @@ mod tests {
                 "--library tag search -vv a",
                 "--library tag search -vv -- a",
             ),
+            ("library search -night", "library search -- -night"),
+            ("-v library search -0 a", "-v library search -0 -- a"),
             ("search -- --count", "search -- --count"),
             ("search fox --wrong", "search --wrong -- fox"),
             ("tag --dry-run fox -v +b", "tag --dry-run -- fox -v +b"),
+            ("tag fox +a -- -draft", "tag -- fox +a -draft"),
             ("tag -night -a --json", "tag -- -night -a --json"),
             ("ingest a --copy", "ingest a --copy"),
             ("folder", "folder"),

@@ -127,8 +127,8 @@ impl Context {
         Ok(())
     }
 
-    /// Makes a library; tells in the output what it is.
-    pub fn create(&self, root: &Path, kind: LayoutKind, name: Option<&str>) -> Result<Library> {
+    /// Makes a library; without a name it gets that of its folder.
+    pub fn create(root: &Path, kind: LayoutKind, name: Option<&str>) -> Result<Library> {
         let own_name = root
             .canonicalize()
             .ok()

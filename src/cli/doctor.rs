@@ -171,19 +171,11 @@ fn check_terminal(report: &mut Report, context: &Context, surroundings: &Surroun
 
 fn check_library(report: &mut Report, context: &Context) {
     const AREA: &str = "library";
-    let root = match context.root() {
-        Ok(root) => root,
-        Err(_) => {
-            let value = "none around the current folder and none named";
-            report.add_with_fix(
-                AREA,
-                "library",
-                State::Note,
-                value,
-                "tagloupe init DIR makes one",
-            );
-            return;
-        }
+    let Ok(root) = context.root() else {
+        let value = "none around the current folder and none named";
+        let fix = "tagloupe init DIR makes one";
+        report.add_with_fix(AREA, "library", State::Note, value, fix);
+        return;
     };
     let shown = root.display().to_string();
     if Library::recognise(&root) != Recognised::Library {

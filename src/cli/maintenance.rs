@@ -29,7 +29,7 @@ pub fn init(context: &Context, arguments: &InitArgs) -> Result<Status> {
         _ if arguments.in_place => LayoutKind::InPlace,
         _ => LayoutKind::Bucketed,
     };
-    let library = context.create(root, kind, arguments.name.as_deref())?;
+    let library = Context::create(root, kind, arguments.name.as_deref())?;
     let layout = kind.as_str();
     if context.options.json {
         context.output.json(&json!({
@@ -68,17 +68,17 @@ pub fn rebuild(context: &Context) -> Result<Status> {
             "cancelled": summary.is_cancelled,
         }))?;
     } else {
-        let mut line = counted(summary.media, "medium indexed", "media indexed");
+        let mut parts = vec![counted(summary.media, "medium indexed", "media indexed")];
         for (count, what) in [
             (summary.without_sidecar, "without sidecar"),
             (summary.missing_originals, "whose original is gone"),
             (summary.removed, "no longer there"),
         ] {
             if count > 0 {
-                line.push_str(&format!(", {count} {what}"));
+                parts.push(format!("{count} {what}"));
             }
         }
-        context.output.line(&line)?;
+        context.output.line(&parts.join(", "))?;
         for (path, reason) in &summary.errors {
             context
                 .output
@@ -123,15 +123,14 @@ pub fn verify(context: &Context) -> Result<Status> {
         for finding in &report.findings {
             context.output.line(&finding_text(finding))?;
         }
-        let mut line = format!(
-            "{} checked, {}",
-            counted(report.checked, "medium", "media"),
-            counted(report.findings.len(), "finding", "findings")
-        );
+        let mut parts = vec![
+            counted(report.checked, "medium checked", "media checked"),
+            counted(report.findings.len(), "finding", "findings"),
+        ];
         if report.without_md5 > 0 {
-            line.push_str(&format!(", {} without a known md5", report.without_md5));
+            parts.push(format!("{} without a known md5", report.without_md5));
         }
-        context.output.note(&line);
+        context.output.note(&parts.join(", "));
     }
     Ok(if report.is_cancelled {
         Status::Interrupted

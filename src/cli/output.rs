@@ -213,9 +213,8 @@ fn json_text(value: &Value) -> String {
         if display_text(shown) == shown {
             safe.push(c);
         } else {
-            for unit in c.encode_utf16(&mut units) {
-                safe.push_str(&format!("\\u{unit:04x}"));
-            }
+            let escapes = c.encode_utf16(&mut units).iter();
+            safe.extend(escapes.map(|unit| format!("\\u{unit:04x}")));
         }
     }
     safe

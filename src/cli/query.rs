@@ -16,6 +16,7 @@ use crate::{
         catalog::Record,
         edit::{Edit, apply_all},
         id::MediaKey,
+        media::Rating,
         query::{BuiltIn, Query, QueryError, Vocabulary},
         tag_line::parse_tag_line,
     },
@@ -44,15 +45,15 @@ pub fn search(context: &Context, arguments: &SearchArgs) -> Result<Status> {
         return Ok(Status::Done);
     }
     if context.options.json {
-        output.json_list(records().map(|record| describe(&engine, &record)))?;
+        output.json_list(records().map(|record| describe(&engine, record)))?;
     } else {
         for record in records() {
             if form.ids {
                 output.line(record.id().as_str())?;
             } else if form.zero {
-                output.path_zero(path(&engine, &record).as_os_str())?;
+                output.path_zero(path(&engine, record).as_os_str())?;
             } else {
-                output.path(path(&engine, &record).as_os_str())?;
+                output.path(path(&engine, record).as_os_str())?;
             }
         }
     }
@@ -115,11 +116,11 @@ fn find(context: &Context, engine: &Engine, query: &Query) -> Found {
     found
 }
 
-fn path(engine: &Engine, record: &Record<'_>) -> PathBuf {
+fn path(engine: &Engine, record: Record<'_>) -> PathBuf {
     engine.original_path(&record.path())
 }
 
-fn describe(engine: &Engine, record: &Record<'_>) -> Value {
+fn describe(engine: &Engine, record: Record<'_>) -> Value {
     let tags: Vec<String> = record.tags().map(ToString::to_string).collect();
     json!({
         "id": record.id().as_str(),
@@ -133,7 +134,7 @@ fn describe(engine: &Engine, record: &Record<'_>) -> Value {
         "bytes": record.bytes(),
         "imported": record.imported(),
         "created": record.created(),
-        "rating": record.rating().map(|rating| rating.letter()),
+        "rating": record.rating().map(Rating::letter),
         "stars": record.stars(),
         "fav": record.fav(),
         "tags": tags,

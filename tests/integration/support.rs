@@ -128,13 +128,6 @@ impl Run {
         String::from_utf8_lossy(&self.stdout).into_owned()
     }
 
-    /// The lines of standard output, sorted.
-    pub fn sorted_lines(&self) -> Vec<String> {
-        let mut lines: Vec<String> = self.text().lines().map(str::to_owned).collect();
-        lines.sort();
-        lines
-    }
-
     #[track_caller]
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.stdout)

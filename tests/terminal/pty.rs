@@ -151,6 +151,22 @@ impl Terminal {
         self.wait(text, |screen| screen.contents().contains(text));
     }
 
+    /// Waits until more than this many bytes have arrived.
+    #[track_caller]
+    pub fn wait_for_more(&self, bytes: usize) {
+        let deadline = Instant::now() + LIMIT;
+        let mut received = lock(&self.shared.received);
+        while received.bytes.len() <= bytes {
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero() && !received.is_closed, "nothing was drawn");
+            (received, _) = self
+                .shared
+                .changed
+                .wait_timeout(received, left)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
     /// What is on the screen now.
     pub fn contents(&self) -> String {
         lock(&self.shared.received).parser.screen().contents()

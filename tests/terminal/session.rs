@@ -1,1 +1,271 @@
-//! x
+//! What a person sees and leaves behind: start, quit, sizes, pictures, names.
+
+use std::{collections::BTreeSet, ffi::OsStr, fs, os::unix::ffi::OsStrExt, path::Path};
+
+use super::pty::{Answers, Terminal};
+use crate::support::{Home, originals, program, write_picture, write_pictures, write_text};
+
+/// A home with an in-place library of pictures with these names.
+fn in_place(names: &[&[u8]]) -> Home {
+    let home = Home::new();
+    let library = home.library();
+    fs::create_dir(&library).unwrap();
+    for (seed, name) in (0..).zip(names) {
+        let picture = home.path().join("picture.png");
+        write_picture(&picture, seed);
+        fs::rename(picture, library.join(OsStr::from_bytes(name))).unwrap();
+    }
+    home.run(&["init".as_ref(), library.as_os_str()]).expect(0);
+    home
+}
+
+#[test]
+fn the_gallery_opens_and_quits_without_a_trace() {
+    let home = in_place(&[b"otter.png", b"heron.png"]);
+    let mut terminal = Terminal::start(&home, (80, 24), &["library"]);
+    terminal.wait_for("otter");
+    terminal.wait_for("heron");
+    terminal.wait("the alternate screen", vt100::Screen::alternate_screen);
+    terminal.keys("q");
+    assert!(terminal.wait_exit().success());
+    terminal.assert_restored();
+}
+
+#[test]
+fn a_terminal_that_answers_nothing_or_nonsense_is_served() {
+    for answers in [Answers::Silent, Answers::Nonsense] {
+        let home = in_place(&[b"otter.png"]);
+        let mut terminal =
+            Terminal::start_with(&home, (80, 24), answers, program(), &["library"], &[]);
+        terminal.wait_for("otter");
+        terminal.keys("q");
+        assert!(terminal.wait_exit().success());
+        terminal.assert_restored();
+        assert_no_pictures(&terminal);
+    }
+}
+
+#[test]
+fn a_plain_terminal_gets_no_picture_escapes() {
+    let home = in_place(&[b"otter.png", b"heron.png"]);
+    for variables in [&[][..], &[("NO_COLOR", "1")], &[("TERM", "vt100")]] {
+        let mut terminal = Terminal::start_with(
+            &home,
+            (80, 24),
+            Answers::Plain,
+            program(),
+            &["library"],
+            variables,
+        );
+        terminal.wait_for("otter");
+        terminal.keys("\r");
+        terminal.keys("\x1b");
+        terminal.keys("q");
+        terminal.keys("q");
+        terminal.wait_exit();
+        assert_no_pictures(&terminal);
+    }
+}
+
+/// No kitty, sixel or iTerm2 picture among the bytes, apart from questions.
+#[track_caller]
+fn assert_no_pictures(terminal: &Terminal) {
+    for sequence in sequences(&terminal.bytes()) {
+        let is_question =
+            sequence.starts_with(b"\x1b_G") && sequence.windows(3).any(|w| w == b"a=q");
+        let is_picture = sequence.starts_with(b"\x1b_G")
+            || sequence.starts_with(b"\x1b]1337;File")
+            || (sequence.starts_with(b"\x1bP") && sequence.contains(&b'q') && sequence.len() > 64);
+        assert!(
+            !is_picture || is_question,
+            "{:?}",
+            String::from_utf8_lossy(&sequence)
+        );
+    }
+}
+
+#[test]
+fn every_size_is_drawn() {
+    let home = in_place(&[b"otter.png", b"heron.png", b"crane.png"]);
+    let mut terminal = Terminal::start(&home, (80, 24), &["library"]);
+    terminal.wait_for("otter");
+    for _ in 0..3 {
+        for size in [
+            (20, 5),
+            (400, 120),
+            (40, 12),
+            (1, 1),
+            (132, 43),
+            (500, 1),
+            (2, 200),
+        ] {
+            terminal.resize(size);
+        }
+        // Sizes that come while others are drawn, then one that must be right.
+        terminal.resize((100, 30));
+        terminal.wait_for("otter");
+    }
+    terminal.resize((20, 5));
+    terminal.wait("something in a tiny window", |screen| {
+        !screen.contents().trim().is_empty()
+    });
+    terminal.resize((80, 24));
+    terminal.wait_for("otter");
+    terminal.keys("q");
+    assert!(terminal.wait_exit().success());
+    terminal.assert_restored();
+}
+
+#[test]
+fn hostile_texts_never_steer_the_terminal() {
+    let home = in_place(&[
+        b"otter.png",
+        b"title\x1b]0;STEERED\x07.png",
+        b"clear\x1b[2J\x1b[31mSTEERED.png",
+        b"line\nSTEERED\r.png",
+        b"eightbit\x9b31mSTEERED.png",
+        "c1\u{9d}0;STEERED\u{9c}.png".as_bytes(),
+        "bidi\u{202e}STEERED.png".as_bytes(),
+    ]);
+    write_text(
+        &home.library().join("otter.json"),
+        r#"{"name": "otter\u001b]52;c;U1RFRVJFRA==\u0007", "caption": "\u009bSTEERED\u001b[8m",
+            "tags": [{"category": "gen\u001b[7mSTEERED", "value": "\u001bc STEERED"}]}"#,
+    );
+    home.on_library(&["rebuild"]).expect(0);
+    let mut terminal = Terminal::start(&home, (120, 40), &["library"]);
+    terminal.wait_for("otter");
+    // The gallery with its panes, the viewer, the editor, the help.
+    for keys in ["i", "l", "h", "\r", "\x1b", "e", "\x1b", "w", "?", "\x1b"] {
+        let before = terminal.bytes().len();
+        terminal.keys(keys);
+        terminal.wait_for_more(before);
+    }
+    terminal.keys("ZQ");
+    terminal.wait_exit();
+    terminal.assert_restored();
+    let bytes = terminal.bytes();
+    let text = String::from_utf8_lossy(&bytes);
+    assert!(
+        !text.contains('\u{202e}'),
+        "a bidirectional override was printed"
+    );
+    assert!(
+        !text.chars().any(|c| ('\u{80}'..'\u{a0}').contains(&c)),
+        "a C1 control was printed"
+    );
+    let mut kinds = BTreeSet::new();
+    for sequence in sequences(&bytes) {
+        let shown = String::from_utf8_lossy(&sequence).into_owned();
+        assert!(
+            !shown.contains("STEERED") && !shown.contains("U1RFRVJFRA"),
+            "{shown:?}"
+        );
+        assert!(!shown.starts_with("\x1bc"), "the terminal was reset");
+        kinds.insert(sequence[1]);
+    }
+    assert!(kinds.contains(&b'['), "sequences were looked at");
+}
+
+/// Every escape sequence in these bytes, from its ESC to its end.
+fn sequences(bytes: &[u8]) -> Vec<Vec<u8>> {
+    let mut sequences = Vec::new();
+    let mut at = 0;
+    while let Some(start) = bytes[at..].iter().position(|byte| *byte == 0x1b) {
+        let start = at + start;
+        let kind = bytes.get(start + 1).copied().unwrap_or(0);
+        let rest = &bytes[(start + 2).min(bytes.len())..];
+        let length = match kind {
+            b'[' => rest
+                .iter()
+                .position(|byte| (0x40..=0x7e).contains(byte))
+                .map(|n| n + 1),
+            b']' | b'P' | b'_' | b'^' | b'X' => {
+                let bell = rest.iter().position(|byte| *byte == 7).map(|n| n + 1);
+                let terminator = rest
+                    .windows(2)
+                    .position(|pair| pair == b"\x1b\\")
+                    .map(|n| n + 2);
+                match (bell.filter(|_| kind == b']'), terminator) {
+                    (Some(bell), Some(terminator)) => Some(bell.min(terminator)),
+                    (bell, terminator) => bell.or(terminator),
+                }
+            }
+            _ => Some(0),
+        };
+        let end = length.map_or(bytes.len(), |length| start + 2 + length);
+        sequences.push(bytes[start..end].to_vec());
+        at = end;
+    }
+    sequences
+}
+
+#[test]
+fn waiting_files_are_filed_while_the_screen_is_open() {
+    let home = Home::new();
+    home.init();
+    let inbox = home.library().join("ingest");
+    write_pictures(&inbox, 0..3);
+    let mut terminal = Terminal::start(&home, (120, 40), &["library"]);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(90);
+    while originals(&home.library()).len() < 3 {
+        assert!(
+            std::time::Instant::now() < deadline,
+            "{}",
+            terminal.contents()
+        );
+        std::thread::park_timeout(std::time::Duration::from_millis(20));
+    }
+    // One more arrives while it is open, and is seen without a key.
+    write_picture(&home.path().join("late.png"), 9);
+    fs::rename(home.path().join("late.png"), inbox.join("late.png")).unwrap();
+    terminal.wait_for("late");
+    terminal.keys("q");
+    assert!(terminal.wait_exit().success());
+    terminal.assert_restored();
+    assert_eq!(originals(&home.library()).len(), 4);
+    assert!(!inbox.join("0.png").exists());
+}
+
+#[test]
+fn the_demo_opens_and_says_how_to_go_on() {
+    let home = Home::new();
+    let folder = home.path().join("try");
+    let arguments: [&OsStr; 3] = ["demo".as_ref(), "--dir".as_ref(), folder.as_os_str()];
+    let mut terminal = Terminal::start(&home, (120, 40), &arguments);
+    terminal.wait("the gallery", vt100::Screen::alternate_screen);
+    let inbox = folder.join("ingest");
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(90);
+    let waiting = |inbox: &Path| fs::read_dir(inbox).map_or(0, Iterator::count);
+    while waiting(&inbox) > 0 {
+        assert!(
+            std::time::Instant::now() < deadline,
+            "{}",
+            terminal.contents()
+        );
+        std::thread::park_timeout(std::time::Duration::from_millis(20));
+    }
+    terminal.keys("q");
+    assert!(terminal.wait_exit().success());
+    terminal.assert_restored();
+    terminal.wait_for("tagloupe init");
+}
+
+#[test]
+fn a_folder_that_is_no_library_is_offered() {
+    let home = Home::new();
+    write_picture(&home.path().join("photos/otter.png"), 1);
+    let mut refused = Terminal::start(&home, (80, 24), &["photos"]);
+    refused.wait_for("[Y/n]");
+    refused.keys("n\r");
+    assert_eq!(refused.wait_exit().exit_code(), 2);
+    assert!(!home.path().join("photos/.tagloupe").exists());
+    let mut accepted = Terminal::start(&home, (80, 24), &["photos"]);
+    accepted.wait_for("[Y/n]");
+    accepted.keys("\r");
+    accepted.wait_for("otter");
+    accepted.keys("q");
+    assert!(accepted.wait_exit().success());
+    accepted.assert_restored();
+    assert!(home.path().join("photos/otter.png").is_file());
+}

@@ -1,0 +1,264 @@
+//! `ingest`, `scan` and `watch`: the pipeline without a screen.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+    time::Instant,
+};
+
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+
+use super::{
+    IngestArgs, Status, TransferArgs,
+    context::{Context, HEARTBEAT},
+    output::counted,
+};
+use crate::engine::{
+    Engine, Transfer,
+    event::{self, Event, IngestEvent, IngestOutcome, Level},
+    ingest::Tally,
+    job::lock,
+};
+
+pub fn ingest(context: &Context, arguments: &IngestArgs) -> Result<Status> {
+    let absolute = |path: &PathBuf| {
+        std::path::absolute(path).with_context(|| format!("cannot find {}", path.display()))
+    };
+    let paths = arguments
+        .paths
+        .iter()
+        .map(absolute)
+        .collect::<Result<Vec<_>>>()?;
+    let (events, _) = event::channel();
+    let engine = context.engine_with(events)?;
+    run(context, &engine, paths, how(&arguments.transfer))
+}
+
+/// What the switches say; nothing said: by where each file lies.
+fn how(transfer: &TransferArgs) -> Option<Transfer> {
+    match transfer {
+        TransferArgs { copy: true, .. } => Some(Transfer::Copy),
+        TransferArgs { move_: true, .. } => Some(Transfer::Move),
+        TransferArgs { link: true, .. } => Some(Transfer::Link),
+        TransferArgs { .. } => None,
+    }
+}
+
+pub fn scan(context: &Context) -> Result<Status> {
+    let (events, _) = event::channel();
+    let engine = context.engine_with(events)?;
+    let folder = engine.inbox();
+    if !folder.is_dir() {
+        context
+            .output
+            .note(&format!("there is no folder {}", folder.display()));
+        return Ok(Status::Done);
+    }
+    run(context, &engine, vec![folder], Some(Transfer::Move))
+}
+
+/// A file that did not simply become part of the library, and why.
+struct Trouble {
+    path: PathBuf,
+    word: &'static str,
+    reason: String,
+}
+
+fn run(
+    context: &Context,
+    engine: &Engine,
+    paths: Vec<PathBuf>,
+    how: Option<Transfer>,
+) -> Result<Status> {
+    let started = Instant::now();
+    let bar = context.output.bar("ingesting", None);
+    let troubles: Arc<Mutex<Vec<Trouble>>> = Arc::default();
+    let listener = {
+        let (troubles, output) = (Arc::clone(&troubles), context.output.clone());
+        move |path: &Path, outcome: &IngestOutcome| {
+            if let Some(reason) = reason(outcome) {
+                let word = word(outcome);
+                output.note(&format!("{word}: {}: {reason}", path.display()));
+                lock(&troubles).push(Trouble {
+                    path: path.to_owned(),
+                    word,
+                    reason,
+                });
+            }
+        }
+    };
+    let tally = engine.ingest_now(
+        paths,
+        how,
+        Box::new(listener),
+        &context.cancel,
+        &mut |progress| bar.set(progress.done, progress.total),
+    );
+    drop(bar);
+    engine.shutdown();
+    let troubles = std::mem::take(&mut *lock(&troubles));
+    if context.options.json {
+        let list = |word| {
+            let of_word = troubles.iter().filter(|trouble| trouble.word == word);
+            of_word
+                .map(|trouble| {
+                    json!({"file": trouble.path.to_string_lossy(), "reason": trouble.reason})
+                })
+                .collect::<Vec<Value>>()
+        };
+        context.output.json(&json!({
+            "stored": tally.stored + tally.kept,
+            "duplicates": tally.duplicates,
+            "kept_unshown": list(KEPT),
+            "quarantined": list(QUARANTINED),
+            "failed": list(FAILED),
+            "cancelled": tally.cancelled,
+        }))?;
+    } else {
+        context.output.line(&summary(&tally))?;
+        context
+            .output
+            .note(&format!("in {:.1} s", started.elapsed().as_secs_f64()));
+    }
+    Ok(if context.cancel.is_cancelled() {
+        Status::Interrupted
+    } else if tally.failed + tally.quarantined > 0 {
+        Status::Partly
+    } else {
+        Status::Done
+    })
+}
+
+fn summary(tally: &Tally) -> String {
+    let mut parts = vec![format!("{} stored", tally.stored + tally.kept)];
+    if tally.duplicates > 0 {
+        parts.push(counted(tally.duplicates, "duplicate", "duplicates"));
+    }
+    for (count, what) in [
+        (tally.kept, "of them cannot be shown here"),
+        (tally.quarantined, "put into quarantine"),
+        (tally.failed, "failed"),
+        (tally.cancelled, "left alone"),
+    ] {
+        if count > 0 {
+            parts.push(format!("{count} {what}"));
+        }
+    }
+    parts.join(", ")
+}
+
+const KEPT: &str = "kept";
+const QUARANTINED: &str = "quarantined";
+const FAILED: &str = "failed";
+
+/// The word for how a file ended.
+fn word(outcome: &IngestOutcome) -> &'static str {
+    match outcome {
+        IngestOutcome::Stored { .. } => "stored",
+        IngestOutcome::Kept { .. } => KEPT,
+        IngestOutcome::Duplicate { .. } => "duplicate",
+        IngestOutcome::Quarantined { .. } => QUARANTINED,
+        IngestOutcome::Waiting { .. } => "waiting",
+        IngestOutcome::Failed { .. } => FAILED,
+        IngestOutcome::Cancelled => "cancelled",
+    }
+}
+
+/// Why a file did not simply become part of the library; `None` where it did, or
+/// is there already, or is still on its way.
+fn reason(outcome: &IngestOutcome) -> Option<String> {
+    match outcome {
+        IngestOutcome::Kept { reason, .. }
+        | IngestOutcome::Quarantined { reason }
+        | IngestOutcome::Failed { reason } => Some(reason.clone()),
+        IngestOutcome::Stored { .. }
+        | IngestOutcome::Duplicate { .. }
+        | IngestOutcome::Waiting { .. }
+        | IngestOutcome::Cancelled => None,
+    }
+}
+
+pub fn watch(context: &Context) -> Result<Status> {
+    let (events, mut receiver) = event::channel();
+    let engine = context.engine_with(events)?;
+    engine.watch(Some(engine.inbox()));
+    while !context.cancel.is_cancelled() {
+        while let Ok(event) = receiver.events.try_recv() {
+            match event {
+                Event::Ingest(IngestEvent::Finished { path, outcome, .. }) => {
+                    tell(context, &path, &outcome)?;
+                }
+                Event::Ingest(IngestEvent::State {
+                    watching: Some(folder),
+                    ..
+                }) => {
+                    let folder = folder.display();
+                    context
+                        .output
+                        .note(&format!("watching {folder}; Ctrl-C ends it"));
+                }
+                Event::Notice { level, text } if level > Level::Info => context.output.note(&text),
+                _ => {}
+            }
+        }
+        // The receiver of the events cannot wait for them and for Ctrl-C.
+        std::thread::park_timeout(HEARTBEAT);
+    }
+    // What is in hand is finished; nobody reads events any more.
+    drop(receiver);
+    engine.shutdown();
+    Ok(Status::Interrupted)
+}
+
+/// One line for a file that came to an end.
+fn tell(context: &Context, path: &Path, outcome: &IngestOutcome) -> Result<()> {
+    let mut parts = vec![format!("{}: {}", word(outcome), path.display())];
+    let mut object = json!({"outcome": word(outcome), "file": path.to_string_lossy()});
+    match outcome {
+        IngestOutcome::Waiting { .. } | IngestOutcome::Cancelled => return Ok(()),
+        IngestOutcome::Stored { id, .. } | IngestOutcome::Kept { id, .. } => {
+            object["id"] = id.as_str().into();
+        }
+        IngestOutcome::Duplicate { of, of_name, .. } => {
+            parts.push(format!("of {of_name} ({of})"));
+            object["of"] = of.as_str().into();
+        }
+        IngestOutcome::Quarantined { .. } | IngestOutcome::Failed { .. } => {}
+    }
+    if let Some(reason) = reason(outcome) {
+        object["reason"] = reason.as_str().into();
+        parts.push(reason);
+    }
+    if context.options.json {
+        context.output.json(&object)?;
+    } else {
+        context.output.line(&parts.join(": "))?;
+    }
+    context.output.flush()?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_summary_names_only_what_happened() {
+        let tally = Tally {
+            stored: 3,
+            duplicates: 1,
+            ..Tally::default()
+        };
+        assert_eq!(summary(&tally), "3 stored, 1 duplicate");
+        let tally = Tally {
+            kept: 1,
+            quarantined: 2,
+            ..Tally::default()
+        };
+        assert_eq!(
+            summary(&tally),
+            "1 stored, 1 of them cannot be shown here, 2 put into quarantine"
+        );
+    }
+}
