@@ -6,15 +6,30 @@
 //! [`Library::trash`] and [`Library::quarantine`]; the index follows, and one that
 //! is lost is built again from the files.
 
+mod change;
 mod error;
+mod files;
+mod ignore_rules;
+mod index;
+mod index_choice;
+mod intake;
 mod layout;
+mod library_file;
+mod marks;
 mod md5_lock;
+mod parallel;
 mod path_text;
+mod rebuild;
 mod requests;
+mod scan;
+mod shelf;
+mod verify;
 
 use std::{
+    fs,
     ops::ControlFlow,
     path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -26,6 +41,11 @@ use crate::model::{
     sidecar::Sidecar,
 };
 
+use change::Desk;
+use index_choice::OpenIndex;
+use rebuild::Extent;
+use shelf::Shelf;
+
 pub use error::{Error, IndexCause};
 pub use layout::{Layout, LayoutKind};
 pub use md5_lock::Md5Lock;
@@ -34,88 +54,123 @@ pub use requests::{
     Transfer, VerifyProgress, VerifyReport, Written,
 };
 
+/// Pictures counted in a folder that is no library.
+const COUNT_LIMIT: usize = 10_000;
+/// Captions looked at to tell a training set from other folders.
+const CAPTION_SAMPLE: usize = 50;
+
 /// An open library. Cheap to share; every method blocks on the disk.
 #[derive(Debug)]
 pub struct Library {
-    layout: Layout,
-    name: String,
-    id: String,
+    shelf: Shelf,
+    /// Replaced only when it turns out to be damaged and is built again elsewhere.
+    index: RwLock<Arc<OpenIndex>>,
 }
 
 impl Library {
     /// Makes a library in a new or empty folder, or around the pictures of an
     /// existing one (in-place), and opens it.
     pub fn create(root: &Path, kind: LayoutKind, name: &str) -> Result<Self, Error> {
-        let _ = (kind, name);
-        Self::open(root)
+        fs::create_dir_all(root).map_err(Error::file("create folder", root))?;
+        if library_file::find(root).is_some() {
+            return Err(Error::library(root, "is a library already"));
+        }
+        let is_empty = fs::read_dir(root)
+            .map_err(Error::file("list", root))?
+            .next()
+            .is_none();
+        if !is_empty && kind != LayoutKind::InPlace {
+            return Err(Error::library(root, "is not empty"));
+        }
+        let txt_is_tags = kind == LayoutKind::InPlace && has_tag_lists(root);
+        let layout = Layout::new(root.to_owned(), kind);
+        library_file::create(&layout, name, txt_is_tags)?;
+        let library = Self::open(root)?;
+        if is_empty {
+            // There is nothing to build it from.
+            library.current().index.complete()?;
+        }
+        Ok(library)
     }
 
     /// Opens a library. Writes nothing but index, cache and locks; an index that
     /// is missing, damaged or newer stops nobody (see [`Library::index_state`]).
     pub fn open(root: &Path) -> Result<Self, Error> {
+        let root = fs::canonicalize(root).map_err(Error::file("open library", root))?;
+        let identity = library_file::identify(&root)?;
+        let layout = Layout::new(root, identity.kind);
+        let index = OpenIndex::choose(&layout, &identity.id)?;
         Ok(Self {
-            layout: Layout::new(root.to_owned(), LayoutKind::Bucketed),
-            name: String::new(),
-            id: String::new(),
+            shelf: Shelf {
+                layout,
+                identity,
+                host: library_file::host_name(),
+            },
+            index: RwLock::new(Arc::new(index)),
         })
     }
 
     /// The library that this path is in: the nearest folder upward that is one.
     pub fn find_around(start: &Path) -> Option<PathBuf> {
+        let start = fs::canonicalize(start).ok()?;
         start
             .ancestors()
-            .find(|folder| matches!(Self::recognise(folder), Recognised::Library))
+            .find(|folder| library_file::find(folder).is_some())
             .map(Path::to_owned)
     }
 
     /// What a folder is, for a caller that was given one and has to say something useful.
     pub fn recognise(folder: &Path) -> Recognised {
-        if folder.join(layout::LIBRARY_FILE).is_file()
-            || folder
-                .join(layout::HIDDEN_HOME)
-                .join(layout::LIBRARY_FILE)
-                .is_file()
-        {
+        if !folder.is_dir() {
+            return if folder.exists() {
+                Recognised::NotADirectory
+            } else {
+                Recognised::New
+            };
+        }
+        if library_file::find(folder).is_some() {
             return Recognised::Library;
         }
-        Recognised::Empty
+        match scan::count_originals(folder, COUNT_LIMIT) {
+            0 => Recognised::Empty,
+            pictures => Recognised::PicturesInside(pictures),
+        }
     }
 
     pub fn name(&self) -> &str {
-        &self.name
+        &self.shelf.identity.name
     }
 
     /// The uuid in `library.json`, or a hash of the path where there is none.
     pub fn id(&self) -> &str {
-        &self.id
+        &self.shelf.identity.id
     }
 
     pub fn root(&self) -> &Path {
-        self.layout.root()
+        self.shelf.layout.root()
     }
 
     pub fn layout(&self) -> &Layout {
-        &self.layout
+        &self.shelf.layout
     }
 
     pub fn kind(&self) -> LayoutKind {
-        self.layout.kind()
+        self.shelf.layout.kind()
     }
 
     pub fn index_state(&self) -> IndexState {
-        IndexState::Missing
+        self.current().state()
     }
 
     /// The number of media, derived ones (masks, crops, frames) left out.
     pub fn count(&self) -> Result<u64, Error> {
-        self.unavailable()
+        self.current().index.count()
     }
 
     /// The first media in default order (newest import first, ties by id), derived
     /// ones left out: one indexed query.
     pub fn first_page(&self, limit: usize) -> Result<Vec<Entry>, Error> {
-        let _ = limit;
-        self.unavailable()
+        self.current().index.first_page(limit)
     }
 
     /// All media, derived ones too, in order of their keys. An index that is not
@@ -125,61 +180,99 @@ impl Library {
         &self,
         on: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
     ) -> Result<Vec<Entry>, Error> {
-        let _ = on;
-        self.unavailable()
+        let mut entries = Vec::new();
+        self.load_in_chunks(&mut |chunk, done, total| {
+            if entries.is_empty() {
+                entries.reserve(usize::try_from(total).unwrap_or(0));
+            }
+            entries.extend(chunk);
+            on(done, total)
+        })?;
+        Ok(entries)
+    }
+
+    /// As [`Library::load_entries`], handing over a thousand media at a time, so
+    /// that a caller who packs them never holds all of them unpacked.
+    pub fn load_in_chunks(
+        &self,
+        on: &mut dyn FnMut(Vec<Entry>, u64, u64) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
+        let is_whole = {
+            let current = self.current();
+            current.is_complete() && !current.index.is_damaged()
+        };
+        if !is_whole {
+            let summary =
+                self.rebuild(&mut |progress| on(Vec::new(), progress.done, progress.total))?;
+            if summary.is_cancelled {
+                return Err(Error::Cancelled);
+            }
+        }
+        if self.current().index.load(on)? {
+            Ok(())
+        } else {
+            Err(Error::Cancelled)
+        }
     }
 
     /// One medium, or `None` when the index has no such key.
     pub fn entry(&self, key: MediaKey) -> Result<Option<Entry>, Error> {
-        let _ = key;
-        self.unavailable()
+        self.current().index.entry(key)
+    }
+
+    /// The key of a medium with exactly this id.
+    pub fn key_of(&self, id: &MediaId) -> Result<Option<MediaKey>, Error> {
+        self.current().index.key_of(id.as_str())
     }
 
     /// The media whose sidecar gives this md5; several in flat and in-place libraries.
     pub fn find_md5(&self, md5: &Md5) -> Result<Vec<(MediaKey, MediaId)>, Error> {
-        let _ = md5;
-        self.unavailable()
+        self.current().index.find_md5(md5)
     }
 
     /// Media of this size whose md5 is not known: the door compares their bytes.
     pub fn find_size(&self, bytes: u64) -> Result<Vec<MediaKey>, Error> {
-        let _ = bytes;
-        self.unavailable()
+        self.current().index.find_size(bytes)
     }
 
-    /// Full text over caption, name, notes, file name and tags: all words must be
-    /// there; `"a phrase"` in quotes, `word*` for a prefix.
+    /// Full text over caption, name, notes, file name and tags, or over one of them
+    /// (`caption`, `name`, `note`, `filename`, `tag`): all words must be there;
+    /// `"a phrase"` in quotes, `word*` for a prefix.
     pub fn full_text(&self, field: Option<&str>, query: &str) -> Result<Vec<MediaKey>, Error> {
-        let _ = (field, query);
-        self.unavailable()
+        self.current().index.full_text(field, query)
     }
 
-    /// A number that changes when another connection (so another process) wrote to the index.
+    /// A number that changes when another process wrote to the index.
     pub fn data_version(&self) -> Result<i64, Error> {
-        self.unavailable()
+        self.current().index.data_version()
     }
 
     /// What changed since a sequence number: the newest number, the media written,
     /// the keys removed. 0 gives everything.
     pub fn changed_since(&self, sequence: u64) -> Result<(u64, Vec<Entry>, Vec<MediaKey>), Error> {
-        let _ = sequence;
-        self.unavailable()
+        self.current().index.changed_since(sequence)
+    }
+
+    /// The newest sequence number, to ask [`Library::changed_since`] later.
+    pub fn sequence(&self) -> Result<u64, Error> {
+        let sequence = self.current().index.setting("sequence")?;
+        Ok(sequence.and_then(|n| n.parse().ok()).unwrap_or_default())
     }
 
     /// The path of an original (or of anything else below the library) from the
     /// text in [`Entry::path`]. A text that would lead outside gives a path that
     /// does not exist.
     pub fn original_path(&self, entry_path: &str) -> PathBuf {
-        self.layout
+        self.shelf
+            .layout
             .resolve(entry_path)
-            .unwrap_or_else(|| self.layout.home().join("outside-the-library"))
+            .unwrap_or_else(|| self.shelf.layout.home().join("outside-the-library"))
     }
 
     /// The sidecar of a medium as it is on disk now, an empty one when there is
     /// none. Heals the index when its row was wrong.
     pub fn read_sidecar(&self, key: MediaKey) -> Result<Sidecar, Error> {
-        let _ = key;
-        self.unavailable()
+        self.at_desk(|desk| desk.read_sidecar(key))
     }
 
     /// Changes media. Files first: each sidecar is read now, edited, and written
@@ -187,28 +280,25 @@ impl Library {
     /// index transaction for all. An index failure is a warning, never a failed
     /// change. One result per change, in order.
     pub fn write(&self, changes: Vec<Change>, now: i64) -> Vec<Result<Written, Error>> {
-        let _ = now;
-        changes.iter().map(|_| self.unavailable()).collect()
+        self.at_desk(|desk| desk.write(changes, now))
     }
 
     /// Files a picture and its sidecar, under the md5 lock that the caller holds.
     /// Nothing is in the index yet: [`Library::commit`]. The source of a move is
     /// still there: [`Library::finish_move`].
     pub fn store(&self, incoming: Incoming, now: i64) -> Result<Stored, Error> {
-        let _ = (incoming, now);
-        self.unavailable()
+        self.at_desk(|desk| desk.store(incoming, now))
     }
 
-    /// Enters stored media into the index, all in one transaction.
+    /// Enters stored media into the index, all in one transaction. When that fails
+    /// they are marked for [`Library::reindex_marked`]: their files are safe.
     pub fn commit(&self, stored: &[Stored]) -> Result<Vec<Entry>, Error> {
-        let _ = stored;
-        self.unavailable()
+        self.at_desk(|desk| desk.commit(stored))
     }
 
     /// Removes the source of a move; does nothing for a copy or link.
     pub fn finish_move(&self, stored: &Stored) -> Result<(), Error> {
-        let _ = stored;
-        self.unavailable()
+        intake::finish_move(stored)
     }
 
     /// Merges what came with a duplicate (tags, urls, sources, origin) into the
@@ -219,8 +309,7 @@ impl Library {
         media: &Media,
         now: i64,
     ) -> Result<Written, Error> {
-        let _ = (key, media, now);
-        self.unavailable()
+        self.at_desk(|desk| desk.merge(key, media, now))
     }
 
     /// Moves media to the trash with their sidecars. One result per key, in order.
@@ -231,8 +320,7 @@ impl Library {
         merged_into: Option<&MediaId>,
         now: i64,
     ) -> Vec<Result<(), Error>> {
-        let _ = (reason, merged_into, now);
-        keys.iter().map(|_| self.unavailable()).collect()
+        self.at_desk(|desk| desk.trash(keys, reason, merged_into, now))
     }
 
     /// Puts a file into quarantine with the reason beside it and returns where it
@@ -244,28 +332,53 @@ impl Library {
         reason: &str,
         now: i64,
     ) -> Result<PathBuf, Error> {
-        let _ = (source, how, reason, now);
-        self.unavailable()
+        self.at_desk(|desk| desk.quarantine(source, how, reason, now))
     }
 
     /// Takes the door's lock for an md5, across threads and processes.
     pub fn lock_md5(&self, md5: &Md5, timeout: Duration) -> Result<Md5Lock, Error> {
-        md5_lock::lock(&self.layout.locks(), md5_lock::Purpose::Door, md5, timeout)
+        let locks = self.shelf.layout.locks();
+        md5_lock::lock(&locks, md5_lock::Purpose::Door, md5, timeout)
     }
 
     /// Brings the index to what the files say, 1 000 media a step. Stopped half
-    /// way, the next call goes on where this one was.
+    /// way, the next call goes on where this one was. An index found damaged is
+    /// left as it is, and another one built.
     pub fn rebuild(
         &self,
         on: &mut dyn FnMut(RebuildProgress) -> ControlFlow<()>,
     ) -> Result<RebuildSummary, Error> {
-        let _ = on;
-        self.unavailable()
+        if self.current().index.is_damaged() {
+            let fresh = OpenIndex::choose(&self.shelf.layout, &self.shelf.identity.id)?;
+            *self.index.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh);
+        }
+        rebuild::run(&self.shelf, &self.current().index, Extent::All, on)
+    }
+
+    /// As [`Library::rebuild`], but reads only media whose files have another size
+    /// or time than when they were indexed: finds what other programs changed,
+    /// added or took away. Sweeps temporary files that a crash left behind.
+    pub fn refresh(
+        &self,
+        on: &mut dyn FnMut(RebuildProgress) -> ControlFlow<()>,
+    ) -> Result<RebuildSummary, Error> {
+        if self.current().is_complete() {
+            rebuild::run(&self.shelf, &self.current().index, Extent::Changed, on)
+        } else {
+            self.rebuild(on)
+        }
     }
 
     /// Indexes again what a failed index write left behind; returns how many media.
     pub fn reindex_marked(&self) -> Result<usize, Error> {
-        self.unavailable()
+        self.at_desk(|desk| {
+            let paths = desk.marks.take()?;
+            for path in &paths {
+                desk.reindex(path)?;
+            }
+            desk.marks.done(&paths)?;
+            Ok(paths.len())
+        })
     }
 
     /// Compares every original with its md5, every sidecar with the schema, and
@@ -274,16 +387,58 @@ impl Library {
         &self,
         on: &mut dyn FnMut(VerifyProgress) -> ControlFlow<()>,
     ) -> Result<VerifyReport, Error> {
-        let _ = on;
-        self.unavailable()
+        verify::run(&self.shelf, &self.current().index, on)
     }
 
-    /// The projects of the library, by file name.
+    /// The projects of the library, by file name. One that cannot be read is left
+    /// out here and stays as it is.
     pub fn projects(&self) -> Result<Vec<Project>, Error> {
-        Ok(Vec::new())
+        let folder = self.shelf.layout.projects();
+        let mut paths: Vec<PathBuf> = match fs::read_dir(&folder) {
+            Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
+            Err(error) if files::is_absent(&error) => Vec::new(),
+            Err(error) => return Err(Error::file("list", &folder)(error)),
+        };
+        paths.retain(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "json")
+        });
+        paths.sort();
+        let read = |path: PathBuf| {
+            let (bytes, _) = files::read(&path, crate::model::sidecar::MAX_BYTES).ok()??;
+            let mut project = Project::parse(str::from_utf8(&bytes).ok()?)?;
+            if project.name.is_empty() {
+                project.name = path.file_stem()?.to_string_lossy().into_owned();
+            }
+            Some(project)
+        };
+        Ok(paths.into_iter().filter_map(read).collect())
     }
 
-    fn unavailable<T>(&self) -> Result<T, Error> {
-        Err(Error::library(self.root(), "has no index yet"))
+    fn current(&self) -> Arc<OpenIndex> {
+        let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&index)
+    }
+
+    fn at_desk<T>(&self, work: impl FnOnce(Desk<'_>) -> T) -> T {
+        let current = self.current();
+        work(Desk {
+            shelf: &self.shelf,
+            index: &current.index,
+            marks: &current.marks,
+        })
     }
 }
+
+/// Whether the `.txt` files beside the pictures of a folder are tag lists, as in
+/// a training set.
+fn has_tag_lists(root: &Path) -> bool {
+    let captions = scan::some_captions(root, CAPTION_SAMPLE);
+    let lists = captions.iter().filter(|path| {
+        fs::read_to_string(path).is_ok_and(|text| shelf::is_tag_list(&text) && text.contains(','))
+    });
+    !captions.is_empty() && lists.count() * 2 > captions.len()
+}
+
+#[cfg(test)]
+mod tests;

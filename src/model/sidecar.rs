@@ -110,18 +110,23 @@ pub enum SidecarError {
 impl Sidecar {
     /// Reads a sidecar in today's form or an old one.
     pub fn parse(text: &str) -> Result<Self, SidecarError> {
-        if text.len() > MAX_BYTES {
-            return Err(SidecarError::TooLarge);
-        }
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        match strict::parse(text) {
-            Ok(Value::Object(document)) => Ok(Self {
-                media: read::media(&document)?,
-                document,
-            }),
-            Ok(_) => Err(SidecarError::NotAnObject),
-            Err(error) => Err(SidecarError::Syntax(error.to_string())),
-        }
+        Self::from_document(document(text)?)
+    }
+
+    /// Reads a JSON file that stands where a sidecar would; `None` when it is that
+    /// of another program.
+    pub fn parse_own(text: &str) -> Result<Option<Self>, SidecarError> {
+        let document = document(text)?;
+        Self::is_own(&document)
+            .then(|| Self::from_document(document))
+            .transpose()
+    }
+
+    fn from_document(document: Map<String, Value>) -> Result<Self, SidecarError> {
+        Ok(Self {
+            media: read::media(&document)?,
+            document,
+        })
     }
 
     /// The text to write: the document with every changed field brought up to date.
@@ -147,7 +152,8 @@ impl Sidecar {
         }
         document.is_empty()
             || Self::is_surely_own(document)
-            || ["caption", "related", "similar_images", "tags"]
+            || document.get("tags").is_some_and(Value::is_array)
+            || ["caption", "related", "similar_images"]
                 .iter()
                 .any(|key| document.contains_key(*key))
     }
@@ -161,6 +167,17 @@ impl Sidecar {
                     |tag: &Value| tag.get("category").is_some() && tag.get("value").is_some();
                 tags.iter().all(is_tag) && (!tags.is_empty() || document.contains_key("related"))
             })
+    }
+}
+
+fn document(text: &str) -> Result<Map<String, Value>, SidecarError> {
+    if text.len() > MAX_BYTES {
+        return Err(SidecarError::TooLarge);
+    }
+    match strict::parse(text.strip_prefix('\u{feff}').unwrap_or(text)) {
+        Ok(Value::Object(document)) => Ok(document),
+        Ok(_) => Err(SidecarError::NotAnObject),
+        Err(error) => Err(SidecarError::Syntax(error.to_string())),
     }
 }
 

@@ -58,6 +58,19 @@ pub(super) fn lock(
     }
 }
 
+/// Takes a lock of its own kind, or fails at once when someone holds it.
+pub(super) fn try_lock_file(path: &Path) -> Result<Md5Lock, Error> {
+    let file = open(path.parent().unwrap_or(Path::new(".")), path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Md5Lock { _file: file }),
+        Err(TryLockError::WouldBlock) => Err(Error::Locked {
+            path: path.to_owned(),
+            waited: Duration::ZERO,
+        }),
+        Err(TryLockError::Error(error)) => Err(Error::file("lock", path)(error)),
+    }
+}
+
 fn lock_path(folder: &Path, purpose: Purpose, md5: &Md5) -> PathBuf {
     let suffix = match purpose {
         Purpose::Door => "",

@@ -1,0 +1,444 @@
+//! Reading and writing files so that a crash leaves the old content or the new
+//! one, never a mixture: temporary file in the same folder, fsync, rename, fsync
+//! of the folder.
+//!
+//! Invariant: every file of the user that is created, replaced or removed is so
+//! through [`Writes`]. A journal that has to see changes before they happen goes here.
+
+use std::{
+    collections::BTreeSet,
+    fs::{self, File, OpenOptions, Permissions},
+    io::{self, Read, Write as _},
+    path::{Path, PathBuf},
+    time::UNIX_EPOCH,
+};
+
+use tempfile::{NamedTempFile, TempPath};
+
+use super::error::Error;
+use crate::model::id::Md5;
+
+const TEMP_PREFIX: &str = ".tagloupe-";
+const TEMP_SUFFIX: &str = ".tmp";
+
+/// What the file system says about a regular file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stat {
+    pub bytes: u64,
+    /// Nanoseconds since 1970.
+    pub modified_ns: i64,
+}
+
+impl Stat {
+    pub(super) fn new(metadata: &fs::Metadata) -> Self {
+        let modified_ns = match metadata.modified() {
+            Ok(time) => match time.duration_since(UNIX_EPOCH) {
+                Ok(after) => i64::try_from(after.as_nanos()).unwrap_or(i64::MAX),
+                Err(before) => {
+                    i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |ns| -ns)
+                }
+            },
+            Err(_) => 0,
+        };
+        Self {
+            bytes: metadata.len(),
+            modified_ns,
+        }
+    }
+
+    /// Seconds since 1970.
+    pub(super) fn modified(self) -> i64 {
+        self.modified_ns.div_euclid(1_000_000_000)
+    }
+}
+
+/// The state of a regular file; `None` when there is none (a link is not followed).
+pub(super) fn stat(path: &Path) -> Result<Option<Stat>, Error> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) => Ok(metadata.is_file().then(|| Stat::new(&metadata))),
+        Err(error) if is_absent(&error) => Ok(None),
+        Err(error) => Err(Error::file("examine", path)(error)),
+    }
+}
+
+pub(super) fn is_absent(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
+}
+
+/// Opens a regular file for reading; links are not followed, and a pipe does not
+/// make anybody wait.
+pub(super) fn open(path: &Path) -> io::Result<(File, Stat)> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+
+        use rustix::fs::OFlags;
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+        options.custom_flags(i32::try_from(flags.bits()).unwrap_or(0));
+    }
+    let file = options.open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "not a regular file",
+        ));
+    }
+    Ok((file, Stat::new(&metadata)))
+}
+
+/// A whole small file with its state; `None` when it does not exist.
+pub(super) fn read(path: &Path, limit: usize) -> Result<Option<(Vec<u8>, Stat)>, Error> {
+    let (file, stat) = match open(path) {
+        Ok(opened) => opened,
+        Err(error) if is_absent(&error) => return Ok(None),
+        Err(error) => return Err(Error::file("read", path)(error)),
+    };
+    let limit = u64::try_from(limit).unwrap_or(u64::MAX);
+    let mut bytes = Vec::with_capacity(usize::try_from(stat.bytes.min(limit)).unwrap_or(0) + 1);
+    file.take(limit.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(Error::file("read", path))?;
+    Ok(Some((bytes, stat)))
+}
+
+pub(super) fn md5_of(bytes: &[u8]) -> Md5 {
+    Md5(md5::compute(bytes).0)
+}
+
+/// The md5 of a file's bytes; `on` is asked between blocks whether to go on.
+pub(super) fn md5_of_file(path: &Path, on: &mut dyn FnMut() -> bool) -> Result<Option<Md5>, Error> {
+    let (mut file, _) = open(path).map_err(Error::file("read", path))?;
+    let mut context = md5::Context::new();
+    let mut block = vec![0; 1 << 18];
+    loop {
+        if !on() {
+            return Ok(None);
+        }
+        match file.read(&mut block).map_err(Error::file("read", path))? {
+            0 => return Ok(Some(Md5(context.finalize().0))),
+            n => context.consume(&block[..n]),
+        }
+    }
+}
+
+/// A temporary file of ours that a crash left behind.
+pub(super) fn is_leftover(name: &str) -> bool {
+    name.starts_with(TEMP_PREFIX) && name.ends_with(TEMP_SUFFIX)
+}
+
+/// Changes of files that become durable together: each file is synced as it is
+/// written, each folder once in [`Writes::finish`].
+#[derive(Debug, Default)]
+pub(super) struct Writes {
+    folders: BTreeSet<PathBuf>,
+}
+
+impl Writes {
+    /// Replaces or creates a file. Equal bytes are not written; returns whether
+    /// anything was.
+    pub(super) fn replace(&mut self, path: &Path, bytes: &[u8]) -> Result<bool, Error> {
+        let old = fs::symlink_metadata(path)
+            .ok()
+            .filter(fs::Metadata::is_file);
+        if let Some(old) = &old
+            && usize::try_from(old.len()) == Ok(bytes.len())
+            && read(path, bytes.len())?.is_some_and(|(old, _)| old == bytes)
+        {
+            return Ok(false);
+        }
+        let temp = self.temp_with(path, bytes)?;
+        if let Some(old) = old {
+            fs::set_permissions(&temp, old.permissions())
+                .map_err(Error::file("set permissions of", &temp))?;
+        }
+        temp.persist(path)
+            .map_err(|error| Error::file("write", path)(error.error))?;
+        self.touched(path);
+        Ok(true)
+    }
+
+    /// A synced temporary file beside `path` with these bytes.
+    pub(super) fn temp_with(&self, path: &Path, bytes: &[u8]) -> Result<TempPath, Error> {
+        let mut temp = temp_beside(path)?;
+        let write = |file: &mut File| {
+            file.write_all(bytes)?;
+            file.sync_all()
+        };
+        write(temp.as_file_mut()).map_err(Error::file("write", path))?;
+        Ok(temp.into_temp_path())
+    }
+
+    /// A synced temporary copy of `source` beside `path`, with the md5 of the bytes
+    /// that were kept.
+    pub(super) fn temp_copy(&self, source: &Path, path: &Path) -> Result<(TempPath, Md5), Error> {
+        let (mut from, _) = open(source).map_err(Error::file("read", source))?;
+        let mut temp = temp_beside(path)?;
+        let mut context = md5::Context::new();
+        let mut block = vec![0; 1 << 18];
+        loop {
+            let n = from.read(&mut block).map_err(Error::file("read", source))?;
+            if n == 0 {
+                break;
+            }
+            context.consume(&block[..n]);
+            temp.as_file_mut()
+                .write_all(&block[..n])
+                .map_err(Error::file("write", path))?;
+        }
+        let file = temp.as_file();
+        if let Ok(metadata) = from.metadata()
+            && let Ok(modified) = metadata.modified()
+        {
+            // The time is a courtesy: file systems that refuse it lose nothing we need.
+            let _ = file.set_modified(modified);
+        }
+        file.sync_all().map_err(Error::file("write", path))?;
+        Ok((temp.into_temp_path(), Md5(context.finalize().0)))
+    }
+
+    /// A second name of `source` beside `path`, its bytes synced and hashed; `None`
+    /// when the file systems differ or know no hard links.
+    pub(super) fn temp_link(
+        &self,
+        source: &Path,
+        path: &Path,
+    ) -> Result<Option<(TempPath, Md5)>, Error> {
+        let folder = make_folder_of(path)?;
+        let name = format!(
+            "{TEMP_PREFIX}{}{TEMP_SUFFIX}",
+            uuid::Uuid::new_v4().simple()
+        );
+        let temp = folder.join(name);
+        // The source must be a regular file, which a link to it would not tell.
+        let (file, _) = open(source).map_err(Error::file("read", source))?;
+        if fs::hard_link(source, &temp).is_err() {
+            return Ok(None);
+        }
+        let temp = TempPath::try_from_path(temp).map_err(Error::file("link", path))?;
+        file.sync_all().map_err(Error::file("sync", source))?;
+        let md5 = md5_of_file(&temp, &mut || true)?;
+        Ok(md5.map(|md5| (temp, md5)))
+    }
+
+    /// Gives a temporary file its name; `false` when that name is taken, which
+    /// leaves both as they are.
+    pub(super) fn place(
+        &mut self,
+        temp: &mut Option<TempPath>,
+        path: &Path,
+    ) -> Result<bool, Error> {
+        let Some(from) = temp.take() else {
+            return Ok(false);
+        };
+        match rename_new(&from, path) {
+            Ok(()) => {
+                // It has another name now; there is nothing left to remove.
+                let _ = from.keep();
+                self.touched(path);
+                Ok(true)
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                *temp = Some(from);
+                Ok(false)
+            }
+            Err(error) => Err(Error::file("write", path)(error)),
+        }
+    }
+
+    /// Moves a file to a name that is free, in another folder of the same library.
+    pub(super) fn rename(&mut self, from: &Path, to: &Path) -> Result<(), Error> {
+        make_folder_of(to)?;
+        rename_new(from, to).map_err(Error::file("move", from))?;
+        self.touched(from);
+        self.touched(to);
+        Ok(())
+    }
+
+    /// Removes a file; one that is gone already is no error.
+    pub(super) fn remove(&mut self, path: &Path) -> Result<(), Error> {
+        match fs::remove_file(path) {
+            Ok(()) => {
+                self.touched(path);
+                Ok(())
+            }
+            Err(error) if is_absent(&error) => Ok(()),
+            Err(error) => Err(Error::file("remove", path)(error)),
+        }
+    }
+
+    /// Makes everything durable: from here on a power cut takes nothing back.
+    pub(super) fn finish(self) -> Result<(), Error> {
+        self.folders.iter().try_for_each(|folder| sync(folder))
+    }
+
+    fn touched(&mut self, path: &Path) {
+        if let Some(folder) = path.parent() {
+            self.folders.insert(folder.to_owned());
+        }
+    }
+}
+
+fn temp_beside(path: &Path) -> Result<NamedTempFile, Error> {
+    let folder = make_folder_of(path)?;
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(TEMP_PREFIX).suffix(TEMP_SUFFIX);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        // The default would hide sidecars from everybody else; the umask still applies.
+        builder.permissions(Permissions::from_mode(0o666));
+    }
+    builder
+        .tempfile_in(&folder)
+        .map_err(Error::file("write into", &folder))
+}
+
+/// Creates the folder of a path where it is missing, durably.
+fn make_folder_of(path: &Path) -> Result<PathBuf, Error> {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    if !folder.is_dir() {
+        let missing: Vec<&Path> = folder
+            .ancestors()
+            .take_while(|folder| !folder.is_dir())
+            .collect();
+        fs::create_dir_all(folder).map_err(Error::file("create folder", folder))?;
+        for made in missing {
+            if let Some(parent) = made.parent() {
+                sync(parent)?;
+            }
+        }
+    }
+    Ok(folder.to_owned())
+}
+
+fn sync(folder: &Path) -> Result<(), Error> {
+    let folder = if folder.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        folder
+    };
+    match File::open(folder).and_then(|opened| opened.sync_all()) {
+        Err(error)
+            if !matches!(
+                error.kind(),
+                io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput | io::ErrorKind::NotFound
+            ) =>
+        {
+            Err(Error::file("sync folder", folder)(error))
+        }
+        // Some file systems cannot sync a folder; a folder that is gone needs no sync.
+        _ => Ok(()),
+    }
+}
+
+/// A rename that never replaces.
+fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::{
+            fs::{CWD, RenameFlags, renameat_with},
+            io::Errno,
+        };
+        match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
+            renamed => return renamed.map_err(io::Error::from),
+        }
+    }
+    match fs::symlink_metadata(to) {
+        Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => fs::rename(from, to),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<_> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn equal_bytes_are_not_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("new/folder/x.json");
+        let mut writes = Writes::default();
+        assert!(writes.replace(&path, b"one").unwrap());
+        let before = stat(&path).unwrap();
+        assert!(!writes.replace(&path, b"one").unwrap());
+        assert_eq!(stat(&path).unwrap(), before);
+        assert!(writes.replace(&path, b"two").unwrap());
+        writes.finish().unwrap();
+        assert_eq!(read(&path, 10).unwrap().unwrap().0, b"two");
+        assert_eq!(names(path.parent().unwrap()), ["x.json"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_replaced_file_keeps_its_mode() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        let mut writes = Writes::default();
+        writes.replace(&path, b"one").unwrap();
+        let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        assert_ne!(mode(), 0o600);
+        fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        writes.replace(&path, b"two").unwrap();
+        assert_eq!(mode(), 0o640);
+    }
+
+    #[test]
+    fn a_taken_name_is_never_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        let mut writes = Writes::default();
+        writes.replace(&path, b"mine").unwrap();
+        let mut temp = Some(writes.temp_with(&path, b"other").unwrap());
+        assert!(!writes.place(&mut temp, &path).unwrap());
+        assert!(temp.is_some());
+        assert!(writes.place(&mut temp, &dir.path().join("y")).unwrap());
+        assert!(writes.rename(&path, &dir.path().join("y")).is_err());
+        assert_eq!(read(&path, 10).unwrap().unwrap().0, b"mine");
+        drop(temp);
+        assert_eq!(names(dir.path()), ["x", "y"]);
+    }
+
+    #[test]
+    fn copies_and_links_know_their_md5() {
+        let dir = tempfile::tempdir().unwrap();
+        let source = dir.path().join("source");
+        let writes = Writes::default();
+        Writes::default().replace(&source, b"bytes").unwrap();
+        let target = dir.path().join("target");
+        let (_, copied) = writes.temp_copy(&source, &target).unwrap();
+        let (_, linked) = writes.temp_link(&source, &target).unwrap().unwrap();
+        assert_eq!(copied, md5_of(b"bytes"));
+        assert_eq!(linked, copied);
+        assert_eq!(names(dir.path()), ["source"], "temporary files are removed");
+        assert!(is_leftover(".tagloupe-abc.tmp") && !is_leftover(".tagloupeignore"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_are_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink("/etc/passwd", &link).unwrap();
+        assert!(read(&link, 10).is_err());
+        assert_eq!(stat(&link).unwrap(), None);
+        assert!(open(dir.path()).is_err());
+    }
+}

@@ -1,0 +1,169 @@
+//! The tables of the index, as numbered migrations.
+//!
+//! | table | holds |
+//! |---|---|
+//! | `medium` | one row per medium: everything the grid, the search and the door need |
+//! | `tag`, `medium_tag` | category and value once, and (medium, position) → tag |
+//! | `relation`, `hash`, `post`, `caption` | what belongs to a medium, by its key |
+//! | `full_text` | FTS5, one row per medium |
+//! | `removed` | keys that went, by sequence, for processes that have to catch up |
+//! | `library_metadata` | `schema_version`, `sequence`, `complete`, `rebuild_cursor` |
+//!
+//! `media`, `tags`, `relationships` and `perceptual_hashes` are views with the
+//! names and columns that tools for Image Tagger's database ask for.
+//!
+//! Rules: a migration that was released is never changed, only followed by
+//! another; all of it can be thrown away and built again from the files.
+
+use rusqlite::Connection;
+
+/// `tglp`: what makes an SQLite file an index of ours.
+pub(super) const APPLICATION_ID: i32 = 0x7467_6c70;
+
+/// `MIGRATIONS[n]` leads from version `n` to `n + 1`.
+const MIGRATIONS: [&str; 1] = [V1];
+
+/// The version this program reads and writes.
+pub(super) fn version() -> i32 {
+    i32::try_from(MIGRATIONS.len()).unwrap_or(i32::MAX)
+}
+
+const V1: &str = "
+CREATE TABLE library_metadata (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE medium (
+    key INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    path TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
+    derived INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    md5 BLOB,
+    phash BLOB,
+    width INTEGER NOT NULL,
+    height INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    duration_ms INTEGER,
+    frames INTEGER NOT NULL,
+    imported INTEGER NOT NULL,
+    created INTEGER NOT NULL,
+    modified INTEGER NOT NULL,
+    rating TEXT,
+    stars INTEGER NOT NULL,
+    fav INTEGER NOT NULL,
+    status TEXT,
+    origin TEXT,
+    parent TEXT,
+    score INTEGER,
+    favcount INTEGER,
+    has INTEGER NOT NULL,
+    file_modified INTEGER NOT NULL,
+    sidecar TEXT,
+    sidecar_bytes INTEGER,
+    sidecar_modified_ns INTEGER,
+    sidecar_md5 BLOB,
+    sequence INTEGER NOT NULL
+);
+CREATE INDEX medium_shown ON medium (imported DESC, id) WHERE derived = 0;
+CREATE INDEX medium_md5 ON medium (md5) WHERE md5 IS NOT NULL;
+CREATE INDEX medium_size ON medium (bytes) WHERE md5 IS NULL;
+CREATE INDEX medium_sequence ON medium (sequence);
+CREATE TABLE tag (
+    id INTEGER PRIMARY KEY,
+    category TEXT NOT NULL,
+    value TEXT NOT NULL,
+    UNIQUE (value, category)
+);
+CREATE TABLE medium_tag (
+    medium INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    tag INTEGER NOT NULL,
+    PRIMARY KEY (medium, position)
+) WITHOUT ROWID;
+CREATE TABLE relation (
+    medium INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    other TEXT NOT NULL,
+    score REAL,
+    PRIMARY KEY (medium, kind, position)
+) WITHOUT ROWID;
+CREATE TABLE hash (
+    medium INTEGER NOT NULL,
+    algorithm TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (medium, algorithm)
+) WITHOUT ROWID;
+CREATE TABLE post (
+    medium INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    site TEXT NOT NULL,
+    post TEXT NOT NULL,
+    PRIMARY KEY (medium, position)
+) WITHOUT ROWID;
+CREATE TABLE caption (medium INTEGER PRIMARY KEY, text TEXT NOT NULL);
+CREATE TABLE removed (key INTEGER PRIMARY KEY, sequence INTEGER NOT NULL);
+CREATE INDEX removed_sequence ON removed (sequence);
+CREATE VIRTUAL TABLE full_text USING fts5 (
+    caption, name, notes, file_name, tags,
+    content = '', contentless_delete = 1, tokenize = 'unicode61 remove_diacritics 2'
+);
+CREATE VIEW media AS
+    SELECT medium.id AS id, medium.kind AS type, medium.name AS name,
+        coalesce(caption.text, '') AS caption, medium.path AS path,
+        medium.width AS width, medium.height AS height, medium.bytes AS file_size,
+        datetime(medium.created, 'unixepoch') AS created,
+        datetime(medium.modified, 'unixepoch') AS modified
+    FROM medium LEFT JOIN caption ON caption.medium = medium.key;
+CREATE VIEW tags AS
+    SELECT medium.id AS media_id, tag.category AS category, tag.value AS value,
+        medium_tag.position AS position
+    FROM medium_tag JOIN medium ON medium.key = medium_tag.medium
+        JOIN tag ON tag.id = medium_tag.tag;
+CREATE VIEW relationships AS
+    SELECT medium.id AS source_id, relation.other AS target_id,
+        relation.kind AS relationship_type, relation.score AS strength
+    FROM relation JOIN medium ON medium.key = relation.medium;
+CREATE VIEW perceptual_hashes AS
+    SELECT medium.id AS media_id, hash.algorithm AS algorithm, hash.value AS hash_value
+    FROM hash JOIN medium ON medium.key = hash.medium
+    WHERE hash.algorithm IN ('phash', 'dhash', 'ahash', 'whash', 'colorhash');
+INSERT INTO library_metadata VALUES ('schema_version', '1'), ('sequence', '0'), ('complete', '0');
+";
+
+/// Brings a database of ours, or a new one, to today's version in one transaction.
+pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction =
+        connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let from: i32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let from = usize::try_from(from).unwrap_or(usize::MAX);
+    for migration in MIGRATIONS.iter().skip(from) {
+        transaction.execute_batch(migration)?;
+    }
+    if from < MIGRATIONS.len() {
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.pragma_update(None, "user_version", version())?;
+        transaction.execute(
+            "UPDATE library_metadata SET value = ?1 WHERE key = 'schema_version'",
+            [version().to_string()],
+        )?;
+    }
+    transaction.commit()
+}
+
+/// Whether the tables, views and triggers are exactly those the migrations make.
+/// A view or trigger of a stranger would otherwise run inside our statements.
+pub(super) fn is_as_expected(connection: &Connection) -> rusqlite::Result<bool> {
+    let mut expected = Connection::open_in_memory()?;
+    migrate(&mut expected)?;
+    Ok(objects(&expected)? == objects(connection)?)
+}
+
+fn objects(connection: &Connection) -> rusqlite::Result<Vec<(String, String, String)>> {
+    let mut statement = connection.prepare(
+        "SELECT type, name, coalesce(sql, '') FROM sqlite_schema
+         WHERE name NOT LIKE 'sqlite_stat%' ORDER BY type, name",
+    )?;
+    statement
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect()
+}

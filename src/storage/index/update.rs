@@ -1,0 +1,311 @@
+//! Writing rows: one transaction per batch, every table of a medium together.
+
+use std::collections::HashMap;
+
+use rusqlite::{Transaction, named_params, params};
+
+use super::Index;
+use crate::{
+    model::{
+        entry::{Entry, FileFacts},
+        id::{MediaId, MediaKey},
+        media::{HASH_NAMES, Media},
+        tag::TagName,
+    },
+    storage::error::Error,
+};
+
+/// The sidecar's text as it was last seen: how a later reader notices that
+/// another program changed it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::storage) struct Stamp {
+    pub bytes: u64,
+    pub modified_ns: i64,
+    pub md5: [u8; 16],
+}
+
+/// Everything the index stores of one medium.
+#[derive(Clone, Debug)]
+pub(in crate::storage) struct Row {
+    pub id: MediaId,
+    pub facts: FileFacts,
+    pub media: Media,
+    /// Library-relative path of the sidecar, if it has one.
+    pub sidecar: Option<String>,
+    pub stamp: Option<Stamp>,
+}
+
+impl Index {
+    /// Writes rows and removes keys, all or nothing, and returns the rows as
+    /// entries. `check` sees each row after the transaction began: from there on
+    /// no other writer can commit, so what it finds on disk is the last word.
+    pub(in crate::storage) fn commit(
+        &self,
+        rows: &mut [Row],
+        removed: &[MediaKey],
+        check: &mut dyn FnMut(&mut Row),
+    ) -> Result<Vec<Entry>, Error> {
+        self.write("write", |transaction| {
+            let sequence = next_sequence(transaction)?;
+            let mut tags = HashMap::new();
+            for key in removed {
+                remove(transaction, *key, sequence)?;
+            }
+            rows.iter_mut()
+                .map(|row| {
+                    check(row);
+                    upsert(transaction, row, sequence, &mut tags)
+                })
+                .collect()
+        })
+    }
+
+    /// The last touches of a rebuild: words that no medium uses any more go, the
+    /// planner learns the sizes, and the index counts as complete.
+    pub(in crate::storage) fn complete(&self) -> Result<(), Error> {
+        self.write("finish the rebuild", |transaction| {
+            transaction.execute_batch(
+                "DELETE FROM tag WHERE id NOT IN (SELECT tag FROM medium_tag);
+                 UPDATE library_metadata SET value = '1' WHERE key = 'complete';
+                 DELETE FROM library_metadata WHERE key = 'rebuild_cursor';",
+            )
+        })
+    }
+}
+
+fn next_sequence(transaction: &Transaction<'_>) -> rusqlite::Result<i64> {
+    transaction
+        .prepare_cached(
+            "UPDATE library_metadata SET value = CAST(value AS INTEGER) + 1
+             WHERE key = 'sequence' RETURNING CAST(value AS INTEGER)",
+        )?
+        .query_row([], |row| row.get(0))
+}
+
+fn remove(transaction: &Transaction<'_>, key: MediaKey, sequence: i64) -> rusqlite::Result<()> {
+    clear(transaction, key)?;
+    let rows = transaction
+        .prepare_cached("DELETE FROM medium WHERE key = ?1")?
+        .execute([key.0])?;
+    if rows > 0 {
+        transaction
+            .prepare_cached("INSERT OR REPLACE INTO removed VALUES (?1, ?2)")?
+            .execute(params![key.0, sequence])?;
+    }
+    Ok(())
+}
+
+/// Takes out what other tables hold of a medium.
+fn clear(transaction: &Transaction<'_>, key: MediaKey) -> rusqlite::Result<()> {
+    for statement in [
+        "DELETE FROM medium_tag WHERE medium = ?1",
+        "DELETE FROM relation WHERE medium = ?1",
+        "DELETE FROM hash WHERE medium = ?1",
+        "DELETE FROM post WHERE medium = ?1",
+        "DELETE FROM caption WHERE medium = ?1",
+        "DELETE FROM full_text WHERE rowid = ?1",
+    ] {
+        transaction.prepare_cached(statement)?.execute([key.0])?;
+    }
+    Ok(())
+}
+
+fn upsert(
+    transaction: &Transaction<'_>,
+    row: &Row,
+    sequence: i64,
+    tags: &mut HashMap<TagName, i64>,
+) -> rusqlite::Result<Entry> {
+    // Another medium may have had this path under another id.
+    let usurped: Vec<u32> = transaction
+        .prepare_cached("SELECT key FROM medium WHERE path = ?1 AND id <> ?2")?
+        .query_map(params![row.facts.path, row.id.as_str()], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    for key in usurped {
+        remove(transaction, MediaKey(key), sequence)?;
+    }
+    let known: Option<u32> = transaction
+        .prepare_cached("SELECT key FROM medium WHERE id = ?1")?
+        .query_map([row.id.as_str()], |row| row.get(0))?
+        .next()
+        .transpose()?;
+    if let Some(key) = known {
+        clear(transaction, MediaKey(key))?;
+    }
+    let mut entry = Entry::new(
+        MediaKey(known.unwrap_or_default()),
+        row.id.clone(),
+        &row.facts,
+        &row.media,
+    );
+    let stamp = row.stamp;
+    let signed = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+    let key: u32 = transaction
+        .prepare_cached(
+            "INSERT INTO medium (key, id, path, kind, derived, name, md5, phash, width, height,
+                bytes, duration_ms, frames, imported, created, modified, rating, stars, fav,
+                status, origin, parent, score, favcount, has, file_modified, sidecar,
+                sidecar_bytes, sidecar_modified_ns, sidecar_md5, sequence)
+             VALUES (:key, :id, :path, :kind, :derived, :name, :md5, :phash, :width, :height,
+                :bytes, :duration_ms, :frames, :imported, :created, :modified, :rating, :stars,
+                :fav, :status, :origin, :parent, :score, :favcount, :has, :file_modified,
+                :sidecar, :sidecar_bytes, :sidecar_modified_ns, :sidecar_md5, :sequence)
+             ON CONFLICT (key) DO UPDATE SET path = excluded.path, kind = excluded.kind,
+                derived = excluded.derived, name = excluded.name, md5 = excluded.md5,
+                phash = excluded.phash, width = excluded.width, height = excluded.height,
+                bytes = excluded.bytes, duration_ms = excluded.duration_ms,
+                frames = excluded.frames, imported = excluded.imported,
+                created = excluded.created, modified = excluded.modified,
+                rating = excluded.rating, stars = excluded.stars, fav = excluded.fav,
+                status = excluded.status, origin = excluded.origin, parent = excluded.parent,
+                score = excluded.score, favcount = excluded.favcount, has = excluded.has,
+                file_modified = excluded.file_modified, sidecar = excluded.sidecar,
+                sidecar_bytes = excluded.sidecar_bytes,
+                sidecar_modified_ns = excluded.sidecar_modified_ns,
+                sidecar_md5 = excluded.sidecar_md5, sequence = excluded.sequence
+             RETURNING key",
+        )?
+        .query_row(
+            named_params! {
+                ":key": known,
+                ":id": entry.id.as_str(),
+                ":path": entry.path,
+                ":kind": entry.kind.as_str(),
+                ":derived": entry.kind.is_derived(),
+                ":name": entry.name,
+                ":md5": entry.md5.map(|md5| md5.0),
+                ":phash": entry.phash.as_ref().map(crate::model::hash::PerceptualHash::as_bytes),
+                ":width": entry.width,
+                ":height": entry.height,
+                ":bytes": signed(entry.bytes),
+                ":duration_ms": entry.duration_ms.map(signed),
+                ":frames": entry.frames,
+                ":imported": entry.imported,
+                ":created": entry.created,
+                ":modified": entry.modified,
+                ":rating": entry.rating.map(crate::model::media::Rating::letter),
+                ":stars": entry.stars,
+                ":fav": entry.fav,
+                ":status": entry.status.map(crate::model::media::Status::as_str),
+                ":origin": entry.origin,
+                ":parent": entry.parent,
+                ":score": entry.score,
+                ":favcount": entry.favcount,
+                ":has": entry.has.0,
+                ":file_modified": row.facts.modified,
+                ":sidecar": row.sidecar,
+                ":sidecar_bytes": stamp.map(|stamp| signed(stamp.bytes)),
+                ":sidecar_modified_ns": stamp.map(|stamp| stamp.modified_ns),
+                ":sidecar_md5": stamp.map(|stamp| stamp.md5),
+                ":sequence": sequence,
+            },
+            |row| row.get(0),
+        )?;
+    entry.key = MediaKey(key);
+    for (position, tag) in entry.tags.iter().enumerate() {
+        let tag = tag_id(transaction, tag, tags)?;
+        transaction
+            .prepare_cached("INSERT INTO medium_tag VALUES (?1, ?2, ?3)")?
+            .execute(params![key, ordinal(position), tag])?;
+    }
+    for (position, (site, post)) in entry.posts.iter().enumerate() {
+        transaction
+            .prepare_cached("INSERT INTO post VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![key, ordinal(position), site, post])?;
+    }
+    children(transaction, key, &row.media)?;
+    full_text(transaction, key, &entry, &row.media)?;
+    Ok(entry)
+}
+
+fn ordinal(position: usize) -> i64 {
+    i64::try_from(position).unwrap_or(i64::MAX)
+}
+
+/// Relations, hashes and caption: what searches rarely ask for.
+fn children(transaction: &Transaction<'_>, key: u32, media: &Media) -> rusqlite::Result<()> {
+    for (kind, ids) in &media.related {
+        for (position, other) in ids.iter().enumerate() {
+            let strength = media.relations.get(kind).and_then(|all| all.get(other));
+            let score = strength
+                .and_then(|strength| strength.get("score"))
+                .and_then(serde_json::Value::as_f64);
+            transaction
+                .prepare_cached("INSERT INTO relation VALUES (?1, ?2, ?3, ?4, ?5)")?
+                .execute(params![key, kind, ordinal(position), other, score])?;
+        }
+    }
+    for algorithm in HASH_NAMES {
+        if let Some(value) = media.hashes.get(algorithm) {
+            transaction
+                .prepare_cached("INSERT INTO hash VALUES (?1, ?2, ?3)")?
+                .execute(params![key, algorithm, value])?;
+        }
+    }
+    if !media.caption.is_empty() {
+        transaction
+            .prepare_cached("INSERT INTO caption VALUES (?1, ?2)")?
+            .execute(params![key, media.caption])?;
+    }
+    Ok(())
+}
+
+fn full_text(
+    transaction: &Transaction<'_>,
+    key: u32,
+    entry: &Entry,
+    media: &Media,
+) -> rusqlite::Result<()> {
+    let mut tags = String::new();
+    for tag in &entry.tags {
+        tags.push_str(&tag.value);
+        tags.push(' ');
+    }
+    let mut notes = String::new();
+    for part in media.notes.iter().flat_map(|note| {
+        ["name", "text"]
+            .iter()
+            .filter_map(|key| note.get(*key)?.as_str())
+    }) {
+        notes.push_str(part);
+        notes.push('\n');
+    }
+    transaction
+        .prepare_cached(
+            "INSERT INTO full_text (rowid, caption, name, notes, file_name, tags)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .execute(params![
+            key,
+            media.caption,
+            entry.name,
+            notes,
+            entry.file_name(),
+            tags
+        ])?;
+    Ok(())
+}
+
+/// The number of a tag, made when it is new.
+fn tag_id(
+    transaction: &Transaction<'_>,
+    tag: &TagName,
+    known: &mut HashMap<TagName, i64>,
+) -> rusqlite::Result<i64> {
+    if let Some(id) = known.get(tag) {
+        return Ok(*id);
+    }
+    let found: Option<i64> = transaction
+        .prepare_cached("SELECT id FROM tag WHERE value = ?1 AND category = ?2")?
+        .query_map([&tag.value, &tag.category], |row| row.get(0))?
+        .next()
+        .transpose()?;
+    let id = match found {
+        Some(id) => id,
+        None => transaction
+            .prepare_cached("INSERT INTO tag (category, value) VALUES (?1, ?2)")?
+            .insert([&tag.category, &tag.value])?,
+    };
+    known.insert(tag.clone(), id);
+    Ok(id)
+}

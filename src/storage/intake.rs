@@ -1,0 +1,493 @@
+//! Filing what comes in, and putting away what goes: store, trash, quarantine.
+//!
+//! Order of a store: picture and sidecar as synced temporary files, rename the
+//! picture, rename the sidecar, sync the folder; then the caller commits to the
+//! index; only then is the source of a move removed. A crash at any point leaves
+//! the source, or the medium, or both, and at worst temporary files.
+
+use std::{
+    ffi::OsString,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde_json::json;
+use tempfile::TempPath;
+
+use super::{
+    change::{Desk, merge},
+    error::Error,
+    files::{self, Writes},
+    layout::{HIDDEN_HOME, LayoutKind},
+    md5_lock::{self, Purpose},
+    path_text::{decode, encode},
+    requests::{Incoming, Stored, Transfer},
+    shelf::{Spot, is_original, stem},
+};
+use crate::model::{
+    entry::{Entry, format_time, parse_time},
+    id::{Md5, MediaId, MediaKey},
+    media::Media,
+};
+
+/// How long a store waits for another one into the same folder.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
+/// Bytes of a file's name that are kept, so that suffixes still fit into 255.
+const MAX_STEM_BYTES: usize = 180;
+/// Numbers tried behind a name that is taken.
+const MAX_NUMBER: u32 = 100_000;
+
+impl Desk<'_> {
+    /// See [`Library::store`](super::Library::store).
+    pub(super) fn store(&self, incoming: Incoming, now: i64) -> Result<Stored, Error> {
+        let layout = &self.shelf.layout;
+        let source =
+            fs::canonicalize(&incoming.source).map_err(Error::file("read", &incoming.source))?;
+        if let Some(path) = layout.relative(&source)
+            && source.starts_with(layout.images())
+            && !source.starts_with(layout.root().join(HIDDEN_HOME))
+        {
+            return self.adopt(path, incoming, now);
+        }
+        match layout.kind() {
+            LayoutKind::Bucketed => {
+                let folder = format!("images/{}", incoming.md5.bucket());
+                self.store_by_md5(&folder, incoming, now)
+            }
+            LayoutKind::Flat => self.store_by_md5("images", incoming, now),
+            LayoutKind::InPlace => self.store_by_name(incoming, now),
+        }
+    }
+
+    /// See [`Library::commit`](super::Library::commit).
+    pub(super) fn commit(&self, stored: &[Stored]) -> Result<Vec<Entry>, Error> {
+        let mut rows = Vec::with_capacity(stored.len());
+        for stored in stored {
+            // What a rebuild would read is what is entered.
+            let spot = Spot {
+                path: stored.facts.path.clone(),
+                sidecars: vec![stored.sidecar.clone()],
+                shares_stem: false,
+            };
+            let mut loaded = self.shelf.load(&spot)?;
+            if let Some(problem) = loaded.problem.take() {
+                return Err(problem);
+            }
+            rows.push(loaded.into_row(stored.id.clone()));
+        }
+        self.enter(&mut rows).inspect_err(|_| {
+            self.marks
+                .add(stored.iter().map(|stored| stored.facts.path.as_str()));
+        })
+    }
+
+    /// A file that lies among the originals already stays where it is.
+    fn adopt(&self, path: String, incoming: Incoming, now: i64) -> Result<Stored, Error> {
+        let md5 = files::md5_of_file(&incoming.source, &mut || true)?;
+        expect_md5(&incoming.source, incoming.md5, md5)?;
+        let place = self.index.place_by_path(&path)?;
+        let id = match place {
+            Some(place) => place.id,
+            None => self.free_id(&path)?,
+        };
+        let stays = Incoming {
+            how: Transfer::Copy,
+            ..incoming
+        };
+        let spot = self.spot(&path)?;
+        let mut writes = Writes::default();
+        let stored = self.describe(&spot, id, stays, now, &mut writes)?;
+        writes.finish()?;
+        Ok(stored)
+    }
+
+    fn store_by_md5(&self, folder: &str, incoming: Incoming, now: i64) -> Result<Stored, Error> {
+        let extension = clean_extension(&incoming.extension);
+        let path = format!("{folder}/{}.{extension}", incoming.md5);
+        let target = self.shelf.absolute(&path)?;
+        let mut writes = Writes::default();
+        if files::stat(&target)?.is_some() {
+            // Left by a crash before its commit, or not what its name says.
+            let found = files::md5_of_file(&target, &mut || true)?;
+            expect_md5(&target, incoming.md5, found)?;
+        } else {
+            let mut temp = Some(self.bring(&incoming, &target, &writes)?);
+            if !writes.place(&mut temp, &target)? {
+                return Err(Error::AlreadyStored(incoming.md5.into()));
+            }
+        }
+        let spot = Spot::new(&path, std::slice::from_ref(&path), false);
+        let id = MediaId::from(incoming.md5);
+        let stored = self.describe(&spot, id, incoming, now, &mut writes)?;
+        writes.finish()?;
+        Ok(stored)
+    }
+
+    /// Under its own name in a folder by date, with a number where the name is taken.
+    fn store_by_name(&self, incoming: Incoming, now: i64) -> Result<Stored, Error> {
+        let folder = self.dated_folder(&incoming.media, now);
+        let name = clean_name(&incoming);
+        let (base, extension) = name.rsplit_once('.').unwrap_or((&name, "bin"));
+        // Two stores that choose a name at once would give two files one stem.
+        let lock = files::md5_of(folder.as_bytes());
+        let locks = self.shelf.layout.locks();
+        let _lock = md5_lock::lock(&locks, Purpose::Sidecar, &lock, LOCK_TIMEOUT)?;
+        let target = self.shelf.absolute(&format!("{folder}/{name}"))?;
+        let mut writes = Writes::default();
+        let mut temp = Some(self.bring(&incoming, &target, &writes)?);
+        let taken = taken_stems(target.parent().unwrap_or(self.shelf.layout.root()));
+        for number in 1..MAX_NUMBER {
+            let numbered = match number {
+                1 => base.to_owned(),
+                n => format!("{base}-{n}"),
+            };
+            if taken.contains(&numbered.to_lowercase()) {
+                continue;
+            }
+            let path = format!("{folder}/{numbered}.{extension}");
+            if writes.place(&mut temp, &self.shelf.absolute(&path)?)? {
+                let id = self.free_id(&path)?;
+                let spot = Spot::new(&path, std::slice::from_ref(&path), false);
+                let stored = self.describe(&spot, id, incoming, now, &mut writes)?;
+                writes.finish()?;
+                return Ok(stored);
+            }
+        }
+        Err(Error::library(&target, "has no free name beside it"))
+    }
+
+    /// A synced temporary file with the source's bytes, which are checked: the
+    /// source may have changed since the door hashed it.
+    fn bring(
+        &self,
+        incoming: &Incoming,
+        target: &Path,
+        writes: &Writes,
+    ) -> Result<TempPath, Error> {
+        let linked = match incoming.how {
+            Transfer::Copy => None,
+            Transfer::Move | Transfer::Link => writes.temp_link(&incoming.source, target)?,
+        };
+        let (temp, md5) = match linked {
+            Some(linked) => linked,
+            None => writes.temp_copy(&incoming.source, target)?,
+        };
+        expect_md5(&incoming.source, incoming.md5, Some(md5))?;
+        Ok(temp)
+    }
+
+    /// Writes the sidecar of an original that is in place. One that is there
+    /// already (its original was missing) is merged, not replaced.
+    fn describe(
+        &self,
+        spot: &Spot,
+        id: MediaId,
+        incoming: Incoming,
+        now: i64,
+        writes: &mut Writes,
+    ) -> Result<Stored, Error> {
+        let mut loaded = self.shelf.load(spot)?;
+        if let Some(problem) = loaded.problem.take() {
+            return Err(problem);
+        }
+        let before = loaded.sidecar.media.clone();
+        let media = described(&incoming, loaded.facts.bytes, now);
+        if loaded.facts.has_sidecar {
+            merge(&mut loaded.sidecar.media, &media);
+            loaded.sidecar.media.hashes.md5 = Some(incoming.md5.to_string());
+        } else {
+            let (tags, caption) = (before.tags.clone(), before.caption.clone());
+            loaded.sidecar.media = media;
+            let ours = &mut loaded.sidecar.media;
+            if ours.tags.is_empty() {
+                ours.tags = tags;
+            }
+            if ours.caption.is_empty() {
+                ours.caption = caption;
+            }
+        }
+        if loaded.sidecar.media != before {
+            self.shelf.save(spot, &mut loaded, &before, writes)?;
+        }
+        let sidecar = loaded
+            .sidecar_path
+            .clone()
+            .unwrap_or_else(|| self.shelf.new_sidecar(spot, &loaded.foreign));
+        Ok(Stored {
+            id,
+            facts: loaded.facts,
+            media: loaded.sidecar.media,
+            sidecar,
+            source: incoming.source,
+            how: incoming.how,
+        })
+    }
+
+    fn dated_folder(&self, media: &Media, now: i64) -> String {
+        let time = ["taken", "created"]
+            .iter()
+            .find_map(|key| media.fact(key).and_then(parse_time))
+            .unwrap_or(now);
+        let date = format_time(time);
+        let part = |range: std::ops::Range<usize>| date.get(range).unwrap_or("0").to_owned();
+        let folder = self
+            .shelf
+            .identity
+            .ingest_folder
+            .replace("{year}", &part(0..4))
+            .replace("{month}", &part(5..7))
+            .replace("{day}", &part(8..10));
+        let parts: Vec<&str> = folder
+            .split('/')
+            .filter(|part| !part.is_empty() && !part.starts_with('.'))
+            .collect();
+        if parts.is_empty() {
+            "ingested".to_owned()
+        } else {
+            parts.join("/")
+        }
+    }
+
+    /// See [`Library::trash`](super::Library::trash).
+    pub(super) fn trash(
+        &self,
+        keys: &[MediaKey],
+        reason: &str,
+        merged_into: Option<&MediaId>,
+        now: i64,
+    ) -> Vec<Result<(), Error>> {
+        let mut writes = Writes::default();
+        let mut gone = Vec::new();
+        let results: Vec<_> = keys
+            .iter()
+            .map(|key| {
+                let place = self.place(*key)?;
+                self.trash_one(&place, reason, merged_into, now, &mut writes)?;
+                gone.push(place);
+                Ok(())
+            })
+            .collect();
+        let synced = writes.finish();
+        if !gone.is_empty() && self.forget(&gone).is_err() {
+            // The files are where they belong; the rows go with the next re-index.
+            self.marks.add(gone.iter().map(|place| place.path.as_str()));
+        }
+        match synced {
+            Ok(()) => results,
+            Err(error) => {
+                let problem = format!("may undo this in a power cut: {}", error.chain());
+                let failed = |result: Result<(), Error>| {
+                    result.and_then(|()| {
+                        Err(Error::library(self.shelf.layout.root(), problem.clone()))
+                    })
+                };
+                results.into_iter().map(failed).collect()
+            }
+        }
+    }
+
+    fn trash_one(
+        &self,
+        place: &super::index::Place,
+        reason: &str,
+        merged_into: Option<&MediaId>,
+        now: i64,
+        writes: &mut Writes,
+    ) -> Result<(), Error> {
+        let bucket = files::md5_of(place.id.as_str().as_bytes());
+        let locks = self.shelf.layout.locks();
+        let _lock = md5_lock::lock(&locks, Purpose::Sidecar, &bucket, LOCK_TIMEOUT)?;
+        let spot = self.spot(&place.path)?;
+        let loaded = self.shelf.load(&spot)?;
+        let md5 = loaded.sidecar.media.hashes.md5.as_deref();
+        let bucket = md5.and_then(|md5| md5.parse().ok()).unwrap_or(bucket);
+        let folder = self.shelf.layout.deleted().join(bucket.bucket());
+        let name = place.path.rsplit('/').next().unwrap_or(&place.path);
+        let name = free_name(&folder, name)?;
+        let note = json!({
+            "at": format_time(now),
+            "by": self.shelf.host,
+            "reason": reason,
+            "merged_into": merged_into.map(MediaId::as_str),
+            "restore_path": place.path,
+            "id": place.id.as_str(),
+        });
+        // The note first: whatever a crash leaves, it says where things belong.
+        let note_path = folder.join(decode(&format!("{name}.del.json")));
+        writes.replace(&note_path, format!("{note:#}\n").as_bytes())?;
+        for path in self.shelf.companions(&spot, &loaded) {
+            let suffix = path.rsplit_once('.').map_or("json", |(_, suffix)| suffix);
+            let to = folder.join(decode(&format!("{}.{suffix}", stem(&name))));
+            writes.rename(&self.shelf.absolute(&path)?, &to)?;
+        }
+        if !loaded.facts.is_missing {
+            writes.rename(
+                &self.shelf.absolute(&place.path)?,
+                &folder.join(decode(&name)),
+            )?;
+        }
+        Ok(())
+    }
+
+    /// See [`Library::quarantine`](super::Library::quarantine).
+    pub(super) fn quarantine(
+        &self,
+        source: &Path,
+        how: Transfer,
+        reason: &str,
+        now: i64,
+    ) -> Result<PathBuf, Error> {
+        let folder = self.shelf.layout.quarantine();
+        let name = source.file_name().map_or_else(String::new, encode);
+        let mut writes = Writes::default();
+        let mut temp = None;
+        for _ in 0..MAX_NUMBER {
+            let name = free_name(&folder, &shorten(&name))?;
+            let target = folder.join(decode(&name));
+            if temp.is_none() {
+                let linked = match how {
+                    Transfer::Move => writes.temp_link(source, &target)?,
+                    Transfer::Copy | Transfer::Link => None,
+                };
+                temp = Some(match linked {
+                    Some((temp, _)) => temp,
+                    None => writes.temp_copy(source, &target)?.0,
+                });
+            }
+            if !writes.place(&mut temp, &target)? {
+                continue;
+            }
+            let note = json!({
+                "at": format_time(now),
+                "reason": reason,
+                "source": encode(source.as_os_str()),
+            });
+            let note_path = folder.join(decode(&format!("{name}.err.json")));
+            writes.replace(&note_path, format!("{note:#}\n").as_bytes())?;
+            writes.finish()?;
+            if how == Transfer::Move {
+                let mut writes = Writes::default();
+                writes.remove(source)?;
+                writes.finish()?;
+            }
+            return Ok(target);
+        }
+        Err(Error::library(&folder, "has no free name"))
+    }
+}
+
+/// See [`Library::finish_move`](super::Library::finish_move).
+pub(super) fn finish_move(stored: &Stored) -> Result<(), Error> {
+    if stored.how != Transfer::Move {
+        return Ok(());
+    }
+    let mut writes = Writes::default();
+    writes.remove(&stored.source)?;
+    writes.finish()
+}
+
+fn expect_md5(path: &Path, expected: Md5, found: Option<Md5>) -> Result<(), Error> {
+    match found {
+        Some(found) if found == expected => Ok(()),
+        found => Err(Error::WrongBytes {
+            path: path.to_owned(),
+            expected: expected.to_string(),
+            found: found.map_or_else(|| "nothing".to_owned(), |md5| md5.to_string()),
+        }),
+    }
+}
+
+/// The medium with what storage knows of every file it stores.
+fn described(incoming: &Incoming, bytes: u64, now: i64) -> Media {
+    let mut media = incoming.media.clone();
+    media.hashes.md5 = Some(incoming.md5.to_string());
+    let name = original_name(incoming);
+    for (key, value) in [
+        ("bytes", json!(bytes)),
+        ("imported", json!(format_time(now))),
+        ("original_name", json!(name)),
+    ] {
+        if !media.metadata.contains_key(key) {
+            media.metadata.insert(key.to_owned(), value);
+        }
+    }
+    media
+}
+
+fn original_name(incoming: &Incoming) -> String {
+    if incoming.original_name.is_empty() {
+        incoming.source.file_name().map_or_else(String::new, encode)
+    } else {
+        incoming.original_name.clone()
+    }
+}
+
+/// An extension of ours: short, lower case, letters and digits.
+fn clean_extension(extension: &str) -> String {
+    let clean: String = extension
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .take(8)
+        .collect();
+    if clean.is_empty() {
+        "bin".to_owned()
+    } else {
+        clean.to_ascii_lowercase()
+    }
+}
+
+/// The file name under which an in-place library stores something: its own,
+/// visible, not too long, with an extension by which a scan finds it.
+fn clean_name(incoming: &Incoming) -> String {
+    let name = original_name(incoming);
+    let name = encode(&OsString::from(
+        name.rsplit(['/', '\\']).next().unwrap_or_default(),
+    ));
+    let name = name.trim_start_matches('.');
+    let extension = clean_extension(&incoming.extension);
+    if is_original(name) {
+        shorten(name)
+    } else {
+        let stem = if name.is_empty() { "unnamed" } else { name };
+        shorten(&format!("{stem}.{extension}"))
+    }
+}
+
+/// A name whose stem fits into a file name with the suffixes we add.
+fn shorten(name: &str) -> String {
+    let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
+    let end = (0..=stem.len().min(MAX_STEM_BYTES))
+        .rev()
+        .find(|end| stem.is_char_boundary(*end))
+        .unwrap_or(0);
+    let dot = if extension.is_empty() { "" } else { "." };
+    let stem = if end == 0 { "unnamed" } else { &stem[..end] };
+    let extension: String = extension.chars().take(16).collect();
+    format!("{stem}{dot}{extension}")
+}
+
+/// The stems in a folder, lower case: some file systems know no difference.
+fn taken_stems(folder: &Path) -> std::collections::HashSet<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .map(|entry| stem(&encode(&entry.file_name())).to_lowercase())
+        .collect()
+}
+
+/// A name such that neither it nor any file with its stem is in the folder.
+fn free_name(folder: &Path, name: &str) -> Result<String, Error> {
+    let taken = taken_stems(folder);
+    let base = stem(name);
+    let rest = &name[base.len()..];
+    (1..MAX_NUMBER)
+        .map(|number| match number {
+            1 => name.to_owned(),
+            n => format!("{base}-{n}{rest}"),
+        })
+        .find(|name| {
+            let name = name.to_lowercase();
+            !taken.contains(stem(&name)) && !taken.contains(&name)
+        })
+        .ok_or_else(|| Error::library(folder, "has no free name"))
+}

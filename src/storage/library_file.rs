@@ -1,0 +1,189 @@
+//! `library.json`: what makes a folder a library, and what it says about itself.
+//! Keys that are not ours stay; opening a library never writes it.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    error::Error,
+    files::{self, Writes},
+    layout::{HIDDEN_HOME, LIBRARY_FILE, Layout, LayoutKind},
+};
+
+/// Larger ones are no library of anybody; Image Tagger keeps its list of images here.
+const MAX_BYTES: usize = 256 << 20;
+/// The caption profile of folders whose `.txt` files are tag lists.
+const TAGS_PROFILE: &str = "{tags}";
+
+/// What `library.json` says that storage has to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Identity {
+    pub name: String,
+    pub id: String,
+    pub kind: LayoutKind,
+    /// The `.txt` beside a picture is its tag list, not its caption.
+    pub txt_is_tags: bool,
+    /// Where an in-place library files what is ingested: `{year}/{month}/`.
+    pub ingest_folder: String,
+}
+
+/// The `library.json` of a folder that is a library.
+pub(super) fn find(root: &Path) -> Option<PathBuf> {
+    [
+        root.join(HIDDEN_HOME).join(LIBRARY_FILE),
+        root.join(LIBRARY_FILE),
+    ]
+    .into_iter()
+    .find(|path| {
+        read(path).is_ok_and(|object| {
+            ["library_name", "layout", "images"]
+                .iter()
+                .any(|key| object.contains_key(*key))
+        })
+    })
+}
+
+pub(super) fn identify(root: &Path) -> Result<Identity, Error> {
+    let path = find(root).ok_or_else(|| Error::library(root, "is not a library"))?;
+    let object = read(&path)?;
+    let text = |key: &str| object.get(key).and_then(Value::as_str);
+    let is_hidden = path
+        .parent()
+        .is_some_and(|home| home.ends_with(HIDDEN_HOME));
+    let kind = if is_hidden {
+        LayoutKind::InPlace
+    } else {
+        text("layout")
+            .and_then(LayoutKind::from_word)
+            .filter(|kind| *kind != LayoutKind::InPlace)
+            .unwrap_or_else(|| detect(root))
+    };
+    let folder_name = || {
+        let name = root.file_name().unwrap_or(root.as_os_str());
+        name.to_string_lossy().into_owned()
+    };
+    Ok(Identity {
+        name: text("library_name")
+            .filter(|name| !name.is_empty())
+            .map_or_else(folder_name, str::to_owned),
+        id: text("id")
+            .filter(|id| is_safe_id(id))
+            .map_or_else(|| path_id(root), str::to_owned),
+        kind,
+        txt_is_tags: active_template(&object) == Some(TAGS_PROFILE),
+        ingest_folder: text("ingest_folder").unwrap_or("{year}/{month}").to_owned(),
+    })
+}
+
+/// Writes the files of a new library.
+pub(super) fn create(layout: &Layout, name: &str, txt_is_tags: bool) -> Result<(), Error> {
+    let (active, profiles) = if txt_is_tags {
+        ("tags", json!([{"name": "tags", "template": TAGS_PROFILE}]))
+    } else {
+        ("", json!([]))
+    };
+    let object = json!({
+        "library_name": name,
+        "id": uuid::Uuid::new_v4().to_string(),
+        "schema": 1,
+        "layout": layout.kind().as_str(),
+        "images": [],
+        "projects": {},
+        "similar_images": {},
+        "metadata": {},
+        "filters": {},
+        "active_caption_profile": active,
+        "caption_profiles": profiles,
+        "hash_params": {
+            "phash": "dct 8x8", "dhash": "gradient 16x16", "ahash": "mean 8x8", "whash": "haar 8x8",
+        },
+    });
+    let mut writes = Writes::default();
+    let mut text = format!("{object:#}");
+    text.push('\n');
+    let home = layout.home();
+    fs::create_dir_all(&home).map_err(Error::file("create folder", &home))?;
+    if layout.kind() == LayoutKind::InPlace {
+        writes.replace(&home.join(".gitignore"), b"*\n!.gitignore\n!library.json\n")?;
+    } else {
+        for folder in [layout.images(), layout.ingest(), layout.projects()] {
+            fs::create_dir_all(&folder).map_err(Error::file("create folder", &folder))?;
+        }
+        let ignored = "library*.db*\ncache/\nlocks/\njournal/\n.tagloupe-*.tmp\n";
+        writes.replace(&home.join(".gitignore"), ignored.as_bytes())?;
+        writes.replace(
+            &home.join(".gitattributes"),
+            b"images/**/*.json merge=tagloupe\n",
+        )?;
+    }
+    writes.replace(&layout.library_file(), text.as_bytes())?;
+    writes.finish()
+}
+
+fn read(path: &Path) -> Result<Map<String, Value>, Error> {
+    let Some((bytes, _)) = files::read(path, MAX_BYTES)? else {
+        return Err(Error::library(path, "does not exist"));
+    };
+    serde_json::from_slice(&bytes).map_err(|source| Error::Json {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// The template of the active caption profile.
+fn active_template(object: &Map<String, Value>) -> Option<&str> {
+    let active = object.get("active_caption_profile")?.as_str()?;
+    let profiles = object.get("caption_profiles")?.as_array()?;
+    let is_active = |profile: &&Value| profile.get("name").and_then(Value::as_str) == Some(active);
+    profiles.iter().find(is_active)?.get("template")?.as_str()
+}
+
+/// An id becomes the name of a cache folder.
+fn is_safe_id(id: &str) -> bool {
+    (8..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+}
+
+fn path_id(root: &Path) -> String {
+    let path = fs::canonicalize(root).unwrap_or_else(|_| root.to_owned());
+    format!(
+        "path-{}",
+        files::md5_of(path.as_os_str().as_encoded_bytes())
+    )
+}
+
+/// The layout of a library that does not say: folders of two hexadecimal digits
+/// are buckets.
+fn detect(root: &Path) -> LayoutKind {
+    let entries = fs::read_dir(root.join("images")).into_iter().flatten();
+    let mut has_files = false;
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let is_bucket =
+            name.len() == 2 && name.as_encoded_bytes().iter().all(u8::is_ascii_hexdigit);
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() && is_bucket => return LayoutKind::Bucketed,
+            Ok(kind) => has_files |= kind.is_file(),
+            Err(_) => {}
+        }
+    }
+    if has_files {
+        LayoutKind::Flat
+    } else {
+        LayoutKind::Bucketed
+    }
+}
+
+/// The name of this computer, for `rev.host`.
+pub(super) fn host_name() -> String {
+    ["/proc/sys/kernel/hostname", "/etc/hostname"]
+        .iter()
+        .find_map(|path| fs::read_to_string(path).ok())
+        .map(|name| name.trim().to_owned())
+        .filter(|name| !name.is_empty())
+        .or_else(|| std::env::var("HOSTNAME").ok())
+        .unwrap_or_else(|| "localhost".to_owned())
+}

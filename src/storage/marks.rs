@@ -1,0 +1,135 @@
+//! The re-index mark: paths of media whose files were written but whose index
+//! rows could not be. One path a line in a file beside the index, appended and
+//! synced; a mark that cannot even be written is kept in memory.
+
+use std::{
+    collections::BTreeSet,
+    fs::{self, File},
+    io::Write as _,
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use super::error::Error;
+
+/// The marks of one index.
+#[derive(Debug)]
+pub(super) struct Marks {
+    file: PathBuf,
+    /// The marks that are being worked off; they count until that has succeeded.
+    taken: PathBuf,
+    unwritten: Mutex<BTreeSet<String>>,
+}
+
+impl Marks {
+    pub(super) fn new(file: PathBuf, taken: PathBuf) -> Self {
+        Self {
+            file,
+            taken,
+            unwritten: Mutex::default(),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.unwritten().is_empty() && !self.file.exists() && !self.taken.exists()
+    }
+
+    pub(super) fn add<'a>(&self, paths: impl IntoIterator<Item = &'a str>) {
+        let paths: Vec<&str> = paths.into_iter().collect();
+        if self.append(&paths).is_err() {
+            self.unwritten()
+                .extend(paths.into_iter().map(str::to_owned));
+        }
+    }
+
+    /// All marked paths. They stay marked until [`Marks::done`].
+    pub(super) fn take(&self) -> Result<BTreeSet<String>, Error> {
+        let mut paths = self.unwritten().clone();
+        paths.extend(lines(&self.taken)?);
+        let fresh = lines(&self.file)?;
+        if !fresh.is_empty() {
+            paths.extend(fresh);
+            let all: Vec<&str> = paths.iter().map(String::as_str).collect();
+            append(&self.taken, &all)?;
+            fs::remove_file(&self.file).map_err(Error::file("remove", &self.file))?;
+        }
+        Ok(paths)
+    }
+
+    /// Forgets what [`Marks::take`] gave.
+    pub(super) fn done(&self, paths: &BTreeSet<String>) -> Result<(), Error> {
+        self.unwritten().retain(|path| !paths.contains(path));
+        match fs::remove_file(&self.taken) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::file("remove", &self.taken)(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn append(&self, paths: &[&str]) -> Result<(), Error> {
+        append(&self.file, paths)
+    }
+
+    fn unwritten(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.unwritten
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn append(file: &Path, paths: &[&str]) -> Result<(), Error> {
+    let mut text = paths.join("\n");
+    text.push('\n');
+    let write = || {
+        let mut opened = File::options().create(true).append(true).open(file)?;
+        opened.write_all(text.as_bytes())?;
+        opened.sync_all()
+    };
+    write().map_err(Error::file("write", file))
+}
+
+fn lines(file: &Path) -> Result<Vec<String>, Error> {
+    match fs::read(file) {
+        Ok(bytes) => {
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            let lines = text.lines().filter(|line| !line.is_empty());
+            Ok(lines.map(str::to_owned).collect())
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(Error::file("read", file)(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_survive_until_they_are_worked_off() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || Marks::new(dir.path().join("marks"), dir.path().join("taken"));
+        let marks = open();
+        assert!(marks.is_empty());
+        marks.add(["a", "b"]);
+        assert_eq!(marks.take().unwrap().len(), 2);
+        let again = open();
+        assert!(!again.is_empty(), "taken is not done");
+        again.add(["c"]);
+        let taken = again.take().unwrap();
+        assert_eq!(taken.into_iter().collect::<Vec<_>>(), ["a", "b", "c"]);
+        again.done(&BTreeSet::new()).unwrap();
+        assert!(again.is_empty());
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_remembered() {
+        let dir = tempfile::tempdir().unwrap();
+        let marks = Marks::new(dir.path().join("no/marks"), dir.path().join("taken"));
+        marks.add(["a"]);
+        assert!(!marks.is_empty());
+        let taken = marks.take().unwrap();
+        marks.done(&taken).unwrap();
+        assert!(marks.is_empty());
+    }
+}

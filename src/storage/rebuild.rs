@@ -1,0 +1,234 @@
+//! The index from the files: scan, read in parallel, write in steps.
+
+use std::{collections::HashSet, ops::ControlFlow};
+
+use super::{
+    error::Error,
+    files,
+    index::{Index, Row},
+    md5_lock, parallel,
+    requests::{RebuildProgress, RebuildSummary},
+    scan::{self, Found},
+    shelf::Shelf,
+};
+use crate::model::sidecar::Sidecar;
+
+/// Media per transaction: what a cancelled rebuild loses at most.
+const STEP: usize = 1_000;
+/// Where a rebuild that was stopped goes on: the path it finished last.
+const CURSOR: &str = "rebuild_cursor";
+
+/// Which media are read again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// All; goes on where the last one stopped.
+    All,
+    /// Those whose files have another size or time than the index noted.
+    Changed,
+}
+
+/// Brings the index to what the files say.
+pub(super) fn run(
+    shelf: &Shelf,
+    index: &Index,
+    extent: Extent,
+    on: &mut dyn FnMut(RebuildProgress) -> ControlFlow<()>,
+) -> Result<RebuildSummary, Error> {
+    let _only_one = md5_lock::try_lock_file(&index.companion("rebuild"))?;
+    let mut progress = RebuildProgress {
+        done: 0,
+        total: 0,
+        errors: 0,
+    };
+    let scanned = scan::scan(&shelf.layout, &mut |found| {
+        on(RebuildProgress {
+            total: count(found),
+            ..progress
+        })
+    });
+    let mut summary = RebuildSummary::default();
+    let scan = match scanned {
+        Ok(scan) => scan,
+        Err(Error::Cancelled) => {
+            summary.is_cancelled = true;
+            return Ok(summary);
+        }
+        Err(error) => return Err(error),
+    };
+    scan::sweep(&shelf.layout, &scan.leftovers);
+    summary.errors = scan.errors;
+    progress.errors = count(summary.errors.len());
+    progress.total = count(scan.found.len());
+
+    let places = index.places()?;
+    let cursor = match extent {
+        Extent::All => index.setting(CURSOR)?,
+        Extent::Changed => None,
+    };
+    let is_wanted = |found: &Found| match extent {
+        Extent::All => cursor
+            .as_ref()
+            .is_none_or(|cursor| found.spot.path > *cursor),
+        Extent::Changed => places
+            .get(&found.spot.path)
+            .is_none_or(|place| place.id != found.id || !is_unchanged(shelf, found, place)),
+    };
+    for step in scan.found.chunks(STEP) {
+        let wanted: Vec<&Found> = step.iter().filter(|found| is_wanted(found)).collect();
+        if !wanted.is_empty() {
+            let read = parallel::map(&wanted, |found| read_one(shelf, found));
+            commit(shelf, index, read, &mut summary)?;
+        }
+        if extent == Extent::All
+            && let Some(last) = step.last()
+        {
+            index.set(&[(CURSOR, Some(&last.spot.path))])?;
+        }
+        progress.done += count(step.len());
+        progress.errors = count(summary.errors.len());
+        if on(progress).is_break() {
+            summary.is_cancelled = true;
+            return Ok(summary);
+        }
+    }
+
+    let kept: HashSet<&str> = scan
+        .found
+        .iter()
+        .map(|found| found.spot.path.as_str())
+        .collect();
+    // Folders that could not be listed say nothing about what is in them, and what
+    // came in after the scan is still there.
+    let gone: Vec<_> = index
+        .places()?
+        .into_values()
+        .filter(|place| !kept.contains(place.path.as_str()))
+        .filter(|place| {
+            [Some(&place.path), place.sidecar.as_ref()]
+                .into_iter()
+                .flatten()
+                .all(|path| is_absent(shelf, path))
+        })
+        .map(|place| place.key)
+        .collect();
+    summary.removed = count(gone.len());
+    if !gone.is_empty() {
+        index.commit(&mut [], &gone, &mut |_| {})?;
+    }
+    index.complete()?;
+    Ok(summary)
+}
+
+fn count(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
+}
+
+fn is_absent(shelf: &Shelf, path: &str) -> bool {
+    let path = shelf.layout.resolve(path);
+    path.is_none_or(|path| matches!(files::stat(&path), Ok(None)))
+}
+
+fn is_unchanged(shelf: &Shelf, found: &Found, place: &super::index::Place) -> bool {
+    let stat = |path: &str| {
+        let path = shelf.layout.resolve(path)?;
+        files::stat(&path).ok()?
+    };
+    let original = stat(&found.spot.path);
+    let same_original = match original {
+        Some(stat) => {
+            !place.is_missing && stat.bytes == place.bytes && stat.modified() == place.modified
+        }
+        None => place.is_missing,
+    };
+    let same_sidecar = match (&place.sidecar, place.stamp) {
+        (None, _) => found.spot.sidecars.is_empty(),
+        (Some(path), Some(stamp)) => {
+            found.spot.sidecars.contains(path)
+                && stat(path).is_some_and(|stat| {
+                    stat.bytes == stamp.bytes && stat.modified_ns == stamp.modified_ns
+                })
+        }
+        (Some(_), None) => false,
+    };
+    same_original && same_sidecar
+}
+
+/// A medium as read: its row, or the reason why there is none.
+struct Read<'f> {
+    found: &'f Found,
+    row: Option<Row>,
+    problem: Option<Error>,
+}
+
+fn read_one<'f>(shelf: &Shelf, found: &'f Found) -> Read<'f> {
+    match load(shelf, found) {
+        Ok((row, problem)) => Read {
+            found,
+            row,
+            problem,
+        },
+        Err(problem) => Read {
+            found,
+            row: None,
+            problem: Some(problem),
+        },
+    }
+}
+
+/// The row of a found medium; none for a JSON file that is no sidecar.
+fn load(shelf: &Shelf, found: &Found) -> Result<(Option<Row>, Option<Error>), Error> {
+    let mut loaded = shelf.load(&found.spot)?;
+    let problem = loaded.problem.take();
+    let is_stray =
+        found.is_orphan && (problem.is_some() || !Sidecar::is_surely_own(&loaded.sidecar.document));
+    if is_stray || loaded.is_gone() {
+        return Ok((None, None));
+    }
+    Ok((Some(loaded.into_row(found.id.clone())), problem))
+}
+
+fn commit(
+    shelf: &Shelf,
+    index: &Index,
+    read: Vec<Read<'_>>,
+    summary: &mut RebuildSummary,
+) -> Result<(), Error> {
+    let mut rows = Vec::with_capacity(read.len());
+    for read in read {
+        if let Some(problem) = read.problem {
+            let path = shelf.layout.root().join(&read.found.spot.path);
+            summary.errors.push((path, problem.chain()));
+        }
+        if let Some(row) = read.row {
+            summary.media += 1;
+            summary.without_sidecar += u64::from(!row.facts.has_sidecar);
+            summary.missing_originals += u64::from(row.facts.is_missing);
+            rows.push((read.found, row));
+        }
+    }
+    let found: Vec<&Found> = rows.iter().map(|(found, _)| *found).collect();
+    let mut rows: Vec<Row> = rows.into_iter().map(|(_, row)| row).collect();
+    let mut at = 0;
+    index.commit(&mut rows, &[], &mut |row| {
+        // Another writer may have changed the sidecar since it was read.
+        if !is_current(shelf, row)
+            && let Ok((Some(fresh), _)) = load(shelf, found[at])
+        {
+            *row = fresh;
+        }
+        at += 1;
+    })?;
+    Ok(())
+}
+
+/// Whether the sidecar on disk is still the one a row was read from.
+pub(super) fn is_current(shelf: &Shelf, row: &Row) -> bool {
+    let (Some(path), Some(stamp)) = (&row.sidecar, row.stamp) else {
+        return true;
+    };
+    let stat = shelf.layout.resolve(path).map(|path| files::stat(&path));
+    match stat {
+        Some(Ok(Some(stat))) => stat.bytes == stamp.bytes && stat.modified_ns == stamp.modified_ns,
+        _ => false,
+    }
+}

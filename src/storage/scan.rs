@@ -1,0 +1,401 @@
+//! Finding every medium of a library in its folders, and giving each its id.
+//!
+//! Links are not followed; hidden files and folders, nested libraries and what
+//! `.tagloupeignore` names are left alone. The scan lists names and reads nothing.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    fs,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use super::{
+    error::Error,
+    files,
+    ignore_rules::IgnoreRules,
+    layout::{HIDDEN_HOME, LIBRARY_FILE, Layout, LayoutKind},
+    path_text::{decode, encode},
+    shelf::{Spot, is_original, stem},
+};
+use crate::model::id::MediaId;
+
+/// Leftovers younger than this may be files that another process is writing now.
+const LEFTOVER_AGE: Duration = Duration::from_hours(1);
+
+/// A medium that a scan found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    pub id: MediaId,
+    pub spot: Spot,
+    /// There is no original, only a JSON file that may be the sidecar of one.
+    pub is_orphan: bool,
+}
+
+/// Everything in the folders of a library.
+#[derive(Debug, Default)]
+pub(super) struct Scan {
+    /// In order of their paths.
+    pub found: Vec<Found>,
+    /// Temporary files of ours.
+    pub leftovers: Vec<PathBuf>,
+    /// Folders that could not be listed.
+    pub errors: Vec<(PathBuf, String)>,
+}
+
+/// Lists the whole library; `on` hears how many media were found so far.
+pub(super) fn scan(
+    layout: &Layout,
+    on: &mut dyn FnMut(usize) -> ControlFlow<()>,
+) -> Result<Scan, Error> {
+    let rules = match layout.kind() {
+        LayoutKind::InPlace => IgnoreRules::read(layout.root()),
+        LayoutKind::Bucketed | LayoutKind::Flat => IgnoreRules::default(),
+    };
+    let mut scan = Scan::default();
+    let mut spots = Vec::new();
+    let mut folders = vec![layout.images()];
+    while let Some(folder) = folders.pop() {
+        match Listing::read(layout, &rules, &folder) {
+            Ok(listing) => {
+                folders.extend(listing.folders.iter().map(|name| folder.join(decode(name))));
+                let leftovers = listing.leftovers.iter();
+                scan.leftovers
+                    .extend(leftovers.map(|name| folder.join(decode(name))));
+                listing.spots(&mut spots);
+            }
+            Err(error) => scan.errors.push((folder, error.to_string())),
+        }
+        if on(spots.len()).is_break() {
+            return Err(Error::Cancelled);
+        }
+    }
+    spots.sort_by(|(a, _), (b, _)| a.path.cmp(&b.path));
+    scan.found = with_ids(layout, spots);
+    Ok(scan)
+}
+
+/// Removes temporary files that a crash left behind; returns how many. What is
+/// old is judged by the clock of the file system itself, so that a host with a
+/// wrong clock does no harm.
+pub(super) fn sweep(layout: &Layout, leftovers: &[PathBuf]) -> usize {
+    let now = || {
+        let probe = tempfile::NamedTempFile::new_in(layout.locks()).ok()?;
+        probe.as_file().metadata().ok()?.modified().ok()
+    };
+    if leftovers.is_empty() {
+        return 0;
+    }
+    let Some(now) = now() else {
+        return 0;
+    };
+    let is_old = |path: &&PathBuf| {
+        let modified = fs::symlink_metadata(path).and_then(|metadata| metadata.modified());
+        modified.is_ok_and(|modified| {
+            now.duration_since(modified)
+                .is_ok_and(|age| age > LEFTOVER_AGE)
+        })
+    };
+    leftovers
+        .iter()
+        .filter(is_old)
+        .filter(|path| fs::remove_file(path).is_ok())
+        .count()
+}
+
+/// Originals in and below a folder that is no library, counted up to a limit.
+pub(super) fn count_originals(folder: &Path, limit: usize) -> usize {
+    let layout = Layout::new(folder.to_owned(), LayoutKind::InPlace);
+    let rules = IgnoreRules::default();
+    let mut folders = vec![folder.to_owned()];
+    let mut count = 0;
+    while let Some(folder) = folders.pop() {
+        let Ok(listing) = Listing::read(&layout, &rules, &folder) else {
+            continue;
+        };
+        count += listing.originals.len();
+        if count >= limit {
+            return limit;
+        }
+        folders.extend(listing.folders.iter().map(|name| folder.join(decode(name))));
+    }
+    count
+}
+
+/// The `.txt` files beside originals, at most `limit` of them.
+pub(super) fn some_captions(folder: &Path, limit: usize) -> Vec<PathBuf> {
+    let layout = Layout::new(folder.to_owned(), LayoutKind::InPlace);
+    let rules = IgnoreRules::read(folder);
+    let mut folders = vec![folder.to_owned()];
+    let mut captions = Vec::new();
+    while let Some(folder) = folders.pop() {
+        let Ok(listing) = Listing::read(&layout, &rules, &folder) else {
+            continue;
+        };
+        for original in &listing.originals {
+            let caption = folder.join(decode(&format!("{}.txt", stem(original))));
+            if caption.is_file() {
+                captions.push(caption);
+            }
+            if captions.len() >= limit {
+                return captions;
+            }
+        }
+        folders.extend(listing.folders.iter().map(|name| folder.join(decode(name))));
+    }
+    captions
+}
+
+/// The names in one folder, as text.
+struct Listing {
+    /// Library-relative, with a `/` at the end unless it is the root.
+    prefix: String,
+    originals: BTreeSet<String>,
+    json: BTreeSet<String>,
+    folders: Vec<String>,
+    leftovers: Vec<String>,
+}
+
+impl Listing {
+    fn read(layout: &Layout, rules: &IgnoreRules, folder: &Path) -> Result<Self, Error> {
+        let prefix = layout
+            .relative(folder)
+            .map_or_else(String::new, |path| path + "/");
+        let mut listing = Self {
+            prefix,
+            originals: BTreeSet::new(),
+            json: BTreeSet::new(),
+            folders: Vec::new(),
+            leftovers: Vec::new(),
+        };
+        let failed = || Error::file("list", folder);
+        for entry in fs::read_dir(folder).map_err(failed())? {
+            let entry = entry.map_err(failed())?;
+            let kind = entry.file_type().map_err(failed())?;
+            let name = encode(&entry.file_name());
+            if name.starts_with('.') {
+                if kind.is_file() && files::is_leftover(&name) {
+                    listing.leftovers.push(name);
+                }
+                continue;
+            }
+            let is_ignored =
+                |is_folder| rules.ignores(&format!("{}{name}", listing.prefix), is_folder);
+            if kind.is_dir() {
+                if !is_ignored(true) && !is_nested_library(&entry.path()) {
+                    listing.folders.push(name);
+                }
+            } else if kind.is_file() {
+                if is_original(&name) {
+                    if !is_ignored(false) {
+                        listing.originals.insert(name);
+                    }
+                } else if has_extension(&name, "json") && name != LIBRARY_FILE {
+                    listing.json.insert(name);
+                }
+            }
+        }
+        Ok(listing)
+    }
+
+    /// The media of this folder, each with the sidecars that exist for it; whether
+    /// it is an orphan.
+    fn spots(mut self, spots: &mut Vec<(Spot, bool)>) {
+        let mut by_stem: HashMap<&str, Vec<String>> = HashMap::new();
+        for name in &self.originals {
+            by_stem.entry(stem(name)).or_default().push(name.clone());
+        }
+        for name in &self.originals {
+            let siblings = by_stem.get(stem(name)).map_or(&[][..], Vec::as_slice);
+            let is_name_of_another = self.originals.contains(stem(name));
+            let mut spot = Spot::new(name, siblings, is_name_of_another);
+            spot.sidecars.retain(|sidecar| {
+                let exists = self.json.contains(sidecar);
+                self.json.remove(sidecar);
+                exists
+            });
+            for path in spot.sidecars.iter_mut().chain([&mut spot.path]) {
+                path.insert_str(0, &self.prefix);
+            }
+            spots.push((spot, false));
+        }
+        for sidecar in self.json {
+            let path = format!("{}{}", self.prefix, stem(&sidecar));
+            let spot = Spot {
+                sidecars: vec![format!("{}{sidecar}", self.prefix)],
+                path,
+                shares_stem: false,
+            };
+            spots.push((spot, true));
+        }
+    }
+}
+
+fn has_extension(name: &str, wanted: &str) -> bool {
+    name.rsplit_once('.')
+        .is_some_and(|(_, extension)| extension.eq_ignore_ascii_case(wanted))
+}
+
+fn is_nested_library(folder: &Path) -> bool {
+    folder.join(HIDDEN_HOME).is_dir() || super::library_file::find(folder).is_some()
+}
+
+/// Gives ids: the name without extension, with it where several share one, and
+/// the whole path where even that is not unique (one name in two buckets).
+fn with_ids(layout: &Layout, spots: Vec<(Spot, bool)>) -> Vec<Found> {
+    let mut counts: HashMap<String, u32> = HashMap::new();
+    for (spot, _) in &spots {
+        for id in [short_id(layout, &spot.path), long_id(layout, &spot.path)] {
+            *counts.entry(id).or_default() += 1;
+        }
+    }
+    // A name without extension counts for both forms.
+    let is_unique = |short: &str, long: &str, id: &str| {
+        counts.get(id).copied() == Some(if short == long { 2 } else { 1 })
+    };
+    spots
+        .into_iter()
+        .filter_map(|(spot, is_orphan)| {
+            let short = short_id(layout, &spot.path);
+            let long = long_id(layout, &spot.path);
+            let id = if is_unique(&short, &long, &short) {
+                short
+            } else if is_unique(&short, &long, &long) {
+                long
+            } else {
+                spot.path.clone()
+            };
+            // A name that is no id cannot come out of `encode`.
+            let id = id.parse().ok()?;
+            Some(Found {
+                id,
+                spot,
+                is_orphan,
+            })
+        })
+        .collect()
+}
+
+/// The id of a medium that shares its name with no other.
+pub(super) fn short_id(layout: &Layout, path: &str) -> String {
+    long_form(layout, stem(path)).to_owned()
+}
+
+/// The id of one that does.
+pub(super) fn long_id(layout: &Layout, path: &str) -> String {
+    long_form(layout, path).to_owned()
+}
+
+fn long_form<'a>(layout: &Layout, path: &'a str) -> &'a str {
+    match layout.kind() {
+        LayoutKind::InPlace => path,
+        LayoutKind::Bucketed | LayoutKind::Flat => path.rsplit('/').next().unwrap_or(path),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn library(kind: LayoutKind, names: &[&str]) -> (tempfile::TempDir, Layout) {
+        let dir = tempfile::tempdir().unwrap();
+        for name in names {
+            let path = dir.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::File::create(path).unwrap();
+        }
+        let layout = Layout::new(dir.path().to_owned(), kind);
+        (dir, layout)
+    }
+
+    fn ids(layout: &Layout) -> Vec<String> {
+        let scan = scan(layout, &mut |_| ControlFlow::Continue(())).unwrap();
+        assert_eq!(scan.errors, []);
+        let found = scan.found.iter();
+        found
+            .map(|found| {
+                let sidecars = found.spot.sidecars.join(" ");
+                format!("{} {} [{sidecars}]", found.id, found.spot.path)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn managed_ids_are_stems_unless_these_clash() {
+        let (_dir, layout) = library(
+            LayoutKind::Bucketed,
+            &[
+                "images/aa/bb/one.png",
+                "images/aa/bb/one.json",
+                "images/aa/cc/x.jpg",
+                "images/aa/cc/x.png",
+                "images/aa/cc/x.json",
+                "images/aa/cc/x.png.json",
+                "images/b/same.png",
+                "images/c/same.png",
+                "images/orphan.json",
+                "images/aa/notes.md",
+                "other/z.png",
+            ],
+        );
+        assert_eq!(
+            ids(&layout),
+            [
+                "one images/aa/bb/one.png [images/aa/bb/one.json]",
+                "x.jpg images/aa/cc/x.jpg [images/aa/cc/x.json]",
+                "x.png images/aa/cc/x.png [images/aa/cc/x.png.json]",
+                "images/b/same.png images/b/same.png []",
+                "images/c/same.png images/c/same.png []",
+                "orphan images/orphan [images/orphan.json]",
+            ]
+        );
+    }
+
+    #[test]
+    fn in_place_ids_are_paths_and_strangers_are_left_alone() {
+        let (dir, layout) = library(
+            LayoutKind::InPlace,
+            &[
+                "2024/a.jpg",
+                "2024/a.png",
+                "2025/a.png",
+                ".git/x.png",
+                ".tagloupe/deleted/x.png",
+                "nested/.tagloupe/library.json",
+                "nested/y.png",
+                "skip/z.png",
+                ".tagloupe-abc.tmp",
+                "empty",
+            ],
+        );
+        #[expect(clippy::disallowed_methods, reason = "a test's own file")]
+        fs::write(dir.path().join(".tagloupeignore"), "skip/\n").unwrap();
+        assert_eq!(
+            ids(&layout),
+            [
+                "2024/a.jpg 2024/a.jpg []",
+                "2024/a.png 2024/a.png []",
+                "2025/a 2025/a.png []",
+            ]
+        );
+        assert_eq!(count_originals(dir.path(), 100), 4);
+        assert_eq!(count_originals(dir.path(), 2), 2);
+    }
+
+    #[test]
+    fn leftovers_are_swept_when_they_are_old() {
+        let (dir, layout) = library(
+            LayoutKind::Flat,
+            &["images/.tagloupe-new.tmp", "images/.tagloupe-old.tmp"],
+        );
+        fs::create_dir_all(layout.locks()).unwrap();
+        let old = dir.path().join("images/.tagloupe-old.tmp");
+        let file = fs::File::options().write(true).open(&old).unwrap();
+        file.set_modified(std::time::UNIX_EPOCH).unwrap();
+        let scan = scan(&layout, &mut |_| ControlFlow::Continue(())).unwrap();
+        assert_eq!(scan.leftovers.len(), 2);
+        assert_eq!(sweep(&layout, &scan.leftovers), 1);
+        assert!(!old.exists());
+    }
+}

@@ -1,0 +1,392 @@
+//! One medium on disk: which sidecar and caption belong to an original, and what
+//! they say. Knows files, not the index.
+
+use std::path::PathBuf;
+
+use super::{
+    error::Error,
+    files::{self, Stat, Writes},
+    index::{Row, Stamp},
+    layout::Layout,
+    library_file::Identity,
+};
+use crate::model::{
+    entry::FileFacts,
+    id::MediaId,
+    media::Media,
+    sidecar::{MAX_BYTES, Sidecar},
+    tag::Tag,
+};
+
+/// Captions and tag lists above this size are not read.
+const MAX_CAPTION_BYTES: usize = 1 << 20;
+
+/// Extensions of originals, lower case. What a file really is its bytes say.
+const EXTENSIONS: [&str; 30] = [
+    "apng", "avi", "avif", "bmp", "gif", "heic", "heif", "ico", "jfif", "jpe", "jpeg", "jpg",
+    "jxl", "m4v", "mkv", "mov", "mp4", "pam", "pbm", "pgm", "png", "pnm", "ppm", "qoi", "svg",
+    "tga", "tif", "tiff", "webm", "webp",
+];
+
+/// Whether a file name is that of an original.
+pub(super) fn is_original(name: &str) -> bool {
+    let Some((stem, extension)) = name.rsplit_once('.') else {
+        return false;
+    };
+    !stem.is_empty()
+        && EXTENSIONS
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(extension))
+}
+
+/// A path without the extension of its file name.
+pub(super) fn stem(path: &str) -> &str {
+    let name = path.rfind('/').map_or(0, |slash| slash + 1);
+    match path[name..].rfind('.') {
+        Some(dot) if dot > 0 => &path[..name + dot],
+        _ => path,
+    }
+}
+
+/// Where the sidecar and the caption of an original may be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Spot {
+    /// Library-relative path of the original.
+    pub path: String,
+    /// Paths a sidecar may have, the likeliest first.
+    pub sidecars: Vec<String>,
+    /// Other originals have this name with another extension.
+    pub shares_stem: bool,
+}
+
+impl Spot {
+    /// `siblings`: the originals that have this name with any extension, in order
+    /// of their paths, this one among them. `is_name_of_another`: the stem is itself
+    /// the name of an original (`a.png` beside `a.png.jpg`), whose sidecar it would be.
+    pub(super) fn new(path: &str, siblings: &[String], is_name_of_another: bool) -> Self {
+        let own = format!("{path}.json");
+        let mut sidecars = vec![format!("{path}.tagloupe.json"), own];
+        let is_first = siblings.first().is_none_or(|first| first == path);
+        let by_stem = format!("{}.json", stem(path));
+        if is_first && !is_name_of_another && !sidecars.contains(&by_stem) {
+            sidecars.push(by_stem);
+        }
+        Self {
+            path: path.to_owned(),
+            sidecars,
+            shares_stem: siblings.len() > 1 || is_name_of_another,
+        }
+    }
+
+    /// Paths the caption may have, the one to write first.
+    fn captions(&self) -> Vec<String> {
+        let by_stem = format!("{}.txt", stem(&self.path));
+        if self.shares_stem {
+            vec![format!("{}.txt", self.path), by_stem]
+        } else {
+            vec![by_stem]
+        }
+    }
+}
+
+/// What the files of one medium say now.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    pub facts: FileFacts,
+    pub sidecar: Sidecar,
+    /// Library-relative path of the sidecar that is there.
+    pub sidecar_path: Option<String>,
+    pub stamp: Option<Stamp>,
+    /// Files at a sidecar's place that are those of other programs.
+    pub foreign: Vec<String>,
+    /// Why the sidecar that is there could not be read. It is not to be written.
+    pub problem: Option<Error>,
+}
+
+impl Loaded {
+    /// Neither original nor sidecar is left.
+    pub(super) fn is_gone(&self) -> bool {
+        self.facts.is_missing && !self.facts.has_sidecar
+    }
+
+    pub(super) fn into_row(self, id: MediaId) -> Row {
+        Row {
+            id,
+            facts: self.facts,
+            media: self.sidecar.media,
+            sidecar: self.sidecar_path,
+            stamp: self.stamp,
+        }
+    }
+}
+
+/// The media files of one library.
+#[derive(Clone, Debug)]
+pub(super) struct Shelf {
+    pub layout: Layout,
+    pub identity: Identity,
+    pub host: String,
+}
+
+impl Shelf {
+    /// The absolute path of a library-relative one.
+    pub(super) fn absolute(&self, path: &str) -> Result<PathBuf, Error> {
+        self.layout
+            .resolve(path)
+            .ok_or_else(|| Error::library(self.layout.root(), format!("does not contain {path:?}")))
+    }
+
+    /// Reads what is at a spot; every file may be missing.
+    pub(super) fn load(&self, spot: &Spot) -> Result<Loaded, Error> {
+        let original = files::stat(&self.absolute(&spot.path)?)?;
+        let mut loaded = Loaded {
+            facts: FileFacts {
+                path: spot.path.clone(),
+                bytes: original.map_or(0, |stat| stat.bytes),
+                modified: original.map_or(0, Stat::modified),
+                has_sidecar: false,
+                is_missing: original.is_none(),
+            },
+            sidecar: Sidecar::default(),
+            sidecar_path: None,
+            stamp: None,
+            foreign: Vec::new(),
+            problem: None,
+        };
+        for path in &spot.sidecars {
+            if self.read_sidecar(path, &mut loaded)? {
+                break;
+            }
+        }
+        let media = &loaded.sidecar.media;
+        if loaded.problem.is_none() && (media.caption.is_empty() || media.tags.is_empty()) {
+            let says_tags = loaded.sidecar.document.contains_key("tags");
+            self.read_caption(spot, &mut loaded.sidecar.media, says_tags)?;
+        }
+        Ok(loaded)
+    }
+
+    /// Whether there was a sidecar of ours at that path.
+    fn read_sidecar(&self, path: &str, loaded: &mut Loaded) -> Result<bool, Error> {
+        let absolute = self.absolute(path)?;
+        let (bytes, stat) = match files::read(&absolute, MAX_BYTES) {
+            Ok(Some(found)) => found,
+            Ok(None) => return Ok(false),
+            Err(error) => {
+                loaded.problem = Some(error);
+                return Ok(false);
+            }
+        };
+        let parsed = match str::from_utf8(&bytes) {
+            Ok(text) => Sidecar::parse_own(text),
+            Err(error) => Err(crate::model::sidecar::SidecarError::Syntax(
+                error.to_string(),
+            )),
+        };
+        match parsed {
+            Ok(Some(sidecar)) => loaded.sidecar = sidecar,
+            Ok(None) => {
+                loaded.foreign.push(path.to_owned());
+                return Ok(false);
+            }
+            Err(source) => {
+                loaded.problem = Some(Error::Sidecar {
+                    path: absolute,
+                    source,
+                });
+            }
+        }
+        loaded.stamp = Some(stamp(&bytes, stat));
+        loaded.sidecar_path = Some(path.to_owned());
+        loaded.facts.has_sidecar = true;
+        Ok(true)
+    }
+
+    /// Fills in from the `.txt` what the sidecar does not say.
+    fn read_caption(&self, spot: &Spot, media: &mut Media, says_tags: bool) -> Result<(), Error> {
+        for path in spot.captions() {
+            let Some((bytes, _)) = files::read(&self.absolute(&path)?, MAX_CAPTION_BYTES)? else {
+                continue;
+            };
+            if bytes.len() > MAX_CAPTION_BYTES {
+                return Ok(());
+            }
+            let text = String::from_utf8_lossy(&bytes);
+            let text = text.strip_suffix('\n').unwrap_or(&text);
+            if self.identity.txt_is_tags && is_tag_list(text) {
+                if !says_tags && media.tags.is_empty() {
+                    media.tags = tags_of(text);
+                }
+            } else if media.caption.is_empty() {
+                text.clone_into(&mut media.caption);
+            }
+            return Ok(());
+        }
+        Ok(())
+    }
+
+    /// The path for the sidecar of a medium that has none yet.
+    pub(super) fn new_sidecar(&self, spot: &Spot, foreign: &[String]) -> String {
+        let by_stem = format!("{}.json", stem(&spot.path));
+        let own = format!("{}.json", spot.path);
+        if !spot.shares_stem && !foreign.contains(&by_stem) {
+            by_stem
+        } else if foreign.contains(&own) {
+            format!("{}.tagloupe.json", spot.path)
+        } else {
+            own
+        }
+    }
+
+    /// Writes a changed medium: the sidecar, and the `.txt` that goes with its
+    /// caption (or with its tags, where the folder keeps these there).
+    pub(super) fn save(
+        &self,
+        spot: &Spot,
+        loaded: &mut Loaded,
+        before: &Media,
+        writes: &mut Writes,
+    ) -> Result<(), Error> {
+        let path = match &loaded.sidecar_path {
+            Some(path) => path.clone(),
+            None => self.new_sidecar(spot, &loaded.foreign),
+        };
+        let absolute = self.absolute(&path)?;
+        let text = loaded.sidecar.render();
+        // What would not read back is not written; and the index gets what a
+        // rebuild would read.
+        let read_back = Sidecar::parse(&text).map_err(|source| Error::Sidecar {
+            path: absolute.clone(),
+            source,
+        })?;
+        writes.replace(&absolute, text.as_bytes())?;
+        if let Some(stat) = files::stat(&absolute)? {
+            loaded.stamp = Some(stamp(text.as_bytes(), stat));
+        }
+        loaded.sidecar_path = Some(path);
+        loaded.facts.has_sidecar = true;
+        loaded.sidecar = read_back;
+        let media = &loaded.sidecar.media;
+        if self.identity.txt_is_tags {
+            if media.tags != before.tags {
+                self.save_caption(spot, &tag_list(&media.tags), writes)?;
+            }
+        } else if media.caption != before.caption {
+            self.save_caption(spot, &media.caption, writes)?;
+        }
+        Ok(())
+    }
+
+    fn save_caption(&self, spot: &Spot, text: &str, writes: &mut Writes) -> Result<(), Error> {
+        let Some(path) = spot.captions().into_iter().next() else {
+            return Ok(());
+        };
+        let absolute = self.absolute(&path)?;
+        if text.is_empty() {
+            return writes.remove(&absolute);
+        }
+        let old = files::read(&absolute, MAX_CAPTION_BYTES)?;
+        let mut text = text.to_owned();
+        if old.is_some_and(|(old, _)| old.ends_with(b"\n")) && !text.ends_with('\n') {
+            text.push('\n');
+        }
+        writes.replace(&absolute, text.as_bytes()).map(|_| ())
+    }
+
+    /// The files of a medium besides its original, as they are on disk.
+    pub(super) fn companions(&self, spot: &Spot, loaded: &Loaded) -> Vec<String> {
+        let mut paths: Vec<String> = loaded.sidecar_path.iter().cloned().collect();
+        // A `.txt` that others share stays with them.
+        paths.extend(spot.captions().into_iter().take(1).filter(|path| {
+            self.absolute(path)
+                .is_ok_and(|path| files::stat(&path).is_ok_and(|stat| stat.is_some()))
+        }));
+        paths
+    }
+}
+
+pub(super) fn stamp(bytes: &[u8], stat: Stat) -> Stamp {
+    Stamp {
+        bytes: stat.bytes,
+        modified_ns: stat.modified_ns,
+        md5: files::md5_of(bytes).0,
+    }
+}
+
+/// Whether a text looks like a list of tags rather than prose: a comma, or one
+/// short line that ends no sentence.
+pub(super) fn is_tag_list(text: &str) -> bool {
+    let text = text.trim();
+    let ends_sentence = text.ends_with(['.', '!', '?']);
+    !text.is_empty()
+        && (text.matches(',').count() >= 2
+            || text.contains(',') && !ends_sentence
+            || text
+                .lines()
+                .all(|line| line.split_whitespace().count() <= 4)
+                && !ends_sentence)
+}
+
+/// The tags of a list: by commas, or one on a line where no line has any.
+fn tags_of(text: &str) -> Vec<Tag> {
+    let separator = if text.contains(',') { ',' } else { '\n' };
+    let mut names = std::collections::HashSet::new();
+    text.split(separator)
+        .map(|value| Tag::new("", value))
+        .filter(|tag| !tag.value.is_empty() && names.insert(tag.name()))
+        .collect()
+}
+
+fn tag_list(tags: &[Tag]) -> String {
+    let values: Vec<&str> = tags.iter().map(|tag| tag.value.as_str()).collect();
+    values.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stems_and_extensions() {
+        for (path, expected) in [
+            ("a/b.png", "a/b"),
+            ("a.b/c", "a.b/c"),
+            ("x.tar.gz", "x.tar"),
+            ("a/.hidden", "a/.hidden"),
+        ] {
+            assert_eq!(stem(path), expected);
+        }
+        assert!(is_original("a.PNG") && is_original("b.webp"));
+        assert!(!is_original("a.json") && !is_original("png") && !is_original(".png"));
+    }
+
+    #[test]
+    fn in_a_clash_only_the_first_has_the_short_name() {
+        let siblings = ["x.jpg".to_owned(), "x.png".to_owned()];
+        let first = Spot::new("x.jpg", &siblings, false);
+        let second = Spot::new("x.png", &siblings, false);
+        assert!(first.sidecars.contains(&"x.json".to_owned()));
+        assert!(!second.sidecars.contains(&"x.json".to_owned()));
+        let nested = Spot::new("a.png.jpg", &["a.png.jpg".to_owned()], true);
+        assert!(!nested.sidecars.contains(&"a.png.json".to_owned()));
+    }
+
+    #[test]
+    fn lists_are_told_from_prose() {
+        for (text, expected) in [
+            ("1girl, solo, blue hair", true),
+            ("fox", true),
+            ("fox\nsnow", true),
+            ("A fox sits in the snow and looks at us.", false),
+            ("a photo of a fox sitting in deep snow", false),
+            ("", false),
+        ] {
+            assert_eq!(is_tag_list(text), expected, "{text}");
+        }
+        let values: Vec<_> = tags_of("a, b,,A")
+            .into_iter()
+            .map(|tag| tag.value)
+            .collect();
+        assert_eq!(values, ["a", "b"]);
+    }
+}
