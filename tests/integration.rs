@@ -6,4 +6,5 @@ mod integration {
 
     mod architecture;
     mod cli;
+    mod ingest;
 }

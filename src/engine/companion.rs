@@ -32,7 +32,8 @@ const MAX_TAGS: usize = 2_000;
 
 /// Extensions that a companion may have instead of, or after, that of its picture;
 /// the longer of two that fit comes first.
-const SUFFIXES: [&str; 6] = [
+const SUFFIXES: [&str; 7] = [
+    "err.json",
     "json",
     "tags.txt",
     "urls.txt",
@@ -75,13 +76,15 @@ pub enum CompanionKind {
     Foreign,
     /// A caption, or a list of tags, links or notes.
     Text,
+    /// Why the picture was put into quarantine the last time.
+    Reason,
 }
 
 impl CompanionKind {
     /// The word under which the rest of the file is kept, when not all of it was taken.
     pub fn remainder(&self) -> Option<&str> {
         match self {
-            Self::Own | Self::Text => None,
+            Self::Own | Self::Text | Self::Reason => None,
             Self::Site(site) => Some(site),
             Self::Foreign => Some("json"),
         }
@@ -159,12 +162,15 @@ pub fn gather(picture: &Path, now: &str) -> Companions {
 }
 
 fn read(path: &Path, now: &str) -> Result<(CompanionKind, Media), String> {
-    let text = read_text(path)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let suffix = SUFFIXES.into_iter().find(|suffix| {
         name.strip_suffix(suffix)
             .is_some_and(|base| base.ends_with('.'))
     });
+    if suffix == Some("err.json") {
+        return Ok((CompanionKind::Reason, Media::default()));
+    }
+    let text = read_text(path)?;
     let media = match suffix {
         Some("json") => return read_json(&text, now),
         Some("tags.txt") => text::tag_lines(&text),
@@ -476,6 +482,11 @@ mod tests {
             r#"{"metadata": {"tags": ["creator:jane", "fox"], "urls": ["https://a.example"]}}"#,
         );
         let found = gather(&dir.path().join("a.png"), NOW);
+        put(dir.path(), "a.png.err.json", "why it was in quarantine");
+        assert_eq!(
+            gather(&dir.path().join("a.png"), NOW).files[0].kind,
+            CompanionKind::Reason
+        );
         assert_eq!(found.files[0].kind, CompanionKind::Foreign);
         assert_eq!(names(&found.media), ["artist:jane", "fox"]);
     }

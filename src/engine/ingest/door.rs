@@ -2,10 +2,11 @@
 //! go that may not come in.
 
 use std::{
+    ffi::OsStr,
     fs::{self, File, Metadata},
     io::{self, Read},
-    os::unix::fs::MetadataExt,
-    path::Path,
+    os::unix::{ffi::OsStrExt, fs::MetadataExt},
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -26,9 +27,10 @@ use crate::{
     model::{
         catalog::Change,
         edit::Edit,
+        entry::Entry,
         id::{Md5, MediaId, MediaKey},
     },
-    storage::{Error, Md5Lock, Transfer},
+    storage::{Error, Library, Md5Lock, Transfer},
 };
 
 /// How long one attempt at the door's lock lasts before a stop is noticed.
@@ -231,7 +233,7 @@ fn find_known(shared: &Shared, md5: &Md5, bytes: u64, path: &Path) -> Result<Opt
             continue;
         };
         let original = library.original_path(&entry.path);
-        let name = entry.title().to_owned();
+        let name = known_name(library, &entry);
         match same_bytes(path, &original) {
             Ok(true) => return Ok(Some(Known::Same(key, entry.id, name))),
             Ok(false) if has_md5 => collides = Some(Known::Collides(name)),
@@ -241,6 +243,17 @@ fn find_known(shared: &Shared, md5: &Md5, bytes: u64, path: &Path) -> Result<Opt
         }
     }
     Ok(collides)
+}
+
+/// What its owner calls a medium: its name, else that of the file it came from.
+fn known_name(library: &Library, entry: &Entry) -> String {
+    if !entry.name.is_empty() {
+        return entry.name.clone();
+    }
+    let sidecar = library.read_sidecar(entry.key).ok();
+    sidecar
+        .and_then(|sidecar| Some(sidecar.media.fact("original_name")?.to_owned()))
+        .unwrap_or_else(|| entry.file_name().to_owned())
 }
 
 /// Whether two files hold the same bytes.
@@ -289,7 +302,8 @@ fn duplicate(
     if let Some(warning) = &written.warning {
         tracing::warn!("{}: {warning}", item.path.display());
     }
-    let before = written.inverse.iter().find_map(|edit| match edit {
+    // The last one gives back what was there before all of them.
+    let before = written.inverse.iter().rev().find_map(|edit| match edit {
         Edit::RestoreTags { tags, .. } => Some(tags.len()),
         _ => None,
     });
@@ -325,10 +339,9 @@ pub(super) fn reject(
     match shared.parts.library.quarantine(path, how, reason, now) {
         Ok(place) => {
             for companion in &companions.files {
-                let Some(name) = companion.path.file_name() else {
+                let Some(target) = beside(path, &place, &companion.path) else {
                     continue;
                 };
-                let target = place.with_file_name(name);
                 if !target.exists()
                     && let Err(error) = fs::rename(&companion.path, &target)
                 {
@@ -344,6 +357,21 @@ pub(super) fn reject(
         }
         Err(error) => End::failed(format!("{reason}; {}", error.chain())),
     }
+}
+
+/// Where a companion of `from` goes when that is now `to`: the name's end is its own.
+fn beside(from: &Path, to: &Path, companion: &Path) -> Option<PathBuf> {
+    let name = companion.file_name()?.as_bytes();
+    let pairs = [
+        (from.file_name()?, to.file_name()?),
+        (from.file_stem()?, to.file_stem()?),
+    ];
+    pairs.into_iter().find_map(|(old, new)| {
+        let end = name.strip_prefix(old.as_bytes())?;
+        let mut name = new.to_owned();
+        name.push(OsStr::from_bytes(end));
+        Some(to.with_file_name(name))
+    })
 }
 
 /// The file has gone. One that was found in a folder and was to be moved was taken
@@ -377,7 +405,8 @@ fn growing(shared: &Shared) -> End {
 /// A storage failure as the end of one file.
 pub(super) fn storage_end(error: &Error) -> End {
     match error {
-        Error::Locked { .. } => End::Later {
+        // Held by another process, changed since it was hashed, or just stored.
+        Error::Locked { .. } | Error::WrongBytes { .. } | Error::AlreadyStored(_) => End::Later {
             reason: error.chain(),
             pause: PAUSE,
         },

@@ -43,6 +43,8 @@ pub(super) fn look(
         rest: std::mem::take(&mut media.hashes.rest),
         ..Hashes::default()
     };
+    // When it entered another library says nothing here.
+    media.metadata.shift_remove("imported");
     let limits = &shared.settings.limits;
     let (facts, preview, undecodable) = match decode(path, limits, &shared.parts.memory) {
         Ok(decoded) => {
