@@ -1,7 +1,17 @@
 //! The command line: `:` and the words of the program, with completion, history,
 //! and an error that says what was wrong.
 
-use super::{completion::Completion, text_input::TextInput};
+use std::path::PathBuf;
+
+use super::{
+    completion::{Candidate, Completion},
+    gallery::{Sort, SortKey},
+    text_input::TextInput,
+};
+use crate::model::media::Rating;
+
+/// Lines that are remembered.
+const MAX_HISTORY: usize = 200;
 
 /// The state of the line; it is open while `is_open`.
 #[derive(Clone, Debug, Default)]
@@ -13,4 +23,506 @@ pub struct CommandLine {
     pub error: Option<String>,
     /// Lines that were run, oldest first.
     pub history: Vec<String>,
+    at: Option<usize>,
+}
+
+/// One row of the table of commands.
+#[derive(Clone, Copy, Debug)]
+pub struct CommandInfo {
+    /// The word, or several separated by `|`.
+    pub names: &'static str,
+    pub usage: &'static str,
+    pub help: &'static str,
+}
+
+/// What the line understands.
+pub const COMMANDS: &[CommandInfo] = &[
+    info("q|quit", "q", "quit; asks when edits are unsaved"),
+    info("q!", "q!", "quit and discard unsaved edits"),
+    info("w|save", "w", "save pending edits"),
+    info("wq|x", "wq", "save and quit"),
+    info("e!|discard", "e!", "discard unsaved edits"),
+    info("tag", "tag LINE", "edit tags: foo -bar char:holo rating:s"),
+    info("untag", "untag TAG…", "remove tags"),
+    info(
+        "rename",
+        "rename OLD NEW",
+        "rename a tag in the whole library",
+    ),
+    info("caption", "caption TEXT", "set the caption"),
+    info("rating", "rating g|s|q|e|-", "set the rating"),
+    info("stars", "stars 0-5", "set the stars"),
+    info("fav", "fav", "favorite or not"),
+    info("archive", "archive", "archive"),
+    info("trash", "trash", "move to the trash"),
+    info("search", "search QUERY", "run a query"),
+    info("similar", "similar", "pictures similar to this"),
+    info("select", "select all|none|invert", "select"),
+    info("sort", "sort KEY|-KEY", "sort the gallery"),
+    info("set", "set NAME[=VALUE]", "change a setting of the screen"),
+    info("theme", "theme NAME", "change the theme"),
+    info("scan", "scan", "scan the ingest folder now"),
+    info(
+        "ingest",
+        "ingest PATH",
+        "take files or a folder into the library",
+    ),
+    info("pause", "pause", "pause the ingest"),
+    info("resume", "resume", "resume the ingest"),
+    info("retry", "retry", "try all failed files again"),
+    info(
+        "workers",
+        "workers N",
+        "how many files are ingested at once",
+    ),
+    info("rebuild", "rebuild", "make the index anew from the files"),
+    info("verify", "verify", "compare files, sidecars and index"),
+    info("reload", "reload", "read the library again"),
+    info("undo", "undo", "undo"),
+    info("redo", "redo", "redo"),
+    info("log", "log", "notices and errors so far"),
+    info("help", "help [WORD]", "help, searched for a word"),
+];
+
+/// A line that was understood.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    Quit { discard: bool },
+    Save,
+    SaveAndQuit,
+    Discard,
+    Tag(String),
+    Untag(String),
+    Rename { from: String, to: String },
+    Caption(String),
+    Rating(Option<Rating>),
+    Stars(u8),
+    Favorite,
+    Archive,
+    Trash,
+    Search(String),
+    Similar,
+    SelectAll,
+    SelectNone,
+    SelectInvert,
+    Sort(Sort),
+    Set(Setting),
+    Theme(String),
+    Scan,
+    Ingest(PathBuf),
+    Pause(bool),
+    Retry,
+    Workers(usize),
+    Rebuild,
+    Verify,
+    Reload,
+    Undo,
+    Redo,
+    Log,
+    Help(String),
+}
+
+/// A setting of the screen that can be changed while it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Setting {
+    Captions(bool),
+    Tiles(u16),
+    Info(bool),
+    Monitor(bool),
+    Flow(bool),
+}
+
+const SORTS: [(&str, SortKey); 10] = [
+    ("name", SortKey::Name),
+    ("date", SortKey::Date),
+    ("imported", SortKey::Imported),
+    ("size", SortKey::Size),
+    ("width", SortKey::Width),
+    ("tags", SortKey::Tags),
+    ("tagcount", SortKey::Tags),
+    ("stars", SortKey::Stars),
+    ("modified", SortKey::Modified),
+    ("random", SortKey::Random),
+];
+
+const SETTINGS: [&str; 9] = [
+    "captions",
+    "nocaptions",
+    "info",
+    "noinfo",
+    "monitor",
+    "nomonitor",
+    "flow",
+    "noflow",
+    "tiles=",
+];
+
+const fn info(names: &'static str, usage: &'static str, help: &'static str) -> CommandInfo {
+    CommandInfo { names, usage, help }
+}
+
+impl CommandLine {
+    /// Opens the line with some text in it.
+    pub fn open(&mut self, text: &str) {
+        self.is_open = true;
+        self.input.set(text);
+        self.error = None;
+        self.at = None;
+        self.completion.close();
+    }
+
+    pub fn close(&mut self) {
+        self.is_open = false;
+        self.input.clear();
+        self.error = None;
+        self.completion.close();
+    }
+
+    /// Takes the line for running; a mistake keeps it open and is shown.
+    pub fn accept(&mut self) -> Option<Command> {
+        if let Some(chosen) = self.completion.chosen().cloned() {
+            self.input
+                .replace(self.completion.range.clone(), &chosen.text);
+            self.completion.close();
+        }
+        let line = self.input.text.trim().to_owned();
+        if line.is_empty() {
+            self.close();
+            return None;
+        }
+        match parse(&line) {
+            Ok(command) => {
+                self.history.retain(|known| *known != line);
+                self.history.push(line);
+                if self.history.len() > MAX_HISTORY {
+                    self.history.remove(0);
+                }
+                self.close();
+                Some(command)
+            }
+            Err(error) => {
+                self.completion.close();
+                self.error = Some(error);
+                None
+            }
+        }
+    }
+
+    /// The text was edited.
+    pub fn changed(&mut self, themes: &[String]) {
+        self.error = None;
+        self.at = None;
+        self.completion = complete(&self.input, themes);
+    }
+
+    pub fn older(&mut self) {
+        let at = match self.at {
+            Some(at) => at.saturating_sub(1),
+            None if self.history.is_empty() => return,
+            None => self.history.len() - 1,
+        };
+        self.input.set(self.history[at].clone());
+        self.completion.close();
+        self.at = Some(at);
+    }
+
+    pub fn newer(&mut self) {
+        let Some(at) = self.at else {
+            return;
+        };
+        if let Some(line) = self.history.get(at + 1) {
+            self.input.set(line.clone());
+            self.at = Some(at + 1);
+        } else {
+            self.input.clear();
+            self.at = None;
+        }
+        self.completion.close();
+    }
+}
+
+/// Reads a line without its colon.
+///
+/// # Errors
+/// What was wrong, for the user.
+pub fn parse(line: &str) -> Result<Command, String> {
+    let line = line.trim();
+    let (word, rest) = line
+        .split_once(char::is_whitespace)
+        .map_or((line, ""), |(word, rest)| (word, rest.trim()));
+    let Some(info) = COMMANDS
+        .iter()
+        .find(|info| info.names.split('|').any(|name| name == word))
+    else {
+        return Err(unknown(word));
+    };
+    let needs = || {
+        if rest.is_empty() {
+            Err(format!("usage: {}", info.usage))
+        } else {
+            Ok(rest.to_owned())
+        }
+    };
+    let command = match info.names.split('|').next().unwrap_or_default() {
+        "q" => Command::Quit { discard: false },
+        "q!" => Command::Quit { discard: true },
+        "w" => Command::Save,
+        "wq" => Command::SaveAndQuit,
+        "e!" => Command::Discard,
+        "tag" => Command::Tag(needs()?),
+        "untag" => Command::Untag(needs()?),
+        "rename" => match rest.split_whitespace().collect::<Vec<_>>()[..] {
+            [from, to] => Command::Rename {
+                from: from.to_owned(),
+                to: to.to_owned(),
+            },
+            _ => return Err(format!("usage: {}", info.usage)),
+        },
+        "caption" => Command::Caption(rest.to_owned()),
+        "rating" => match needs()?.as_str() {
+            "-" | "none" => Command::Rating(None),
+            word => Command::Rating(Some(
+                word.parse()
+                    .map_err(|_| format!("unknown rating {word:?}"))?,
+            )),
+        },
+        "stars" => match needs()?.parse::<u8>() {
+            Ok(stars @ 0..=5) => Command::Stars(stars),
+            _ => return Err("stars go from 0 to 5".to_owned()),
+        },
+        "fav" => Command::Favorite,
+        "archive" => Command::Archive,
+        "trash" => Command::Trash,
+        "search" => Command::Search(rest.to_owned()),
+        "similar" => Command::Similar,
+        "select" => match rest {
+            "all" => Command::SelectAll,
+            "none" => Command::SelectNone,
+            "invert" => Command::SelectInvert,
+            _ => return Err(format!("usage: {}", info.usage)),
+        },
+        "sort" => Command::Sort(parse_sort(&needs()?)?),
+        "set" => Command::Set(parse_setting(&needs()?)?),
+        "theme" => Command::Theme(needs()?),
+        "scan" => Command::Scan,
+        "ingest" => Command::Ingest(PathBuf::from(needs()?)),
+        "pause" => Command::Pause(true),
+        "resume" => Command::Pause(false),
+        "retry" => Command::Retry,
+        "workers" => match needs()?.parse::<usize>() {
+            Ok(workers @ 1..=64) => Command::Workers(workers),
+            _ => return Err("workers go from 1 to 64".to_owned()),
+        },
+        "rebuild" => Command::Rebuild,
+        "verify" => Command::Verify,
+        "reload" => Command::Reload,
+        "undo" => Command::Undo,
+        "redo" => Command::Redo,
+        "log" => Command::Log,
+        "help" => Command::Help(rest.to_owned()),
+        _ => return Err(unknown(word)),
+    };
+    Ok(command)
+}
+
+fn unknown(word: &str) -> String {
+    let near = COMMANDS
+        .iter()
+        .flat_map(|info| info.names.split('|'))
+        .find(|name| name.starts_with(word) || word.starts_with(*name) && name.len() > 2);
+    let word = crate::model::text::display_text(word);
+    match near {
+        Some(near) => format!("unknown command {word}; did you mean {near}?"),
+        None => format!("unknown command {word}; Tab lists them all"),
+    }
+}
+
+fn parse_sort(word: &str) -> Result<Sort, String> {
+    let (name, reverse) = match word.strip_prefix('-') {
+        Some(name) => (name, true),
+        None => (word, false),
+    };
+    SORTS
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, key)| Sort { key: *key, reverse })
+        .ok_or_else(|| {
+            let known: Vec<&str> = SORTS.iter().map(|(name, _)| *name).collect();
+            format!("sort by one of {}", known.join(" "))
+        })
+}
+
+fn parse_setting(text: &str) -> Result<Setting, String> {
+    let (name, value) = text.split_once('=').map_or((text, None), |(name, value)| {
+        (name.trim(), Some(value.trim()))
+    });
+    let (bare, is_negated) = match name.strip_prefix("no") {
+        Some(bare) if value.is_none() => (bare, true),
+        _ => (name, false),
+    };
+    let flag = || match value {
+        None => Ok(!is_negated),
+        Some("on" | "true" | "yes") => Ok(true),
+        Some("off" | "false" | "no") => Ok(false),
+        Some(_) => Err(format!("{bare} is on or off")),
+    };
+    match bare {
+        "captions" => Ok(Setting::Captions(flag()?)),
+        "info" => Ok(Setting::Info(flag()?)),
+        "monitor" => Ok(Setting::Monitor(flag()?)),
+        "flow" => Ok(Setting::Flow(flag()?)),
+        "tiles" => value
+            .and_then(|value| value.parse().ok())
+            .map(Setting::Tiles)
+            .ok_or_else(|| "tiles=N takes a width in cells".to_owned()),
+        _ => Err(format!("unknown setting; known are {}", SETTINGS.join(" "))),
+    }
+}
+
+/// Completes the command, or the argument of one that has a fixed set of them.
+fn complete(input: &TextInput, themes: &[String]) -> Completion {
+    let before = input.before_cursor();
+    let Some((word, rest)) = before.split_once(char::is_whitespace) else {
+        let items = COMMANDS
+            .iter()
+            .flat_map(|info| info.names.split('|').map(move |name| (name, info)))
+            .filter(|(name, _)| name.starts_with(before) && *name != before)
+            .map(|(name, info)| Candidate {
+                text: name.to_owned(),
+                note: Some(info.help.to_owned()),
+                ..Candidate::default()
+            })
+            .collect();
+        return Completion {
+            items,
+            range: 0..input.cursor,
+            ..Completion::default()
+        };
+    };
+    let typed = rest.trim_start();
+    let words: Vec<&str> = match word {
+        "sort" => SORTS.iter().map(|(name, _)| *name).collect(),
+        "set" => SETTINGS.to_vec(),
+        "select" => vec!["all", "none", "invert"],
+        "rating" => Rating::ALL.iter().map(|rating| rating.name()).collect(),
+        "theme" => themes.iter().map(String::as_str).collect(),
+        _ => Vec::new(),
+    };
+    Completion {
+        items: words
+            .into_iter()
+            .filter(|known| known.starts_with(typed) && *known != typed)
+            .map(|known| Candidate {
+                text: known.to_owned(),
+                ..Candidate::default()
+            })
+            .collect(),
+        range: input.cursor - typed.len()..input.cursor,
+        ..Completion::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_understood() {
+        for (line, expected) in [
+            ("q", Command::Quit { discard: false }),
+            ("q!", Command::Quit { discard: true }),
+            ("  wq ", Command::SaveAndQuit),
+            ("tag solo -sketch", Command::Tag("solo -sketch".into())),
+            (
+                "sort -name",
+                Command::Sort(Sort {
+                    key: SortKey::Name,
+                    reverse: true,
+                }),
+            ),
+            ("rating q", Command::Rating(Some(Rating::Questionable))),
+            ("rating -", Command::Rating(None)),
+            ("stars 4", Command::Stars(4)),
+            ("set nocaptions", Command::Set(Setting::Captions(false))),
+            ("set tiles=20", Command::Set(Setting::Tiles(20))),
+            ("set flow=off", Command::Set(Setting::Flow(false))),
+            ("search", Command::Search(String::new())),
+            ("select invert", Command::SelectInvert),
+            ("ingest /a b/c", Command::Ingest("/a b/c".into())),
+            (
+                "rename a b",
+                Command::Rename {
+                    from: "a".into(),
+                    to: "b".into(),
+                },
+            ),
+            ("resume", Command::Pause(false)),
+        ] {
+            assert_eq!(parse(line), Ok(expected), "{line}");
+        }
+    }
+
+    #[test]
+    fn mistakes_say_what_would_be_right() {
+        for (line, expected) in [
+            ("tags x", "unknown command tags; did you mean tag?"),
+            (
+                "frobnicate",
+                "unknown command frobnicate; Tab lists them all",
+            ),
+            ("tag", "usage: tag LINE"),
+            ("stars 9", "stars go from 0 to 5"),
+            ("rename a", "usage: rename OLD NEW"),
+            ("rating x", "unknown rating \"x\""),
+            ("set tiles=big", "tiles=N takes a width in cells"),
+        ] {
+            assert_eq!(parse(line), Err(expected.to_owned()), "{line}");
+        }
+        assert!(
+            parse("sort colour")
+                .unwrap_err()
+                .starts_with("sort by one of")
+        );
+    }
+
+    #[test]
+    fn every_command_of_the_table_is_understood() {
+        for info in COMMANDS {
+            for name in info.names.split('|') {
+                let error = parse(name).err().unwrap_or_default();
+                assert!(!error.starts_with("unknown"), "{name}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn words_and_arguments_are_completed() {
+        let themes = ["dark".to_owned(), "light".to_owned()];
+        let offered = |text: &str| -> Vec<String> {
+            complete(&TextInput::new(text), &themes)
+                .items
+                .into_iter()
+                .map(|item| item.text)
+                .collect()
+        };
+        assert_eq!(
+            offered("re"),
+            ["rename", "resume", "retry", "rebuild", "reload", "redo"]
+        );
+        assert_eq!(offered("sort mo"), ["modified"]);
+        assert_eq!(offered("theme "), ["dark", "light"]);
+        assert!(offered("tag x").is_empty());
+        let mut line = CommandLine::default();
+        line.open("");
+        line.input.insert_str("sort na");
+        line.changed(&themes);
+        line.completion.choose_next();
+        assert!(matches!(line.accept(), Some(Command::Sort(_))));
+        assert!(!line.is_open);
+        line.open("");
+        line.older();
+        assert_eq!(line.input.text, "sort name");
+        line.newer();
+        assert!(line.input.is_empty());
+    }
 }

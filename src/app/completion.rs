@@ -1,6 +1,7 @@
 //! The completion list below a text field: what is offered, what is chosen, and
 //! which request it answers.
 
+use super::{query_bar::term_of, text_input::TextInput};
 use crate::model::tag::TagName;
 
 /// One line of the list.
@@ -51,6 +52,36 @@ impl Completion {
         }
         self.items = items;
         self.chosen = None;
+        true
+    }
+
+    /// Takes tags for the query, where some must be written differently.
+    pub fn receive_terms(&mut self, generation: u64, mut items: Vec<Candidate>) -> bool {
+        for item in &mut items {
+            if let Some(tag) = &item.tag {
+                let term = term_of(tag);
+                if term != item.text {
+                    item.matched.clear();
+                    item.text = term;
+                }
+            }
+        }
+        self.receive(generation, items)
+    }
+
+    /// Puts the chosen candidate in place of what was typed; a sign before it stays.
+    pub fn put_chosen(&mut self, input: &mut TextInput) -> bool {
+        let Some(candidate) = self.chosen() else {
+            return false;
+        };
+        let typed = input.text.get(self.range.clone()).unwrap_or_default();
+        let sign = match typed.chars().next() {
+            Some(c @ ('-' | '+')) => c.to_string(),
+            _ => String::new(),
+        };
+        let text = format!("{sign}{}", candidate.text);
+        input.replace(self.range.clone(), &text);
+        self.close();
         true
     }
 

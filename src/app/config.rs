@@ -82,3 +82,8 @@ pub struct ViewState {
     pub monitor: Option<bool>,
     pub theme: Option<String>,
 }
+
+/// The line of a byte of a text, from 1.
+pub fn line_of(text: &str, byte: usize) -> usize {
+    text.bytes().take(byte).filter(|b| *b == b'\n').count() + 1
+}

@@ -1,8 +1,8 @@
-//! Modals, stacked: a message, a choice, a list, a one-line question. Each answer
-//! holds what it releases, so that nothing else has to remember why was asked.
+//! Modals, stacked: a message, a choice, a one-line question. Each answer holds
+//! what it releases, so that nothing else has to remember why was asked.
 
-use super::{action::Action, completion::Completion, message::Effect, text_input::TextInput};
-use crate::model::{edit::Edit, id::MediaKey, tag::TagName};
+use super::{action::Action, completion::Completion, list, message::Effect, text_input::TextInput};
+use crate::model::{id::MediaKey, tag::TagName, text::display_text};
 
 /// One modal. All its text is safe to draw.
 #[derive(Clone, Debug)]
@@ -16,7 +16,7 @@ pub struct Dialog {
 /// What a modal asks.
 #[derive(Clone, Debug)]
 pub enum DialogKind {
-    /// Nothing: any of its keys closes it. `scroll` is the first line shown.
+    /// Nothing: it is read and closed. `scroll` is the first line shown.
     Message { scroll: usize },
     /// Buttons or lines, one of them highlighted.
     Choice { choices: Vec<Choice>, cursor: usize },
@@ -36,18 +36,15 @@ pub struct Choice {
 }
 
 /// What an answer sets free.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Release {
     Effect(Effect),
-    Action(Action),
     /// Undo or redo until so many steps are in force.
     UndoTo(usize),
     /// Save everything and leave when it is saved.
     SaveAndQuit,
-    Edit {
-        label: String,
-        changes: Vec<(MediaKey, Vec<Edit>)>,
-    },
+    /// Move to the trash, unsaved edits included.
+    Trash(Vec<MediaKey>),
 }
 
 /// A one-line question with completion.
@@ -56,7 +53,7 @@ pub struct Prompt {
     pub purpose: Purpose,
     pub input: TextInput,
     pub completion: Completion,
-    /// Why the answer was refused; drawn until it changes.
+    /// Why the answer was refused; drawn until it changes. Safe to draw.
     pub error: Option<String>,
 }
 
@@ -69,10 +66,261 @@ pub enum Purpose {
         targets: Vec<MediaKey>,
         from: TagName,
     },
-    RenameEverywhere {
-        from: TagName,
-    },
     Caption(Vec<MediaKey>),
     Name(Vec<MediaKey>),
     FindTag,
+}
+
+impl Dialog {
+    pub fn message(title: &str, body: impl IntoIterator<Item = String>) -> Self {
+        Self {
+            title: title.to_owned(),
+            body: safe(body),
+            kind: DialogKind::Message { scroll: 0 },
+        }
+    }
+
+    pub fn choice(
+        title: &str,
+        body: impl IntoIterator<Item = String>,
+        choices: Vec<Choice>,
+    ) -> Self {
+        Self {
+            title: title.to_owned(),
+            body: safe(body),
+            kind: DialogKind::Choice { choices, cursor: 0 },
+        }
+    }
+
+    /// A question with the text it starts from.
+    pub fn prompt(title: &str, purpose: Purpose, text: impl Into<String>) -> Self {
+        Self {
+            title: display_text(title).into_owned(),
+            body: Vec::new(),
+            kind: DialogKind::Prompt(Box::new(Prompt {
+                purpose,
+                input: TextInput::new(text),
+                completion: Completion::default(),
+                error: None,
+            })),
+        }
+    }
+
+    /// What leaving with unsaved edits asks. `failed` says why the last save failed.
+    pub fn quit(unsaved: usize, failed: Option<&str>) -> Self {
+        let what = if unsaved == 1 {
+            "1 picture has edits that are not saved.".to_owned()
+        } else {
+            format!("{unsaved} pictures have edits that are not saved.")
+        };
+        let why = failed.map(|reason| format!("The last save failed: {reason}"));
+        Self::choice(
+            "Quit",
+            std::iter::once(what).chain(why),
+            vec![
+                Choice::new("Save and quit", 's', vec![Release::SaveAndQuit]),
+                Choice::destructive("Discard them and quit", 'd', vec![Release::quit()]),
+                Choice::new("Stay", 'c', Vec::new()),
+            ],
+        )
+    }
+
+    /// What a library whose index cannot be used offers.
+    pub fn rebuild(reason: &str) -> Self {
+        Self::choice(
+            "The index cannot be used",
+            [
+                reason.to_owned(),
+                "The pictures and their tags were read straight from the files. A rebuild makes \
+                 a new index from them, which opens faster; it changes no other file."
+                    .to_owned(),
+            ],
+            vec![
+                Choice::new(
+                    "Rebuild it in the background",
+                    'r',
+                    vec![Release::Effect(Effect::Rebuild)],
+                ),
+                Choice::new("Not now", 'n', Vec::new()),
+            ],
+        )
+    }
+
+    /// Moving several media, or one with unsaved edits, to the trash.
+    pub fn trash(keys: Vec<MediaKey>, unsaved: usize) -> Self {
+        let what = match keys.len() {
+            1 => "Move this picture to the trash?".to_owned(),
+            n => format!("Move {n} pictures to the trash?"),
+        };
+        let lost = match unsaved {
+            0 => None,
+            1 => Some("The unsaved edits of one of them are lost.".to_owned()),
+            n => Some(format!("The unsaved edits of {n} of them are lost.")),
+        };
+        Self::choice(
+            "Trash",
+            std::iter::once(what)
+                .chain(lost)
+                .chain(["The files stay in the folder deleted/ of the library.".to_owned()]),
+            vec![
+                Choice::destructive("Move to the trash", 'y', vec![Release::Trash(keys)]),
+                Choice::new("Keep", 'n', Vec::new()),
+            ],
+        )
+    }
+
+    /// The steps that can be undone and redone, newest first.
+    pub fn history(labels: &[String], position: usize) -> Self {
+        let mut choices: Vec<Choice> = (0..=labels.len())
+            .map(|n| {
+                let label = match n.checked_sub(1) {
+                    None => "as it was at the start".to_owned(),
+                    Some(step) => labels[step].clone(),
+                };
+                let mark = match n.cmp(&position) {
+                    std::cmp::Ordering::Less => "  ",
+                    std::cmp::Ordering::Equal => "› ",
+                    std::cmp::Ordering::Greater => "↷ ",
+                };
+                Choice {
+                    label: display_text(&format!("{mark}{label}")).into_owned(),
+                    key: None,
+                    is_destructive: false,
+                    release: vec![Release::UndoTo(n)],
+                }
+            })
+            .collect();
+        choices.reverse();
+        let cursor = labels.len() - position.min(labels.len());
+        Self {
+            title: "Undo history".to_owned(),
+            body: Vec::new(),
+            kind: DialogKind::Choice { choices, cursor },
+        }
+    }
+
+    /// Moves in it; says whether the action was a motion. `height` is a page.
+    pub fn act(&mut self, action: Action, n: Option<usize>, height: usize) -> bool {
+        match &mut self.kind {
+            DialogKind::Message { scroll } => {
+                match list::motion(action, n, *scroll, self.body.len(), height) {
+                    Some(line) => *scroll = line,
+                    None => return false,
+                }
+            }
+            DialogKind::Choice { choices, cursor } => {
+                match list::motion(action, n, *cursor, choices.len(), height) {
+                    // A step past the end goes round, as buttons do.
+                    Some(to) if to == *cursor && action == Action::CursorDown => *cursor = 0,
+                    Some(to) if to == *cursor && action == Action::CursorUp => {
+                        *cursor = choices.len().saturating_sub(1);
+                    }
+                    Some(to) => *cursor = to,
+                    None => return false,
+                }
+            }
+            DialogKind::Prompt(_) => return false,
+        }
+        true
+    }
+
+    /// What the highlighted answer releases.
+    pub fn chosen(&self) -> Vec<Release> {
+        match &self.kind {
+            DialogKind::Choice { choices, cursor } => choices
+                .get(*cursor)
+                .map_or_else(Vec::new, |choice| choice.release.clone()),
+            DialogKind::Message { .. } | DialogKind::Prompt(_) => Vec::new(),
+        }
+    }
+
+    /// Highlights the answer with this key; says whether there is one.
+    pub fn choose(&mut self, key: char) -> bool {
+        let DialogKind::Choice { choices, cursor } = &mut self.kind else {
+            return false;
+        };
+        match choices.iter().position(|choice| choice.key == Some(key)) {
+            Some(place) => {
+                *cursor = place;
+                true
+            }
+            None => false,
+        }
+    }
+
+    pub fn as_prompt(&self) -> Option<&Prompt> {
+        match &self.kind {
+            DialogKind::Prompt(prompt) => Some(prompt),
+            DialogKind::Message { .. } | DialogKind::Choice { .. } => None,
+        }
+    }
+
+    pub fn as_prompt_mut(&mut self) -> Option<&mut Prompt> {
+        match &mut self.kind {
+            DialogKind::Prompt(prompt) => Some(prompt),
+            DialogKind::Message { .. } | DialogKind::Choice { .. } => None,
+        }
+    }
+}
+
+impl Choice {
+    fn new(label: &str, key: char, release: Vec<Release>) -> Self {
+        Self {
+            label: label.to_owned(),
+            key: Some(key),
+            is_destructive: false,
+            release,
+        }
+    }
+
+    fn destructive(label: &str, key: char, release: Vec<Release>) -> Self {
+        Self {
+            is_destructive: true,
+            ..Self::new(label, key, release)
+        }
+    }
+}
+
+impl Release {
+    fn quit() -> Self {
+        Self::Effect(Effect::Screen(super::message::ScreenEffect::Quit))
+    }
+}
+
+fn safe(body: impl IntoIterator<Item = String>) -> Vec<String> {
+    body.into_iter()
+        .map(|line| display_text(&line).into_owned())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_releases_what_it_holds() {
+        let mut dialog = Dialog::quit(3, Some("disk\nfull"));
+        assert_eq!(dialog.body.len(), 2);
+        assert!(dialog.body[1].ends_with("disk\u{fffd}full"));
+        assert_eq!(dialog.chosen(), [Release::SaveAndQuit]);
+        assert!(dialog.choose('d'));
+        assert_eq!(dialog.chosen(), [Release::quit()]);
+        assert!(!dialog.choose('x'));
+        dialog.act(Action::CursorDown, None, 10);
+        assert_eq!(dialog.chosen(), []);
+        dialog.act(Action::CursorDown, None, 10);
+        assert_eq!(dialog.chosen(), [Release::SaveAndQuit], "it goes round");
+    }
+
+    #[test]
+    fn the_history_starts_where_the_user_stands() {
+        let labels: Vec<String> = ["a", "b", "c"].map(String::from).into();
+        let dialog = Dialog::history(&labels, 2);
+        assert_eq!(dialog.chosen(), [Release::UndoTo(2)]);
+        let DialogKind::Choice { choices, .. } = &dialog.kind else {
+            panic!("a choice");
+        };
+        let lines: Vec<&str> = choices.iter().map(|c| c.label.as_str()).collect();
+        assert_eq!(lines, ["↷ c", "› b", "  a", "  as it was at the start"]);
+    }
 }

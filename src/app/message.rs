@@ -148,6 +148,8 @@ pub enum Effect {
     /// Latest wins: count the tags of a result.
     Facets {
         keys: Arc<[MediaKey]>,
+        /// Edits that the catalog does not know yet.
+        pending: Vec<(MediaKey, Vec<Edit>)>,
         generation: u64,
     },
     LoadMedia(MediaKey),

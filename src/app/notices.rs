@@ -3,7 +3,11 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use crate::{engine::event::Level, model::text::display_text};
+use super::message::Now;
+use crate::{
+    engine::event::Level,
+    model::{entry::format_time, text::display_text},
+};
 
 /// How long a notice stays.
 const SHOWN: Duration = Duration::from_secs(3);
@@ -34,29 +38,51 @@ pub struct Notices {
 
 impl Notices {
     /// Shows and logs a notice. An error in the status line gives way to errors only.
-    pub fn say(&mut self, level: Level, text: &str, now: super::message::Now) {
-        let shown = if level == Level::Info {
-            SHOWN
-        } else {
-            SHOWN_LOUD
-        };
-        let notice = Notice {
-            level,
-            text: display_text(text).into_owned(),
-            unix: now.unix,
-            expires: now.elapsed + shown,
-        };
-        if self.log.len() == MAX_LOG {
-            self.log.pop_front();
-        }
-        self.log.push_back(notice.clone());
+    pub fn say(&mut self, level: Level, text: &str, now: Now) {
+        self.log(level, text, now);
         if self
             .current
             .as_ref()
             .is_none_or(|current| current.level < Level::Error || level == Level::Error)
         {
-            self.current = Some(notice);
+            self.current = self.log.back().cloned();
         }
+    }
+
+    /// Logs without showing.
+    pub fn log(&mut self, level: Level, text: &str, now: Now) {
+        let shown = if level == Level::Info {
+            SHOWN
+        } else {
+            SHOWN_LOUD
+        };
+        if self.log.len() == MAX_LOG {
+            self.log.pop_front();
+        }
+        self.log.push_back(Notice {
+            level,
+            text: display_text(text).into_owned(),
+            unix: now.unix,
+            expires: now.elapsed + shown,
+        });
+    }
+
+    /// The log as lines, newest first.
+    pub fn lines(&self) -> Vec<String> {
+        self.log
+            .iter()
+            .rev()
+            .map(|notice| {
+                let time = format_time(notice.unix);
+                let time = time.get(11..19).unwrap_or_default();
+                let level = match notice.level {
+                    Level::Info => "     ",
+                    Level::Warning => "warn ",
+                    Level::Error => "error",
+                };
+                format!("{time}  {level}  {}", notice.text)
+            })
+            .collect()
     }
 
     /// Takes an expired notice away; says whether there was one.
@@ -69,5 +95,41 @@ impl Notices {
             self.current = None;
         }
         expired
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Now {
+        Now {
+            elapsed: Duration::from_secs(seconds),
+            unix: 60,
+        }
+    }
+
+    #[test]
+    fn notices_go_and_stay_in_the_log() {
+        let mut notices = Notices::default();
+        notices.say(Level::Info, "saved\n3", at(0));
+        assert!(!notices.tick(Duration::from_secs(2)));
+        assert!(notices.tick(Duration::from_secs(3)));
+        assert_eq!(notices.current, None);
+        assert_eq!(notices.lines(), ["00:01:00         saved\u{fffd}3"]);
+    }
+
+    #[test]
+    fn an_error_is_not_hidden_by_small_talk() {
+        let mut notices = Notices::default();
+        notices.say(Level::Error, "disk full", at(0));
+        notices.say(Level::Info, "saved 2", at(1));
+        assert_eq!(notices.current.as_ref().unwrap().text, "disk full");
+        notices.say(Level::Error, "still full", at(2));
+        assert_eq!(notices.current.as_ref().unwrap().text, "still full");
+        for n in 0..2000 {
+            notices.log(Level::Warning, "x", at(n));
+        }
+        assert_eq!(notices.log.len(), MAX_LOG);
     }
 }

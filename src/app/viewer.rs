@@ -1,7 +1,14 @@
 //! The viewer: one picture large. Zoom and pan are numbers here; what they mean in
 //! cells and pixels is the screen's business.
 
+use super::action::Action;
 use crate::model::id::MediaKey;
+
+/// The scales that zooming steps through, in pixels of the screen per pixel of the
+/// picture.
+const SCALES: [f64; 9] = [0.125, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 8.0];
+/// How far one step of panning goes, as a part of what is in view.
+const PAN_STEP: f64 = 0.25;
 
 /// The state of the viewer. Which picture: the one under the gallery's cursor.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,5 +51,126 @@ impl Default for Viewer {
             show_masks: false,
             masks: Vec::new(),
         }
+    }
+}
+
+impl Viewer {
+    /// Another picture: the zoom stays, the view goes back to the middle.
+    pub fn turn(&mut self) {
+        (self.center_x, self.center_y) = (0.5, 0.5);
+        self.masks.clear();
+    }
+
+    /// Runs an action of zoom and pan; says whether it was one that changed anything.
+    pub fn act(&mut self, action: Action) -> bool {
+        let before = self.clone();
+        match action {
+            Action::ZoomCycle => {
+                self.set_zoom(match self.zoom {
+                    Zoom::Fit => Zoom::Width,
+                    Zoom::Width => Zoom::Scale(1.0),
+                    Zoom::Scale(_) => Zoom::Fit,
+                });
+            }
+            Action::ZoomIn => {
+                let scale = match self.zoom {
+                    Zoom::Fit | Zoom::Width => Some(1.0),
+                    Zoom::Scale(now) => SCALES.into_iter().find(|scale| *scale > now),
+                };
+                self.set_zoom(scale.map_or(self.zoom, Zoom::Scale));
+            }
+            Action::ZoomOut => {
+                let scale = match self.zoom {
+                    Zoom::Fit | Zoom::Width => None,
+                    Zoom::Scale(now) => SCALES.into_iter().rev().find(|scale| *scale < now),
+                };
+                self.set_zoom(scale.map_or(Zoom::Fit, Zoom::Scale));
+            }
+            Action::ZoomReset => {
+                self.set_zoom(Zoom::Fit);
+                (self.center_x, self.center_y) = (0.5, 0.5);
+            }
+            Action::PanLeft => self.pan(-PAN_STEP, 0.0),
+            Action::PanRight => self.pan(PAN_STEP, 0.0),
+            Action::PanUp => self.pan(0.0, -PAN_STEP),
+            Action::PanDown => self.pan(0.0, PAN_STEP),
+            _ => {}
+        }
+        *self != before
+    }
+
+    /// Moves the view by parts of itself.
+    pub fn pan(&mut self, x: f64, y: f64) {
+        self.center_x = clamp(self.center_x + x * self.visible_x, self.visible_x);
+        self.center_y = clamp(self.center_y + y * self.visible_y, self.visible_y);
+    }
+
+    /// Whether there is anything to the left or right of the view.
+    pub fn pans_sideways(&self) -> bool {
+        self.visible_x < 1.0
+    }
+
+    /// Takes what the screen found to be in view.
+    pub fn resize(&mut self, visible_x: f64, visible_y: f64) {
+        self.visible_x = visible_x.clamp(0.0, 1.0);
+        self.visible_y = visible_y.clamp(0.0, 1.0);
+        self.pan(0.0, 0.0);
+    }
+
+    fn set_zoom(&mut self, zoom: Zoom) {
+        self.zoom = zoom;
+        if zoom == Zoom::Fit {
+            (self.visible_x, self.visible_y) = (1.0, 1.0);
+        }
+    }
+}
+
+/// Keeps the view inside the picture.
+fn clamp(center: f64, visible: f64) -> f64 {
+    let half = (visible / 2.0).min(0.5);
+    center.clamp(half, 1.0 - half)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zoom_cycles_and_steps() {
+        let mut viewer = Viewer::default();
+        for expected in [Zoom::Width, Zoom::Scale(1.0), Zoom::Fit] {
+            viewer.act(Action::ZoomCycle);
+            assert_eq!(viewer.zoom, expected);
+        }
+        for expected in [1.0, 1.5, 2.0] {
+            viewer.act(Action::ZoomIn);
+            assert_eq!(viewer.zoom, Zoom::Scale(expected));
+        }
+        for _ in 0..20 {
+            viewer.act(Action::ZoomOut);
+        }
+        assert_eq!(viewer.zoom, Zoom::Fit);
+        for _ in 0..20 {
+            viewer.act(Action::ZoomIn);
+        }
+        assert_eq!(viewer.zoom, Zoom::Scale(8.0));
+    }
+
+    #[test]
+    fn the_view_stays_inside_the_picture() {
+        let mut viewer = Viewer {
+            zoom: Zoom::Scale(2.0),
+            ..Viewer::default()
+        };
+        assert!(!viewer.act(Action::PanLeft), "all of it is in view");
+        viewer.resize(0.5, 0.25);
+        for _ in 0..10 {
+            viewer.act(Action::PanRight);
+            viewer.act(Action::PanUp);
+        }
+        assert!((viewer.center_x - 0.75).abs() < 1e-9);
+        assert!((viewer.center_y - 0.125).abs() < 1e-9);
+        viewer.resize(1.0, 1.0);
+        assert!((viewer.center_x - 0.5).abs() < 1e-9);
     }
 }

@@ -1,0 +1,217 @@
+//! What the panes share while a message is handled: the catalog, the edits, the
+//! loaded sidecars, and the way out for effects and notices.
+
+use std::sync::Arc;
+
+use super::{
+    changes::Changes,
+    config::Config,
+    dialog::Dialog,
+    info::Loaded,
+    message::{Effect, Now, ScreenEffect},
+    notices::Notices,
+};
+use crate::{
+    engine::event::Level,
+    model::{
+        catalog::{Catalog, Record},
+        edit::{Edit, apply_all},
+        entry::format_time,
+        id::MediaKey,
+        media::Media,
+        tag::{Tag, TagName, USER},
+    },
+};
+
+/// Borrowed from the session for the time of one message.
+pub struct Context<'a> {
+    pub catalog: &'a Arc<Catalog>,
+    pub config: &'a Config,
+    pub changes: &'a mut Changes,
+    pub loaded: &'a mut Loaded,
+    pub notices: &'a mut Notices,
+    pub dialogs: &'a mut Vec<Dialog>,
+    pub effects: &'a mut Vec<Effect>,
+    /// The number of the newest request of any kind.
+    pub generation: &'a mut u64,
+    /// The edits of the last command, for repeating it.
+    pub last_edit: &'a mut Option<LastEdit>,
+    pub now: Now,
+}
+
+/// A command that can be repeated on other media.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LastEdit {
+    pub label: String,
+    pub edits: Vec<Edit>,
+}
+
+impl Context<'_> {
+    pub fn say(&mut self, level: Level, text: impl AsRef<str>) {
+        self.notices.say(level, text.as_ref(), self.now);
+    }
+
+    pub fn info(&mut self, text: impl AsRef<str>) {
+        self.say(Level::Info, text);
+    }
+
+    pub fn warn(&mut self, text: impl AsRef<str>) {
+        self.say(Level::Warning, text);
+    }
+
+    pub fn effect(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+
+    /// Puts text on the clipboard and says so.
+    pub fn copy(&mut self, what: &str, text: String) {
+        if text.is_empty() {
+            self.warn(format!("there is no {what} to copy"));
+        } else {
+            self.effect(Effect::Screen(ScreenEffect::Copy(text)));
+            self.info(format!("copied the {what}"));
+        }
+    }
+
+    /// A number for a new request.
+    pub fn next_generation(&mut self) -> u64 {
+        *self.generation += 1;
+        *self.generation
+    }
+
+    /// The time as sidecars store it.
+    pub fn now_text(&self) -> String {
+        format_time(self.now.unix)
+    }
+
+    /// A tag the user puts on a medium now.
+    pub fn user_tag(&self, name: &TagName) -> Tag {
+        Tag {
+            src: Some(USER.to_owned()),
+            at: Some(self.now_text()),
+            ..Tag::new(&name.category, &name.value)
+        }
+    }
+
+    /// A medium with the edits that are pending.
+    pub fn media(&self, key: MediaKey) -> Option<Media> {
+        media(self.catalog, self.loaded, self.changes, key)
+    }
+
+    /// The names of the tags of a medium, pending edits included.
+    pub fn tag_names(&self, key: MediaKey) -> Vec<TagName> {
+        if self.changes.has_pending(key) {
+            self.media(key)
+                .map_or_else(Vec::new, |media| media.tags.iter().map(Tag::name).collect())
+        } else {
+            self.catalog
+                .record(key)
+                .map_or_else(Vec::new, |record| record.tags().cloned().collect())
+        }
+    }
+
+    /// Records the same edits for several media, leaving out those they do not
+    /// change, and remembers them for repeating. Gives how many they change.
+    pub fn edit(&mut self, label: &str, targets: &[MediaKey], edits: Vec<Edit>) -> usize {
+        let shared: Arc<[Edit]> = edits.clone().into();
+        let changes: Vec<_> = targets
+            .iter()
+            .filter(|key| self.would_change(**key, &edits))
+            .map(|key| (*key, Arc::clone(&shared)))
+            .collect();
+        *self.last_edit = Some(LastEdit {
+            label: label.to_owned(),
+            edits,
+        });
+        self.record(label, changes)
+    }
+
+    /// Records edits that differ from medium to medium.
+    pub fn record(&mut self, label: &str, changes: Vec<(MediaKey, Arc<[Edit]>)>) -> usize {
+        let count = changes.len();
+        let label = match count {
+            0 => {
+                self.info(format!("{label}: nothing to change"));
+                return 0;
+            }
+            1 => label.to_owned(),
+            n => format!("{label} on {n}"),
+        };
+        if !self.changes.record(label.clone(), changes) {
+            return 0;
+        }
+        self.info(label);
+        count
+    }
+
+    /// Whether edits change a medium. Asks the catalog where that is enough, because
+    /// a selection can hold everything.
+    fn would_change(&self, key: MediaKey, edits: &[Edit]) -> bool {
+        let quick = |record: &Record<'_>, edit: &Edit| match edit {
+            Edit::AddTag { tag, .. } => {
+                let name = tag.name();
+                Some(!record.tags().any(|known| *known == name))
+            }
+            Edit::RemoveTag { name, .. } | Edit::MoveTag { name, .. } => {
+                Some(record.tags().any(|known| known == name))
+            }
+            Edit::RenameTag { from, .. } => Some(record.tags().any(|known| known == from)),
+            Edit::SetFav(fav) => Some(record.fav() != *fav),
+            Edit::SetStars(stars) => Some(record.stars() != *stars),
+            Edit::SetStatus(status) => Some(record.status() != *status),
+            _ => None,
+        };
+        if !self.changes.has_pending(key) {
+            let Some(record) = self.catalog.record(key) else {
+                return false;
+            };
+            let answers: Option<Vec<bool>> =
+                edits.iter().map(|edit| quick(&record, edit)).collect();
+            if let Some(answers) = answers {
+                return answers.contains(&true);
+            }
+        }
+        // What the catalog does not hold, such as captions, may change.
+        let is_known = self.loaded.media(key).is_some();
+        self.media(key).is_some_and(|mut media| {
+            !apply_all(edits, &mut media).is_empty()
+                || !is_known
+                    && edits
+                        .iter()
+                        .any(|edit| matches!(edit, Edit::SetCaption(_) | Edit::SetRating { .. }))
+        })
+    }
+}
+
+/// A medium as it stands with the pending edits: from its sidecar when that is
+/// loaded, else from what the catalog knows.
+pub fn media(
+    catalog: &Catalog,
+    loaded: &Loaded,
+    changes: &Changes,
+    key: MediaKey,
+) -> Option<Media> {
+    let mut media = match loaded.media(key) {
+        Some(media) => media.clone(),
+        None => sketch(&catalog.record(key)?),
+    };
+    apply_all(&changes.pending(key), &mut media);
+    Some(media)
+}
+
+/// What the catalog knows of a medium, in the form of a sidecar.
+pub fn sketch(record: &Record<'_>) -> Media {
+    Media {
+        kind: record.kind(),
+        name: record.name().to_owned(),
+        tags: record
+            .tags()
+            .map(|name| Tag::new(&name.category, &name.value))
+            .collect(),
+        rating: record.rating(),
+        stars: record.stars(),
+        fav: record.fav(),
+        status: record.status(),
+        ..Media::default()
+    }
+}
