@@ -400,6 +400,8 @@ pub struct ScreenRequest {
     pub root: PathBuf,
     pub graphics: Option<Graphics>,
     pub theme: Option<String>,
+    /// Where the log goes instead of its usual place.
+    pub log: Option<PathBuf>,
     /// Printed after the screen is closed.
     pub farewell: Option<String>,
 }
@@ -469,22 +471,24 @@ fn dispatch(
 /// The library to open on the screen; one that does not exist yet is offered.
 fn open_screen(context: &Context) -> Result<ScreenRequest> {
     let root = context.root()?;
+    let recognised = Library::recognise(&root);
+    if recognised == Recognised::New
+        && let Some(command) = similar_command(&root)
+    {
+        let shown = root.display();
+        bail!("there is no folder {shown}; did you mean the command {command}?");
+    }
     if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
         bail!("the screen needs a terminal; see tagloupe --help for what works without one");
     }
     let shown = root.display();
-    let offer = match Library::recognise(&root) {
+    let offer = match recognised {
         Recognised::Library => None,
         Recognised::NotADirectory => bail!("{shown} is not a folder"),
-        Recognised::New => {
-            if let Some(command) = similar_command(&root) {
-                bail!("there is no folder {shown}; did you mean the command {command}?");
-            }
-            Some((
-                "does not exist. Make a new library there?",
-                LayoutKind::Bucketed,
-            ))
-        }
+        Recognised::New => Some((
+            "does not exist. Make a new library there?",
+            LayoutKind::Bucketed,
+        )),
         Recognised::Empty => Some(("is empty. Make it a library?", LayoutKind::Bucketed)),
         Recognised::PicturesInside(_) => Some((
             "is a folder of pictures. Open it as a library? Nothing is moved; what you add \
@@ -502,6 +506,7 @@ fn open_screen(context: &Context) -> Result<ScreenRequest> {
         root,
         graphics: context.options.graphics,
         theme: context.options.theme.clone(),
+        log: None,
         farewell: None,
     })
 }

@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 
 use super::{
-    Options,
+    Options, log,
     output::{Output, counted},
 };
 use crate::engine::{
@@ -57,7 +57,12 @@ impl Context {
     pub fn library(&self) -> Result<Library> {
         let root = self.root()?;
         match Library::recognise(&root) {
-            Recognised::Library => Ok(Library::open(&root)?),
+            Recognised::Library => {
+                if let Some(folder) = log::folder() {
+                    self.start_log(&folder);
+                }
+                Ok(Library::open(&root)?)
+            }
             Recognised::New => bail!("{} does not exist", root.display()),
             Recognised::NotADirectory => bail!("{} is not a folder", root.display()),
             Recognised::Empty | Recognised::PicturesInside(_) => bail!(
@@ -125,6 +130,16 @@ impl Context {
             self.flow()
         })?;
         Ok(())
+    }
+
+    /// Starts the log in a folder. The program works without, so a failure is only
+    /// told to those who want to know more.
+    pub fn start_log(&self, folder: &Path) {
+        if let Err(error) = log::start(folder, self.options.verbose)
+            && self.options.verbose > 0
+        {
+            self.output.note(&format!("{error:#}"));
+        }
     }
 
     /// Makes a library; without a name it gets that of its folder.
