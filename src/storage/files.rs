@@ -152,7 +152,7 @@ impl Writes {
         {
             return Ok(false);
         }
-        let temp = self.temp_with(path, bytes)?;
+        let temp = temp_with(path, bytes)?;
         if let Some(old) = old {
             fs::set_permissions(&temp, old.permissions())
                 .map_err(Error::file("set permissions of", &temp))?;
@@ -161,69 +161,6 @@ impl Writes {
             .map_err(|error| Error::file("write", path)(error.error))?;
         self.touched(path);
         Ok(true)
-    }
-
-    /// A synced temporary file beside `path` with these bytes.
-    pub(super) fn temp_with(&self, path: &Path, bytes: &[u8]) -> Result<TempPath, Error> {
-        let mut temp = temp_beside(path)?;
-        let write = |file: &mut File| {
-            file.write_all(bytes)?;
-            file.sync_all()
-        };
-        write(temp.as_file_mut()).map_err(Error::file("write", path))?;
-        Ok(temp.into_temp_path())
-    }
-
-    /// A synced temporary copy of `source` beside `path`, with the md5 of the bytes
-    /// that were kept.
-    pub(super) fn temp_copy(&self, source: &Path, path: &Path) -> Result<(TempPath, Md5), Error> {
-        let (mut from, _) = open(source).map_err(Error::file("read", source))?;
-        let mut temp = temp_beside(path)?;
-        let mut context = md5::Context::new();
-        let mut block = vec![0; 1 << 18];
-        loop {
-            let n = from.read(&mut block).map_err(Error::file("read", source))?;
-            if n == 0 {
-                break;
-            }
-            context.consume(&block[..n]);
-            temp.as_file_mut()
-                .write_all(&block[..n])
-                .map_err(Error::file("write", path))?;
-        }
-        let file = temp.as_file();
-        if let Ok(metadata) = from.metadata()
-            && let Ok(modified) = metadata.modified()
-        {
-            // The time is a courtesy: file systems that refuse it lose nothing we need.
-            let _ = file.set_modified(modified);
-        }
-        file.sync_all().map_err(Error::file("write", path))?;
-        Ok((temp.into_temp_path(), Md5(context.finalize().0)))
-    }
-
-    /// A second name of `source` beside `path`, its bytes synced and hashed; `None`
-    /// when the file systems differ or know no hard links.
-    pub(super) fn temp_link(
-        &self,
-        source: &Path,
-        path: &Path,
-    ) -> Result<Option<(TempPath, Md5)>, Error> {
-        let folder = make_folder_of(path)?;
-        let name = format!(
-            "{TEMP_PREFIX}{}{TEMP_SUFFIX}",
-            uuid::Uuid::new_v4().simple()
-        );
-        let temp = folder.join(name);
-        // The source must be a regular file, which a link to it would not tell.
-        let (file, _) = open(source).map_err(Error::file("read", source))?;
-        if fs::hard_link(source, &temp).is_err() {
-            return Ok(None);
-        }
-        let temp = TempPath::try_from_path(temp).map_err(Error::file("link", path))?;
-        file.sync_all().map_err(Error::file("sync", source))?;
-        let md5 = md5_of_file(&temp, &mut || true)?;
-        Ok(md5.map(|md5| (temp, md5)))
     }
 
     /// Gives a temporary file its name; `false` when that name is taken, which
@@ -282,6 +219,65 @@ impl Writes {
             self.folders.insert(folder.to_owned());
         }
     }
+}
+
+/// A synced temporary file beside `path` with these bytes.
+pub(super) fn temp_with(path: &Path, bytes: &[u8]) -> Result<TempPath, Error> {
+    let mut temp = temp_beside(path)?;
+    let write = |file: &mut File| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    };
+    write(temp.as_file_mut()).map_err(Error::file("write", path))?;
+    Ok(temp.into_temp_path())
+}
+
+/// A synced temporary copy of `source` beside `path`, with the md5 of the bytes
+/// that were kept.
+pub(super) fn temp_copy(source: &Path, path: &Path) -> Result<(TempPath, Md5), Error> {
+    let (mut from, _) = open(source).map_err(Error::file("read", source))?;
+    let mut temp = temp_beside(path)?;
+    let mut context = md5::Context::new();
+    let mut block = vec![0; 1 << 18];
+    loop {
+        let n = from.read(&mut block).map_err(Error::file("read", source))?;
+        if n == 0 {
+            break;
+        }
+        context.consume(&block[..n]);
+        temp.as_file_mut()
+            .write_all(&block[..n])
+            .map_err(Error::file("write", path))?;
+    }
+    let file = temp.as_file();
+    if let Ok(metadata) = from.metadata()
+        && let Ok(modified) = metadata.modified()
+    {
+        // The time is a courtesy: file systems that refuse it lose nothing we need.
+        let _ = file.set_modified(modified);
+    }
+    file.sync_all().map_err(Error::file("write", path))?;
+    Ok((temp.into_temp_path(), Md5(context.finalize().0)))
+}
+
+/// A second name of `source` beside `path`, its bytes synced and hashed; `None`
+/// when the file systems differ or know no hard links.
+pub(super) fn temp_link(source: &Path, path: &Path) -> Result<Option<(TempPath, Md5)>, Error> {
+    let folder = make_folder_of(path)?;
+    let name = format!(
+        "{TEMP_PREFIX}{}{TEMP_SUFFIX}",
+        uuid::Uuid::new_v4().simple()
+    );
+    let temp = folder.join(name);
+    // The source must be a regular file, which a link to it would not tell.
+    let (file, _) = open(source).map_err(Error::file("read", source))?;
+    if fs::hard_link(source, &temp).is_err() {
+        return Ok(None);
+    }
+    let temp = TempPath::try_from_path(temp).map_err(Error::file("link", path))?;
+    file.sync_all().map_err(Error::file("sync", source))?;
+    let md5 = md5_of_file(&temp, &mut || true)?;
+    Ok(md5.map(|md5| (temp, md5)))
 }
 
 fn temp_beside(path: &Path) -> Result<NamedTempFile, Error> {
@@ -406,7 +402,7 @@ mod tests {
         let path = dir.path().join("x");
         let mut writes = Writes::default();
         writes.replace(&path, b"mine").unwrap();
-        let mut temp = Some(writes.temp_with(&path, b"other").unwrap());
+        let mut temp = Some(temp_with(&path, b"other").unwrap());
         assert!(!writes.place(&mut temp, &path).unwrap());
         assert!(temp.is_some());
         assert!(writes.place(&mut temp, &dir.path().join("y")).unwrap());
@@ -420,11 +416,10 @@ mod tests {
     fn copies_and_links_know_their_md5() {
         let dir = tempfile::tempdir().unwrap();
         let source = dir.path().join("source");
-        let writes = Writes::default();
         Writes::default().replace(&source, b"bytes").unwrap();
         let target = dir.path().join("target");
-        let (_, copied) = writes.temp_copy(&source, &target).unwrap();
-        let (_, linked) = writes.temp_link(&source, &target).unwrap().unwrap();
+        let (_, copied) = temp_copy(&source, &target).unwrap();
+        let (_, linked) = temp_link(&source, &target).unwrap().unwrap();
         assert_eq!(copied, md5_of(b"bytes"));
         assert_eq!(linked, copied);
         assert_eq!(names(dir.path()), ["source"], "temporary files are removed");

@@ -23,7 +23,7 @@ use super::{
     md5_lock::{self, Purpose},
     path_text::{decode, encode},
     requests::{Incoming, Stored, Transfer},
-    shelf::{Spot, is_original, stem},
+    shelf::{Spot, is_original, new_sidecar, stem},
 };
 use crate::model::{
     entry::{Entry, format_time, parse_time},
@@ -48,7 +48,7 @@ impl Desk<'_> {
             && source.starts_with(layout.images())
             && !source.starts_with(layout.root().join(HIDDEN_HOME))
         {
-            return self.adopt(path, incoming, now);
+            return self.adopt(&path, incoming, now);
         }
         match layout.kind() {
             LayoutKind::Bucketed => {
@@ -83,19 +83,19 @@ impl Desk<'_> {
     }
 
     /// A file that lies among the originals already stays where it is.
-    fn adopt(&self, path: String, incoming: Incoming, now: i64) -> Result<Stored, Error> {
+    fn adopt(&self, path: &str, incoming: Incoming, now: i64) -> Result<Stored, Error> {
         let md5 = files::md5_of_file(&incoming.source, &mut || true)?;
         expect_md5(&incoming.source, incoming.md5, md5)?;
-        let place = self.index.place_by_path(&path)?;
+        let place = self.index.place_by_path(path)?;
         let id = match place {
             Some(place) => place.id,
-            None => self.free_id(&path)?,
+            None => self.free_id(path)?,
         };
         let stays = Incoming {
             how: Transfer::Copy,
             ..incoming
         };
-        let spot = self.spot(&path)?;
+        let spot = self.spot(path)?;
         let mut writes = Writes::default();
         let stored = self.describe(&spot, id, stays, now, &mut writes)?;
         writes.finish()?;
@@ -112,7 +112,7 @@ impl Desk<'_> {
             let found = files::md5_of_file(&target, &mut || true)?;
             expect_md5(&target, incoming.md5, found)?;
         } else {
-            let mut temp = Some(self.bring(&incoming, &target, &writes)?);
+            let mut temp = Some(bring(&incoming, &target)?);
             if !writes.place(&mut temp, &target)? {
                 return Err(Error::AlreadyStored(incoming.md5.into()));
             }
@@ -135,7 +135,7 @@ impl Desk<'_> {
         let _lock = md5_lock::lock(&locks, Purpose::Sidecar, &lock, LOCK_TIMEOUT)?;
         let target = self.shelf.absolute(&format!("{folder}/{name}"))?;
         let mut writes = Writes::default();
-        let mut temp = Some(self.bring(&incoming, &target, &writes)?);
+        let mut temp = Some(bring(&incoming, &target)?);
         let taken = taken_stems(target.parent().unwrap_or(self.shelf.layout.root()));
         for number in 1..MAX_NUMBER {
             let numbered = match number {
@@ -155,26 +155,6 @@ impl Desk<'_> {
             }
         }
         Err(Error::library(&target, "has no free name beside it"))
-    }
-
-    /// A synced temporary file with the source's bytes, which are checked: the
-    /// source may have changed since the door hashed it.
-    fn bring(
-        &self,
-        incoming: &Incoming,
-        target: &Path,
-        writes: &Writes,
-    ) -> Result<TempPath, Error> {
-        let linked = match incoming.how {
-            Transfer::Copy => None,
-            Transfer::Move | Transfer::Link => writes.temp_link(&incoming.source, target)?,
-        };
-        let (temp, md5) = match linked {
-            Some(linked) => linked,
-            None => writes.temp_copy(&incoming.source, target)?,
-        };
-        expect_md5(&incoming.source, incoming.md5, Some(md5))?;
-        Ok(temp)
     }
 
     /// Writes the sidecar of an original that is in place. One that is there
@@ -213,7 +193,7 @@ impl Desk<'_> {
         let sidecar = loaded
             .sidecar_path
             .clone()
-            .unwrap_or_else(|| self.shelf.new_sidecar(spot, &loaded.foreign));
+            .unwrap_or_else(|| new_sidecar(spot, &loaded.foreign));
         Ok(Stored {
             id,
             facts: loaded.facts,
@@ -347,12 +327,12 @@ impl Desk<'_> {
             let target = folder.join(decode(&name));
             if temp.is_none() {
                 let linked = match how {
-                    Transfer::Move => writes.temp_link(source, &target)?,
+                    Transfer::Move => files::temp_link(source, &target)?,
                     Transfer::Copy | Transfer::Link => None,
                 };
                 temp = Some(match linked {
                     Some((temp, _)) => temp,
-                    None => writes.temp_copy(source, &target)?.0,
+                    None => files::temp_copy(source, &target)?.0,
                 });
             }
             if !writes.place(&mut temp, &target)? {
@@ -375,6 +355,21 @@ impl Desk<'_> {
         }
         Err(Error::library(&folder, "has no free name"))
     }
+}
+
+/// A synced temporary file with the source's bytes, which are checked: the
+/// source may have changed since the door hashed it.
+fn bring(incoming: &Incoming, target: &Path) -> Result<TempPath, Error> {
+    let linked = match incoming.how {
+        Transfer::Copy => None,
+        Transfer::Move | Transfer::Link => files::temp_link(&incoming.source, target)?,
+    };
+    let (temp, md5) = match linked {
+        Some(linked) => linked,
+        None => files::temp_copy(&incoming.source, target)?,
+    };
+    expect_md5(&incoming.source, incoming.md5, Some(md5))?;
+    Ok(temp)
 }
 
 /// See [`Library::finish_move`](super::Library::finish_move).

@@ -82,7 +82,7 @@ fn escaped(bytes: &[u8]) -> Option<u8> {
     };
     let digit = |byte: &u8| char::from(*byte).to_digit(16);
     let byte = u8::try_from(digit(high)? * 16 + digit(low)?).ok()?;
-    (byte < 0x20 || byte >= 0x7f || byte == b'%').then_some(byte)
+    (!(0x20..0x7f).contains(&byte) || byte == b'%').then_some(byte)
 }
 
 #[cfg(all(test, unix))]

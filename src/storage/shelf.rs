@@ -225,19 +225,6 @@ impl Shelf {
         Ok(())
     }
 
-    /// The path for the sidecar of a medium that has none yet.
-    pub(super) fn new_sidecar(&self, spot: &Spot, foreign: &[String]) -> String {
-        let by_stem = format!("{}.json", stem(&spot.path));
-        let own = format!("{}.json", spot.path);
-        if !spot.shares_stem && !foreign.contains(&by_stem) {
-            by_stem
-        } else if foreign.contains(&own) {
-            format!("{}.tagloupe.json", spot.path)
-        } else {
-            own
-        }
-    }
-
     /// Writes a changed medium: the sidecar, and the `.txt` that goes with its
     /// caption (or with its tags, where the folder keeps these there).
     pub(super) fn save(
@@ -249,7 +236,7 @@ impl Shelf {
     ) -> Result<(), Error> {
         let path = match &loaded.sidecar_path {
             Some(path) => path.clone(),
-            None => self.new_sidecar(spot, &loaded.foreign),
+            None => new_sidecar(spot, &loaded.foreign),
         };
         let absolute = self.absolute(&path)?;
         let text = loaded.sidecar.render();
@@ -302,6 +289,19 @@ impl Shelf {
                 .is_ok_and(|path| files::stat(&path).is_ok_and(|stat| stat.is_some()))
         }));
         paths
+    }
+}
+
+/// The path for the sidecar of a medium that has none yet.
+pub(super) fn new_sidecar(spot: &Spot, foreign: &[String]) -> String {
+    let by_stem = format!("{}.json", stem(&spot.path));
+    let own = format!("{}.json", spot.path);
+    if !spot.shares_stem && !foreign.contains(&by_stem) {
+        by_stem
+    } else if foreign.contains(&own) {
+        format!("{}.tagloupe.json", spot.path)
+    } else {
+        own
     }
 }
 

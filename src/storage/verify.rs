@@ -1,6 +1,9 @@
 //! Whether files, sidecars and index agree. Reads everything, changes nothing.
 
-use std::{collections::HashSet, ops::ControlFlow};
+use std::{
+    collections::{HashMap, HashSet},
+    ops::ControlFlow,
+};
 
 use super::{
     error::Error,
@@ -8,10 +11,10 @@ use super::{
     index::{Index, Place},
     parallel,
     requests::{Finding, VerifyProgress, VerifyReport},
-    scan,
+    scan::{self, Found},
     shelf::{Shelf, Spot},
 };
-use crate::model::{entry::Entry, media::Media};
+use crate::model::{entry::Entry, media::Media, sidecar::Sidecar};
 
 /// Media between two calls of the listener.
 const STEP: usize = 100;
@@ -43,6 +46,10 @@ pub(super) fn run(
         .findings
         .extend(unreadable.map(|(path, reason)| Finding::Unreadable { path, reason }));
     let mut places = index.places()?;
+    let paths: HashMap<String, String> = places
+        .values()
+        .filter_map(|place| Some((place.sidecar.clone()?, place.path.clone())))
+        .collect();
     let ids: HashSet<String> = places
         .values()
         .map(|place| place.id.as_str().to_owned())
@@ -51,17 +58,22 @@ pub(super) fn run(
         .found
         .into_iter()
         .map(|found| {
-            let place = places.remove(&found.spot.path);
+            let mut place = places.remove(&found.spot.path);
+            if place.is_none() && found.is_orphan {
+                // A sidecar that lost its original is indexed under that one's path.
+                let sidecar = found.spot.sidecars.first();
+                let path = sidecar.and_then(|sidecar| paths.get(sidecar));
+                place = path.and_then(|path| places.remove(path));
+            }
             (found, place)
         })
-        .filter(|(found, place)| !found.is_orphan || place.is_some())
         .collect();
     let gone = places.into_values();
     let gone: Vec<Place> = gone.collect();
     let total = count(found.len() + gone.len());
     for step in found.chunks(STEP) {
         let checks = parallel::map(step, |(found, place)| {
-            check(shelf, index, &ids, &found.spot, place.as_ref())
+            check(shelf, index, &ids, found, place.as_ref())
         });
         for check in checks {
             report.findings.extend(check.findings);
@@ -102,10 +114,11 @@ fn check(
     shelf: &Shelf,
     index: &Index,
     ids: &HashSet<String>,
-    spot: &Spot,
+    found: &Found,
     place: Option<&Place>,
 ) -> Check {
     let mut check = Check::default();
+    let spot = &found.spot;
     let path = shelf.layout.root().join(&spot.path);
     let mut loaded = match shelf.load(spot) {
         Ok(loaded) => loaded,
@@ -115,6 +128,11 @@ fn check(
             return check;
         }
     };
+    let is_stray =
+        found.is_orphan && place.is_none() && !Sidecar::is_surely_own(&loaded.sidecar.document);
+    if is_stray {
+        return check;
+    }
     if let Some(problem) = loaded.problem.take() {
         check.findings.push(Finding::BrokenSidecar {
             path: path.clone(),
