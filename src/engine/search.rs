@@ -1,36 +1,37 @@
-//! Runs a query over a catalog: bitmaps first, columns where there is no bitmap,
-//! then order and limit.
+//! Runs a query over a catalog: bitmaps where there are any, one pass over the
+//! records where there are none, then order and limit.
 
-use std::{sync::Arc, time::Duration};
+mod order;
+mod terms;
+mod text;
 
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use roaring::RoaringBitmap;
+
+use self::terms::{Cancelled, Evaluation};
+pub use self::terms::{FullText, NoFullText};
 use super::job::Cancel;
-use crate::model::{catalog::Catalog, id::MediaKey, query::Query};
+use crate::model::{
+    catalog::Catalog,
+    entry::Facets,
+    id::MediaKey,
+    media::MediaKind,
+    query::{
+        Query,
+        key::Key,
+        tree::{Items, Test},
+    },
+};
 
-/// The full-text index, which only storage knows.
-pub trait FullText {
-    /// Media whose texts match. `field` is `caption`, `name`, `note` or `filename`,
-    /// or `None` for all of them; `words` is what the user wrote: words that must all
-    /// be there, `"a phrase"`, `prefix*`.
-    ///
-    /// # Errors
-    /// When the index cannot be asked; the text names the cause.
-    fn find(&self, field: Option<&str>, words: &str) -> Result<Vec<MediaKey>, String>;
-}
-
-/// A library without full-text index: finds nothing and says so.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct NoFullText;
-
-impl FullText for NoFullText {
-    fn find(&self, _field: Option<&str>, _words: &str) -> Result<Vec<MediaKey>, String> {
-        Err("this library has no full-text index yet".to_owned())
-    }
-}
-
-/// One term of the query with how many media it matches by itself: a chip.
+/// One term of the query with how many visible media it matches by itself: a chip.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TermInfo {
-    /// As the query prints it.
+    /// As it was written; `text:word` for a word that is no tag and was looked for
+    /// in texts.
     pub text: String,
     pub count: u64,
 }
@@ -50,20 +51,77 @@ pub struct Found {
 
 /// Runs a query; `None` when it was cancelled. `now` is seconds since 1970.
 pub fn search(
-    _query: &Query,
+    query: &Query,
     catalog: &Catalog,
-    _full_text: &dyn FullText,
-    _now: i64,
+    full_text: &dyn FullText,
+    now: i64,
     cancel: &Cancel,
 ) -> Option<Found> {
-    if cancel.is_cancelled() {
-        return None;
-    }
+    let started = Instant::now();
+    let mut evaluation = Evaluation::new(query, catalog, full_text, now, cancel);
+    let visible = visible(query, catalog);
+    let (keys, terms) = run(query, &mut evaluation, &visible).ok()?;
     Some(Found {
         generation: 0,
-        keys: catalog.default_order(),
-        elapsed: Duration::ZERO,
-        terms: Vec::new(),
-        hint: None,
+        keys,
+        elapsed: started.elapsed(),
+        terms,
+        hint: evaluation.hints.into_iter().next(),
     })
 }
+
+fn run(
+    query: &Query,
+    evaluation: &mut Evaluation<'_>,
+    visible: &RoaringBitmap,
+) -> Result<(Arc<[MediaKey]>, Vec<TermInfo>), Cancelled> {
+    evaluation.check()?;
+    let found = match query.root() {
+        Some(root) => evaluation.node(root)?.as_ref() & visible,
+        None => visible.clone(),
+    };
+    let terms = evaluation
+        .counted
+        .iter()
+        .map(|(text, media)| TermInfo {
+            text: text.clone(),
+            count: media.intersection_len(visible),
+        })
+        .collect();
+    let keys = order::arrange(query, evaluation, found)?;
+    Ok((keys, terms))
+}
+
+/// What a query may find at all: the trash is hidden, and so are masks, crops and
+/// frames, unless the query asks about such things.
+fn visible(query: &Query, catalog: &Catalog) -> RoaringBitmap {
+    let terms = query.terms();
+    let mentions = |asks: &dyn Fn(Key, &Items) -> bool| {
+        terms.iter().any(|term| match &term.test {
+            Test::Key { key, value, .. } => *key == Key::All || asks(*key, &value.items),
+            _ => false,
+        })
+    };
+    let is = |items: &Items, word: &str| match items {
+        Items::List(words) => words.iter().any(|known| known == word),
+        _ => false,
+    };
+    let mut visible = catalog.all().clone();
+    let asks_status =
+        mentions(&|key, items| key == Key::Status || (key == Key::Is && is(items, "trash")));
+    if !asks_status {
+        visible -= catalog.with_facet(Facets::TRASHED);
+    }
+    let asks_kind = mentions(&|key, items| {
+        matches!(key, Key::Type | Key::Mask | Key::Of) || (key == Key::Is && is(items, "derived"))
+    });
+    if !asks_kind {
+        for kind in MediaKind::ALL.into_iter().filter(|kind| kind.is_derived()) {
+            visible -= catalog.of_kind(kind);
+        }
+    }
+    visible
+}
+
+#[cfg(test)]
+mod tests;

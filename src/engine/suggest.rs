@@ -1,7 +1,37 @@
-//! Completion of tag names: exact, prefix, words, initials, substring, typo, each
-//! class by how common the tag is.
+//! Completion of tag names: exact, prefix, words, initials, substring, typo, and
+//! letters in order, each class by how common the tag is.
+//!
+//! A fuzzy matcher over every tag costs tens of milliseconds at 200 000 tags and
+//! finds no typo; so candidates are narrowed first, matched then, and an edit
+//! distance takes over when few are found.
 
+mod distance;
+mod index;
+mod typed;
+mod words;
+
+use std::{
+    cmp::Reverse,
+    sync::{Arc, Mutex},
+};
+
+use fuzzy_matcher::{FuzzyMatcher, skim::SkimMatcherV2};
+
+use self::{
+    index::Index,
+    typed::{Class, Typed},
+};
+use super::job::lock;
 use crate::model::{catalog::Catalog, tag::TagName};
+
+/// Candidates of a class that the fuzzy matcher looks at.
+const MATCHED: usize = 200;
+/// Candidates whose company with the tags already there is counted, and how many
+/// of those tags.
+const ACCOMPANIED: usize = 16;
+const COMPANY: usize = 2;
+/// Further tags that are looked at one by one before the index is made anew.
+const MAX_NEW: usize = 512;
 
 /// One row of the completion list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,33 +47,162 @@ pub struct Suggestion {
 
 /// Completes tag names and keeps the index of words it needs for that.
 #[derive(Default)]
-pub struct Suggester {}
+pub struct Suggester {
+    matcher: SkimMatcherV2,
+    index: Mutex<Option<Arc<Index>>>,
+}
 
 impl Suggester {
     /// The best completions of what was typed; `context` are tags that are there
-    /// already. A leading `-` is ignored and `category:` narrows.
+    /// already. A leading `-` is ignored and `category:` narrows. The first call
+    /// for a catalog builds the index; later ones use it until many tags are new.
     pub fn suggest(
         &self,
         catalog: &Catalog,
         typed: &str,
-        _context: &[TagName],
+        context: &[TagName],
         limit: usize,
     ) -> Vec<Suggestion> {
-        let typed = typed.trim_start_matches('-');
-        let mut found: Vec<_> = catalog
-            .tags()
-            .filter(|(name, _)| name.value.starts_with(typed))
-            .map(|(name, count)| Suggestion {
+        let typed = Typed::new(catalog, typed);
+        let index = self.index(catalog);
+        let mut found: Vec<Suggestion> = Vec::new();
+        if limit == 0 {
+            return found;
+        }
+        let mut seen = std::collections::HashSet::new();
+        for class in [
+            Class::Exact,
+            Class::Prefix,
+            Class::Words,
+            Class::Initials,
+            Class::Substring,
+            Class::Typo,
+            Class::Letters,
+        ] {
+            let numbers = index.candidates(class, &typed);
+            let (_, known) = catalog.vocabulary();
+            let new = index.len()..known;
+            let candidates = numbers
+                .into_iter()
+                .chain(new.filter_map(|number| u32::try_from(number).ok()))
+                .filter(|number| !seen.contains(number))
+                .filter_map(|number| {
+                    let (name, media) = catalog.tag_at(number)?;
+                    let is_wanted = !media.is_empty()
+                        && typed
+                            .category
+                            .as_ref()
+                            .is_none_or(|category| name.category == *category)
+                        && typed.matches(class, &name.value);
+                    is_wanted.then(|| (media.len(), number))
+                });
+            let ranked = self.rank(catalog, class, &typed, candidates.collect(), context);
+            for (number, suggestion) in ranked {
+                if found.len() == limit {
+                    return found;
+                }
+                if seen.insert(number) {
+                    found.push(suggestion);
+                }
+            }
+        }
+        found
+    }
+
+    /// The index of this catalog's vocabulary, made when it is missing or too old.
+    fn index(&self, catalog: &Catalog) -> Arc<Index> {
+        let mut current = lock(&self.index);
+        match current.as_ref() {
+            Some(index) if index.serves(catalog, MAX_NEW) => Arc::clone(index),
+            _ => {
+                let index = Arc::new(Index::new(catalog));
+                *current = Some(Arc::clone(&index));
+                index
+            }
+        }
+    }
+
+    /// Candidates of one class by score: how well they match, how common they are,
+    /// and how often they come with the tags that are there already.
+    fn rank(
+        &self,
+        catalog: &Catalog,
+        class: Class,
+        typed: &Typed,
+        mut candidates: Vec<(u64, u32)>,
+        context: &[TagName],
+    ) -> Vec<(u32, Suggestion)> {
+        candidates.sort_unstable_by_key(|(count, number)| (Reverse(*count), *number));
+        candidates.dedup();
+        candidates.truncate(MATCHED);
+        let company: Vec<_> = context
+            .iter()
+            .rev()
+            .filter_map(|name| catalog.tagged(name))
+            .take(COMPANY)
+            .collect();
+        let mut ranked: Vec<(i64, u32, Suggestion)> = Vec::with_capacity(candidates.len());
+        for (place, (count, number)) in candidates.into_iter().enumerate() {
+            let Some((name, media)) = catalog.tag_at(number) else {
+                continue;
+            };
+            let (fit, matched) = self.fit(class, typed, &name.value);
+            let mut score = fit + logarithm(count);
+            if place < ACCOMPANIED {
+                for other in &company {
+                    score += logarithm(media.intersection_len(other)) / 2;
+                }
+            }
+            let suggestion = Suggestion {
                 name: name.clone(),
                 count,
                 via: None,
-                matched: (0..typed.chars().count()).collect(),
-            })
-            .collect();
-        found.sort_by_key(|suggestion| std::cmp::Reverse(suggestion.count));
-        found.truncate(limit);
-        found
+                matched,
+            };
+            ranked.push((score, number, suggestion));
+        }
+        ranked.sort_by(|a, b| {
+            b.0.cmp(&a.0)
+                .then_with(|| a.2.name.value.len().cmp(&b.2.name.value.len()))
+                .then_with(|| a.2.name.cmp(&b.2.name))
+        });
+        ranked
+            .into_iter()
+            .map(|(_, number, suggestion)| (number, suggestion))
+            .collect()
     }
+
+    /// How well a tag matches inside its class, in hundredths, and which characters.
+    fn fit(&self, class: Class, typed: &Typed, value: &str) -> (i64, Vec<usize>) {
+        match class {
+            Class::Typo => {
+                let distance = typed.distance(value).unwrap_or(distance::MAX + 1);
+                (-1000 * i64::from(distance), Vec::new())
+            }
+            Class::Letters => {
+                let (score, matched) = self.letters(value, &typed.text);
+                (score * 20, matched)
+            }
+            _ => (0, typed.matched(class, value)),
+        }
+    }
+
+    fn letters(&self, value: &str, letters: &str) -> (i64, Vec<usize>) {
+        self.matcher
+            .fuzzy_indices(value, letters)
+            .unwrap_or_default()
+    }
+}
+
+/// 4 ln(count), in hundredths.
+fn logarithm(count: u64) -> i64 {
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        reason = "a rank needs three digits"
+    )]
+    let hundredths = ((count as f64 + 1.0).ln() * 400.0) as i64;
+    hundredths
 }
 
 /// Completes once, without an index that is kept.
@@ -54,4 +213,140 @@ pub fn suggest(
     limit: usize,
 ) -> Vec<Suggestion> {
     Suggester::default().suggest(catalog, typed, context, limit)
+}
+
+/// The tag most like a word that is none, with its count.
+pub fn nearest(catalog: &Catalog, word: &str) -> Option<(TagName, u64)> {
+    let mask = distance::letters(word);
+    catalog
+        .tags()
+        .filter(|(name, _)| distance::may_be_near(mask, distance::letters(&name.value)))
+        .filter_map(|(name, count)| Some((distance::typo(word, &name.value)?, count, name)))
+        .min_by_key(|(distance, count, _)| (*distance, Reverse(*count)))
+        .map(|(_, count, name)| (name.clone(), count))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{
+        catalog::Change,
+        entry::{Entry, FileFacts},
+        id::MediaKey,
+        media::Media,
+        tag::Tag,
+    };
+
+    fn entry(key: u32, tags: &[&str]) -> Entry {
+        let media = Media {
+            tags: tags
+                .iter()
+                .map(|tag| match tag.split_once(':') {
+                    Some((category, value)) => Tag::new(category, value),
+                    None => Tag::new("", tag),
+                })
+                .collect(),
+            ..Media::default()
+        };
+        let id = format!("m{key}").parse().unwrap();
+        Entry::new(MediaKey(key), id, &FileFacts::default(), &media)
+    }
+
+    fn catalog() -> Catalog {
+        let common = ["blue_hair", "blush", "1girl", "long_hair"];
+        let rare = [
+            "blue_eyes",
+            "character:suzumiya_haruhi",
+            "blue",
+            "character:holo",
+            "copyright:spice_and_wolf",
+            "artist:bluethebone",
+            "dark_blue_hair",
+            "everything_then_here",
+        ];
+        let mut entries: Vec<_> = (0..50).map(|key| entry(key, &common)).collect();
+        entries.push(entry(50, &rare));
+        entries.push(entry(51, &["blue_eyes", "character:holo", "blond_hair"]));
+        Catalog::from_entries(entries, true)
+    }
+
+    fn first(typed: &str, expected: &[&str]) {
+        let catalog = catalog();
+        let found: Vec<String> = suggest(&catalog, typed, &[], 20)
+            .iter()
+            .map(|suggestion| suggestion.name.to_string())
+            .collect();
+        assert!(
+            found.iter().zip(expected).all(|(a, b)| a == b) && found.len() >= expected.len(),
+            "{typed}: {found:?}"
+        );
+    }
+
+    #[test]
+    fn classes_come_in_order_and_common_tags_first() {
+        first(
+            "blu",
+            &[
+                "blush",
+                "blue_hair",
+                "blue_eyes",
+                "blue",
+                "artist:bluethebone",
+            ],
+        );
+        first("blue", &["blue", "blue_hair", "blue_eyes"]);
+        first("haruhi", &["character:suzumiya_haruhi"]);
+        first("hair_blue", &["blue_hair", "dark_blue_hair"]);
+        first("/eth", &["everything_then_here"]);
+        first("air", &["blue_hair", "long_hair"]);
+        first("-char:ho", &["character:holo"]);
+        first("char:", &["character:holo", "character:suzumiya_haruhi"]);
+        first("", &["1girl", "blush"]);
+    }
+
+    #[test]
+    fn typos_are_found() {
+        first("bleu_hair", &["blue_hair"]);
+        first("blue_hiar", &["blue_hair"]);
+        first("lomg_hair", &["long_hair"]);
+        first("suzumia_haruhi", &["character:suzumiya_haruhi"]);
+        first("haruih", &["character:suzumiya_haruhi"]);
+        first("bleu_ha", &["blue_hair"]);
+        assert_eq!(
+            nearest(&catalog(), "blue_hiar").map(|(name, _)| name.value),
+            Some("blue_hair".to_owned())
+        );
+        assert_eq!(nearest(&catalog(), "zzzzzz"), None);
+    }
+
+    #[test]
+    fn company_counts() {
+        let catalog = catalog();
+        let context = [TagName::new("", "blond_hair")];
+        let found = suggest(&catalog, "char:", &context, 2);
+        assert_eq!(found[0].name.value, "holo");
+        assert_eq!(found[0].count, 2);
+    }
+
+    #[test]
+    fn matched_characters_are_given() {
+        let catalog = catalog();
+        assert_eq!(suggest(&catalog, "blus", &[], 1)[0].matched, [0, 1, 2, 3]);
+        assert_eq!(
+            suggest(&catalog, "haruhi", &[], 1)[0].matched,
+            (9..15).collect::<Vec<_>>()
+        );
+    }
+
+    #[test]
+    fn new_tags_are_found_before_the_index_is_made_anew() {
+        let suggester = Suggester::default();
+        let catalog = catalog();
+        assert!(suggester.suggest(&catalog, "violet", &[], 5).is_empty());
+        let catalog = catalog.apply(&[Change::Upsert(entry(60, &["violet_eyes"]))]);
+        let found = suggester.suggest(&catalog, "viol", &[], 5);
+        assert_eq!(found.len(), 1);
+        let catalog = catalog.apply(&[Change::Remove(MediaKey(60))]);
+        assert!(suggester.suggest(&catalog, "viol", &[], 5).is_empty());
+    }
 }

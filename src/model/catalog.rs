@@ -377,10 +377,19 @@ impl Catalog {
 
     /// The medium that has this post of a site as a source.
     pub fn post(&self, site: &str, id: &str) -> Option<MediaKey> {
+        self.keys_of_post(site, id).next()
+    }
+
+    /// All media that have this post of a site as a source.
+    pub fn keys_of_post<'a>(
+        &'a self,
+        site: &'a str,
+        id: &'a str,
+    ) -> impl Iterator<Item = MediaKey> + 'a {
         self.by_post
             .find(hash((site, id)))
             .map(MediaKey)
-            .find(|key| {
+            .filter(move |key| {
                 self.record(*key)
                     .is_some_and(|record| record.posts().any(|post| post == (site, id)))
             })
@@ -402,10 +411,10 @@ impl Catalog {
     }
 
     /// The tags with this normalised value, of any category, with their media.
-    pub fn tagged_value<'a>(
+    pub fn tagged_value<'a, 'v>(
         &'a self,
-        value: &'a str,
-    ) -> impl Iterator<Item = (&'a TagName, &'a RoaringBitmap)> {
+        value: &'v str,
+    ) -> impl Iterator<Item = (&'a TagName, &'a RoaringBitmap)> + use<'a, 'v> {
         self.tags
             .with_value(value)
             .filter_map(|number| self.tag_at(number))
@@ -544,6 +553,12 @@ impl Catalog {
             self.record(*key)
                 .map(|record| (Reverse(record.imported()), record.sort_id()))
         });
+    }
+
+    /// By id, the tie of every order.
+    pub fn id_cmp(&self, a: MediaKey, b: MediaKey) -> std::cmp::Ordering {
+        let id = |key| self.record(key).map(|record| record.sort_id());
+        id(a).cmp(&id(b))
     }
 
     /// Newest import first, ties by id.

@@ -116,7 +116,7 @@ impl Tags {
     }
 
     /// The numbers of the tags with this value, of any category.
-    pub fn with_value<'a>(&'a self, value: &'a str) -> impl Iterator<Item = u32> + 'a {
+    pub fn with_value<'a, 'v>(&'a self, value: &'v str) -> impl Iterator<Item = u32> + use<'a, 'v> {
         self.by_value
             .find(hash(value))
             .filter(move |number| self.name(*number).is_some_and(|name| name.value == value))

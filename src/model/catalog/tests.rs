@@ -150,12 +150,11 @@ proptest! {
             let before = (catalog.clone(), model.clone());
             let changes: Vec<Change> = changes
                 .iter()
-                .map(|(key, seed)| match seed {
-                    Some(seed) => {
+                .map(|(key, seed)| {
+                    if let Some(seed) = seed {
                         model.insert(MediaKey(*key), entry(*key, *seed));
                         Change::Upsert(entry(*key, *seed))
-                    }
-                    None => {
+                    } else {
                         model.remove(&MediaKey(*key));
                         Change::Remove(MediaKey(*key))
                     }

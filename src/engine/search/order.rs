@@ -1,0 +1,254 @@
+//! From the set of what was found to the list that is shown.
+
+use std::{cmp::Ordering, sync::Arc};
+
+use roaring::RoaringBitmap;
+
+use super::{
+    terms::{Cancelled, Evaluation},
+    text::natural_cmp,
+};
+use crate::model::{
+    catalog::{Catalog, Record},
+    id::MediaKey,
+    query::{
+        Query,
+        tree::{Order, OrderBy},
+    },
+    tag::BUILT_IN_CATEGORIES,
+};
+
+/// Samples, orders and cuts off.
+pub fn arrange(
+    query: &Query,
+    evaluation: &mut Evaluation<'_>,
+    mut found: RoaringBitmap,
+) -> Result<Arc<[MediaKey]>, Cancelled> {
+    let catalog = evaluation.catalog;
+    if let Some(size) = query.sample() {
+        found = sample(&found, size, seed(evaluation.now));
+    }
+    evaluation.check()?;
+    let limit = query.limit().map_or(usize::MAX, |limit| {
+        usize::try_from(limit).unwrap_or(usize::MAX)
+    });
+    let order = query.order().unwrap_or(Order {
+        by: OrderBy::Imported,
+        is_descending: true,
+    });
+    if let OrderBy::Unavailable(name) = order.by {
+        evaluation.hint(format!("there is nothing to order by {name} yet"));
+    }
+    let is_default = order.by == OrderBy::Imported && order.is_descending
+        || matches!(order.by, OrderBy::Unavailable(_));
+    if is_default {
+        return Ok(by_default(catalog, &found, limit));
+    }
+    let keys: Vec<MediaKey> = found.iter().map(MediaKey).collect();
+    let direction = |ordering: Ordering| {
+        if order.is_descending {
+            ordering.reverse()
+        } else {
+            ordering
+        }
+    };
+    let sorted = match order.by {
+        OrderBy::None => keys,
+        OrderBy::Id => {
+            let mut keys = keys;
+            keys.sort_by(|a, b| direction(catalog.id_cmp(*a, *b)));
+            keys
+        }
+        OrderBy::Name => sort(
+            catalog,
+            keys,
+            limit,
+            |record| record.title().into_owned(),
+            |a, b| direction(natural_cmp(a, b)),
+        ),
+        OrderBy::Path => sort(
+            catalog,
+            keys,
+            limit,
+            |record| record.path().into_owned(),
+            |a, b| direction(natural_cmp(a, b)),
+        ),
+        OrderBy::Random(wanted) => {
+            let seed = wanted.unwrap_or_else(|| seed(evaluation.now));
+            sort(
+                catalog,
+                keys,
+                limit,
+                |record| shuffle(record.key().0, seed),
+                Ord::cmp,
+            )
+        }
+        OrderBy::Similarity => {
+            let distances = &evaluation.distances;
+            sort(
+                catalog,
+                keys,
+                limit,
+                |record| distances.get(&record.key().0).copied().unwrap_or(u32::MAX),
+                // The most similar first is the descending order.
+                |a, b| direction(b.cmp(a)),
+            )
+        }
+        OrderBy::Favcount => sort(
+            catalog,
+            keys,
+            limit,
+            |record| (number(&record, order.by), record.fav()),
+            |a, b| missing_last(a.0, b.0, order.is_descending).then_with(|| b.1.cmp(&a.1)),
+        ),
+        by => sort(
+            catalog,
+            keys,
+            limit,
+            |record| number(&record, by),
+            |a, b| missing_last(*a, *b, order.is_descending),
+        ),
+    };
+    evaluation.check()?;
+    Ok(sorted.into_iter().take(limit).collect())
+}
+
+/// Newest import first. A large result is filtered out of the order of the whole
+/// catalog, a small one sorted by itself.
+fn by_default(catalog: &Catalog, found: &RoaringBitmap, limit: usize) -> Arc<[MediaKey]> {
+    if found.len() * 16 < catalog.all().len() {
+        let mut keys: Vec<_> = found.iter().map(MediaKey).collect();
+        catalog.sort_by_default(&mut keys);
+        keys.truncate(limit);
+        return keys.into();
+    }
+    let order = catalog.default_order();
+    if found.len() == catalog.all().len() && limit >= order.len() {
+        return order;
+    }
+    let is_found = dense(found);
+    order
+        .iter()
+        .filter(|key| match &is_found {
+            Some(words) => words
+                .get(key.0 as usize / 64)
+                .is_some_and(|word| word >> (key.0 % 64) & 1 == 1),
+            None => found.contains(key.0),
+        })
+        .take(limit)
+        .copied()
+        .collect()
+}
+
+/// The set as one word for every 64 keys, where that is not wasteful.
+fn dense(found: &RoaringBitmap) -> Option<Vec<u64>> {
+    let max = found.max()?;
+    if u64::from(max) > found.len() * 64 + 4096 {
+        return None;
+    }
+    let mut words = vec![0_u64; max as usize / 64 + 1];
+    for key in found {
+        if let Some(word) = words.get_mut(key as usize / 64) {
+            *word |= 1 << (key % 64);
+        }
+    }
+    Some(words)
+}
+
+/// Sorts by a key that is made once for each medium; ties by id.
+fn sort<K>(
+    catalog: &Catalog,
+    keys: Vec<MediaKey>,
+    limit: usize,
+    key_of: impl Fn(Record<'_>) -> K,
+    compare: impl Fn(&K, &K) -> Ordering,
+) -> Vec<MediaKey> {
+    let mut keyed: Vec<(K, MediaKey)> = keys
+        .into_iter()
+        .filter_map(|key| Some((key_of(catalog.record(key)?), key)))
+        .collect();
+    let compare = |a: &(K, MediaKey), b: &(K, MediaKey)| {
+        compare(&a.0, &b.0).then_with(|| catalog.id_cmp(a.1, b.1))
+    };
+    if limit < keyed.len() / 4 {
+        keyed.select_nth_unstable_by(limit, compare);
+        keyed.truncate(limit);
+    }
+    keyed.sort_unstable_by(compare);
+    keyed.into_iter().map(|(_, key)| key).collect()
+}
+
+/// Media without a value come last in either direction.
+fn missing_last(a: Option<f64>, b: Option<f64>, is_descending: bool) -> Ordering {
+    match (a, b) {
+        (Some(a), Some(b)) if is_descending => b.total_cmp(&a),
+        (Some(a), Some(b)) => a.total_cmp(&b),
+        (a, b) => b.is_some().cmp(&a.is_some()),
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "an order needs no more than 52 bits"
+)]
+fn number(record: &Record<'_>, by: OrderBy) -> Option<f64> {
+    let (width, height) = (f64::from(record.width()), f64::from(record.height()));
+    let known = |number: f64| (number > 0.0).then_some(number);
+    match by {
+        OrderBy::Imported => Some(record.imported() as f64),
+        OrderBy::Date => Some(record.created() as f64),
+        OrderBy::Modified => Some(record.modified() as f64),
+        OrderBy::Filesize => Some(record.bytes() as f64),
+        OrderBy::Width => known(width),
+        OrderBy::Height => known(height),
+        OrderBy::Mpixels => known(width * height),
+        OrderBy::Ratio => (width > 0.0 && height > 0.0).then(|| width / height),
+        OrderBy::Duration => record.duration_ms().map(|ms| ms as f64),
+        OrderBy::Frames => Some(f64::from(record.frames())),
+        OrderBy::Tagcount => Some(record.tag_count() as f64),
+        OrderBy::CategoryCount(place) => {
+            let category = BUILT_IN_CATEGORIES.get(usize::from(place))?;
+            let count = record.tags().filter(|tag| tag.category == *category);
+            Some(count.count() as f64)
+        }
+        OrderBy::Stars => Some(f64::from(record.stars())),
+        OrderBy::Score => record.score().map(|score| score as f64),
+        OrderBy::Favcount => record.favcount().map(|count| count as f64),
+        OrderBy::Rating => record.rating().map(|rating| f64::from(rating as u8)),
+        OrderBy::Id
+        | OrderBy::Name
+        | OrderBy::Path
+        | OrderBy::Similarity
+        | OrderBy::Random(_)
+        | OrderBy::None
+        | OrderBy::Unavailable(_) => None,
+    }
+}
+
+fn seed(now: i64) -> u64 {
+    now.cast_unsigned()
+}
+
+/// As many of them, drawn by the seed.
+fn sample(found: &RoaringBitmap, size: u64, seed: u64) -> RoaringBitmap {
+    if size >= found.len() {
+        return found.clone();
+    }
+    let size = usize::try_from(size).unwrap_or(usize::MAX);
+    let mut drawn: Vec<(u64, u32)> = found.iter().map(|key| (shuffle(key, seed), key)).collect();
+    drawn.select_nth_unstable(size);
+    drawn.truncate(size);
+    drawn.into_iter().map(|(_, key)| key).collect()
+}
+
+/// A number that looks random and follows from key and seed (splitmix64).
+fn shuffle(key: u32, seed: u64) -> u64 {
+    let mut state = seed.wrapping_add(
+        u64::from(key)
+            .wrapping_add(1)
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15),
+    );
+    state = (state ^ state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    state = (state ^ state >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    state ^ state >> 31
+}

@@ -1,0 +1,136 @@
+//! Matching of names: substrings, globs, regular expressions, and the order in
+//! which people expect names to stand.
+
+use std::cmp::Ordering;
+
+use crate::model::query::{parser::compile, tree::Pattern};
+
+/// A compiled pattern. One in lower case ignores case.
+pub enum Matcher {
+    Substring { needle: String, ignores_case: bool },
+    Glob { pattern: String, ignores_case: bool },
+    Regex(Box<regex::Regex>),
+}
+
+impl Matcher {
+    /// `None` for a regular expression that does not compile, which the parser
+    /// refuses.
+    pub fn new(pattern: &Pattern) -> Option<Self> {
+        let ignores_case = |text: &str| !text.chars().any(char::is_uppercase);
+        Some(match pattern {
+            Pattern::Substring(needle) => Self::Substring {
+                ignores_case: ignores_case(needle),
+                needle: needle.clone(),
+            },
+            Pattern::Glob(pattern) => Self::Glob {
+                ignores_case: ignores_case(pattern),
+                pattern: pattern.clone(),
+            },
+            Pattern::Regex {
+                source,
+                ignore_case,
+            } => Self::Regex(Box::new(compile(source, *ignore_case).ok()?)),
+        })
+    }
+
+    pub fn matches(&self, text: &str) -> bool {
+        match self {
+            Self::Substring {
+                needle,
+                ignores_case: true,
+            } => text.to_lowercase().contains(needle),
+            Self::Substring { needle, .. } => text.contains(needle),
+            Self::Glob {
+                pattern,
+                ignores_case: true,
+            } => glob(pattern, &text.to_lowercase()),
+            Self::Glob { pattern, .. } => glob(pattern, text),
+            Self::Regex(regex) => regex.is_match(text),
+        }
+    }
+}
+
+/// Whether the whole text matches a pattern in which `*` stands for anything.
+pub fn glob(pattern: &str, text: &str) -> bool {
+    let Some((first, rest)) = pattern.split_once('*') else {
+        return pattern == text;
+    };
+    let Some(mut text) = text.strip_prefix(first) else {
+        return false;
+    };
+    let (middle, last) = rest.rsplit_once('*').unwrap_or(("", rest));
+    for part in middle.split('*') {
+        match text.find(part) {
+            Some(at) => text = text.get(at + part.len()..).unwrap_or_default(),
+            None => return false,
+        }
+    }
+    text.ends_with(last)
+}
+
+/// Numbers compare by value (`2` before `10`), letters without case; texts that are
+/// equal so far compare as they are.
+pub fn natural_cmp(a: &str, b: &str) -> Ordering {
+    let (mut left, mut right) = (a, b);
+    loop {
+        let ((part, rest), (other, other_rest)) = (split_run(left), split_run(right));
+        let is_number = |part: &str| part.starts_with(|c: char| c.is_ascii_digit());
+        let ordering = if is_number(part) && is_number(other) {
+            let (part, other) = (part.trim_start_matches('0'), other.trim_start_matches('0'));
+            part.len().cmp(&other.len()).then_with(|| part.cmp(other))
+        } else {
+            part.chars()
+                .flat_map(char::to_lowercase)
+                .cmp(other.chars().flat_map(char::to_lowercase))
+        };
+        if ordering.is_ne() {
+            return ordering;
+        }
+        if rest.is_empty() && other_rest.is_empty() {
+            return a.cmp(b);
+        }
+        (left, right) = (rest, other_rest);
+    }
+}
+
+/// The digits, or the other characters, that a text starts with.
+fn split_run(text: &str) -> (&str, &str) {
+    let is_number = text.starts_with(|c: char| c.is_ascii_digit());
+    let end = text
+        .find(|c: char| c.is_ascii_digit() != is_number)
+        .unwrap_or(text.len());
+    text.split_at(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn globs_match_whole_texts() {
+        for (pattern, text, expected) in [
+            ("a*", "abc", true),
+            ("*c", "abc", true),
+            ("a*c", "abc", true),
+            ("a*c", "ac", true),
+            ("a*a", "a", false),
+            ("*", "", true),
+            ("a*b*c", "a_b_b_c", true),
+            ("a*b*c", "acb", false),
+            ("abc", "abcd", false),
+            ("**", "x", true),
+        ] {
+            assert_eq!(glob(pattern, text), expected, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn names_stand_in_natural_order() {
+        let mut names = ["img10", "IMG2", "img1", "b", "img02", "a10b", "a9c", ""];
+        names.sort_by(|a, b| natural_cmp(a, b));
+        assert_eq!(
+            names,
+            ["", "a9c", "a10b", "b", "img1", "IMG2", "img02", "img10"]
+        );
+    }
+}

@@ -1,0 +1,275 @@
+//! Where the words of a vocabulary stand: one text of all values, and the starts of
+//! their words in alphabetical order, so that candidates are found without looking
+//! at every tag.
+
+use super::{
+    distance::{MAX, letters, may_be_near},
+    typed::{Class, Typed},
+    words::{is_separator, words},
+};
+use crate::model::catalog::Catalog;
+
+/// Candidates handed out of one class, the most frequent ones.
+const MAX_CANDIDATES: usize = 1000;
+/// Places of a substring that are looked at; frequent tags come first in the text.
+const MAX_PLACES: usize = 20_000;
+
+struct Word {
+    /// Where it starts in the text.
+    start: u32,
+    number: u32,
+    letters: u64,
+}
+
+struct Value {
+    start: u32,
+    count: u32,
+    letters: u64,
+    category: u16,
+}
+
+pub struct Index {
+    lineage: u64,
+    /// The values of all tags by number, each with a line end.
+    text: String,
+    values: Vec<Value>,
+    categories: Vec<String>,
+    /// In the order of the text from each on.
+    words: Vec<Word>,
+}
+
+impl Index {
+    pub fn new(catalog: &Catalog) -> Self {
+        let (lineage, len) = catalog.vocabulary();
+        let mut index = Self {
+            lineage,
+            text: String::new(),
+            values: Vec::with_capacity(len),
+            categories: Vec::new(),
+            words: Vec::new(),
+        };
+        let position = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        for number in (0..).take(len) {
+            let Some((name, media)) = catalog.tag_at(number) else {
+                continue;
+            };
+            let known = index
+                .categories
+                .iter()
+                .position(|known| *known == name.category);
+            let category = known.unwrap_or_else(|| {
+                index.categories.push(name.category.clone());
+                index.categories.len() - 1
+            });
+            let start = index.text.len();
+            index.values.push(Value {
+                start: position(start),
+                count: u32::try_from(media.len()).unwrap_or(u32::MAX),
+                letters: letters(&name.value),
+                category: u16::try_from(category).unwrap_or(u16::MAX),
+            });
+            for (at, word) in words(&name.value) {
+                index.words.push(Word {
+                    start: position(start + at),
+                    number,
+                    letters: letters(word),
+                });
+            }
+            // A value that starts with a separator is found by its start, too.
+            if !name.value.starts_with(|c| !is_separator(c)) {
+                index.words.push(Word {
+                    start: position(start),
+                    number,
+                    letters: letters(&name.value),
+                });
+            }
+            index.text.push_str(&name.value);
+            index.text.push('\n');
+        }
+        let text = index.text.as_bytes();
+        index
+            .words
+            .sort_unstable_by(|a, b| line(text, a.start).cmp(line(text, b.start)));
+        index
+    }
+
+    /// How many tags it knows: those with lower numbers.
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Whether it fits this catalog but for a few new tags.
+    pub fn serves(&self, catalog: &Catalog, max_new: usize) -> bool {
+        let (lineage, len) = catalog.vocabulary();
+        lineage == self.lineage && len <= self.len() + max_new
+    }
+
+    fn value(&self, number: u32) -> &str {
+        let start = self
+            .values
+            .get(number as usize)
+            .map_or(usize::MAX, |value| value.start as usize);
+        let end = self
+            .values
+            .get(number as usize + 1)
+            .map_or(self.text.len(), |value| value.start as usize);
+        self.text
+            .get(start..end.saturating_sub(1))
+            .unwrap_or_default()
+    }
+
+    /// The word starts from which the text goes on like this.
+    fn range(&self, prefix: &str) -> &[Word] {
+        let text = self.text.as_bytes();
+        let prefix = prefix.as_bytes();
+        let start = self
+            .words
+            .partition_point(|word| line(text, word.start) < prefix);
+        let rest = self.words.get(start..).unwrap_or_default();
+        let end = rest.partition_point(|word| line(text, word.start).starts_with(prefix));
+        rest.get(..end).unwrap_or_default()
+    }
+
+    /// The values that start like this.
+    fn starting<'a>(&'a self, prefix: &str) -> impl Iterator<Item = u32> + use<'a> {
+        self.range(prefix)
+            .iter()
+            .filter(|word| {
+                self.values
+                    .get(word.number as usize)
+                    .is_some_and(|value| value.start == word.start)
+            })
+            .map(|word| word.number)
+    }
+
+    /// Tags that may be of this class, the most frequent ones when they are many.
+    pub fn candidates(&self, class: Class, typed: &Typed) -> Vec<u32> {
+        let text = typed.text.as_str();
+        let first = text.get(..text.chars().next().map_or(0, char::len_utf8));
+        let first = first.unwrap_or_default();
+        let category = match &typed.category {
+            Some(wanted) => match self.categories.iter().position(|known| known == wanted) {
+                Some(place) => u16::try_from(place).ok(),
+                None => return Vec::new(),
+            },
+            None => None,
+        };
+        let found: Vec<u32> = match class {
+            Class::Prefix if text.is_empty() => (0..).take(self.len()).collect(),
+            _ if text.is_empty() => Vec::new(),
+            Class::Exact => self
+                .starting(text)
+                .filter(|number| self.value(*number) == text)
+                .collect(),
+            Class::Prefix => self.starting(text).collect(),
+            Class::Words => {
+                let longest = typed.words.iter().max_by_key(|word| word.len());
+                let range = longest.map_or(&[][..], |word| self.range(word));
+                let is_one = typed.words.len() == 1;
+                range
+                    .iter()
+                    .map(|word| word.number)
+                    .filter(|number| is_one || typed.matches(class, self.value(*number)))
+                    .collect()
+            }
+            Class::Initials => match typed.initials.as_deref().and_then(|i| i.chars().next()) {
+                Some(first) => self
+                    .starting(first.encode_utf8(&mut [0; 4]))
+                    .filter(|number| typed.matches(class, self.value(*number)))
+                    .collect(),
+                None => Vec::new(),
+            },
+            Class::Substring => self.containing(text),
+            Class::Typo => self.near(text, first),
+            Class::Letters => {
+                let wanted = letters(text);
+                self.starting(first)
+                    .filter(|number| {
+                        self.values
+                            .get(*number as usize)
+                            .is_some_and(|value| wanted & !value.letters == 0)
+                    })
+                    .collect()
+            }
+        };
+        self.most_frequent(found, category)
+    }
+
+    fn containing(&self, text: &str) -> Vec<u32> {
+        if text.chars().nth(1).is_none() {
+            return Vec::new();
+        }
+        // The literal search of the regex crate is several times as fast as str::find.
+        let Ok(literal) = regex::Regex::new(&regex::escape(text)) else {
+            return Vec::new();
+        };
+        let mut found: Vec<u32> = Vec::new();
+        for place in literal.find_iter(&self.text).take(MAX_PLACES) {
+            let number = self
+                .values
+                .partition_point(|value| value.start as usize <= place.start());
+            let number = u32::try_from(number.saturating_sub(1)).unwrap_or(u32::MAX);
+            if found.last() != Some(&number) {
+                found.push(number);
+            }
+        }
+        found
+    }
+
+    /// Values and words with about these letters and about this length, and values
+    /// that start with the first letter and have most of the others.
+    fn near(&self, text: &str, first: &str) -> Vec<u32> {
+        let wanted = letters(text);
+        let slack = if text.is_ascii() { 2 } else { 8 };
+        let is_near = |other: &str| other.len().abs_diff(text.len()) <= slack;
+        let mut found: Vec<u32> = (0..)
+            .zip(&self.values)
+            .filter(|(_, value)| may_be_near(wanted, value.letters))
+            .map(|(number, _)| number)
+            .filter(|number| is_near(self.value(*number)))
+            .collect();
+        found.extend(
+            self.words
+                .iter()
+                .filter(|word| may_be_near(wanted, word.letters))
+                .filter(|word| {
+                    let rest = self.text.get(word.start as usize..).unwrap_or_default();
+                    words(rest.lines().next().unwrap_or_default())
+                        .next()
+                        .is_some_and(|(_, word)| is_near(word))
+                })
+                .map(|word| word.number),
+        );
+        let starts = self.starting(first).filter(|number| {
+            self.values
+                .get(*number as usize)
+                .is_some_and(|value| (wanted & !value.letters).count_ones() <= MAX)
+        });
+        found.extend(self.most_frequent(starts.collect(), None));
+        found
+    }
+
+    fn most_frequent(&self, mut numbers: Vec<u32>, category: Option<u16>) -> Vec<u32> {
+        let value = |number: u32| self.values.get(number as usize);
+        if let Some(category) = category {
+            numbers.retain(|number| value(*number).is_some_and(|value| value.category == category));
+        }
+        if numbers.len() > MAX_CANDIDATES {
+            numbers.select_nth_unstable_by_key(MAX_CANDIDATES, |number| {
+                std::cmp::Reverse(value(*number).map_or(0, |value| value.count))
+            });
+            numbers.truncate(MAX_CANDIDATES);
+        }
+        numbers
+    }
+}
+
+/// The bytes from a place to the end of its line.
+fn line(text: &[u8], start: u32) -> &[u8] {
+    let rest = text.get(start as usize..).unwrap_or_default();
+    let end = rest
+        .iter()
+        .position(|byte| *byte == b'\n')
+        .unwrap_or(rest.len());
+    rest.get(..end).unwrap_or_default()
+}
