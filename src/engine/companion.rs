@@ -12,6 +12,7 @@ use std::{
     ffi::{OsStr, OsString},
     fs::File,
     io::Read,
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
 };
 
@@ -140,6 +141,33 @@ fn owns_stem(picture: &Path, name: &OsStr, stem: &OsStr) -> bool {
         other.push(".");
         other.push(extension);
         other.as_os_str() >= name || !picture.with_file_name(other).exists()
+    })
+}
+
+/// Whether a file that somebody named is there for a picture beside it, which brings
+/// it along, or has gone with that picture already.
+pub fn is_spoken_for(path: &Path) -> bool {
+    let Some(name) = path.file_name().filter(|name| is_companion_name(name)) else {
+        return false;
+    };
+    if !path.exists() {
+        return true;
+    }
+    let name = name.as_bytes();
+    SUFFIXES.iter().any(|suffix| {
+        let base = name
+            .strip_suffix(suffix.as_bytes())
+            .and_then(|base| base.strip_suffix(b"."));
+        base.is_some_and(|base| {
+            let base = OsStr::from_bytes(base);
+            path.with_file_name(base).is_file()
+                || PICTURE_EXTENSIONS.iter().any(|extension| {
+                    let mut name = base.to_owned();
+                    name.push(".");
+                    name.push(extension);
+                    path.with_file_name(name).is_file()
+                })
+        })
     })
 }
 
@@ -507,6 +535,25 @@ mod tests {
         };
         merge(&mut media, more);
         assert!(media.tags.is_empty());
+    }
+
+    #[test]
+    fn a_named_companion_is_spoken_for_by_the_picture_beside_it() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["a.png", "a.txt", "a.png.json", "a.urls.txt", "b.txt"] {
+            put(dir.path(), name, "x");
+        }
+        for (name, expected) in [
+            ("a.txt", true),
+            ("a.png.json", true),
+            ("a.urls.txt", true),
+            ("gone.txt", true),
+            ("b.txt", false),
+            ("a.png", false),
+            ("gone.png", false),
+        ] {
+            assert_eq!(is_spoken_for(&dir.path().join(name)), expected, "{name}");
+        }
     }
 
     #[test]

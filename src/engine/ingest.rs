@@ -35,6 +35,7 @@ pub use self::{
 };
 use super::{
     catalog_store::CatalogStore,
+    companion::is_companion_name,
     decode::{Limits, MemoryGate},
     event::{Event, Events, IngestEvent, IngestOutcome},
     job::{Cancel, Clock, lock, spawn, system_clock},
@@ -340,7 +341,9 @@ impl IngestPipeline {
     fn count_ahead(&self, paths: Vec<PathBuf>, submission: &Arc<Submission>) {
         let shared = Arc::downgrade(&self.shared);
         let (folders, files): (Vec<_>, Vec<_>) = paths.into_iter().partition(|path| path.is_dir());
-        submission.count(files.len() as u64);
+        let is_picture =
+            |path: &&PathBuf| path.file_name().is_none_or(|name| !is_companion_name(name));
+        submission.count(files.iter().filter(is_picture).count() as u64);
         if folders.is_empty() {
             return;
         }

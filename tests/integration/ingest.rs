@@ -4,8 +4,9 @@
 use std::{
     collections::BTreeSet,
     fs,
+    ops::ControlFlow,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -19,7 +20,7 @@ use tagloupe::{
         catalog_store::CatalogStore,
         decode::MemoryGate,
         event::{Event, IngestEvent, IngestOutcome, PictureSize, Stage, channel},
-        ingest::{IngestParts, IngestPipeline, IngestSettings, Submission},
+        ingest::{IngestParts, IngestPipeline, IngestSettings, Submission, is_skipped_name},
         job::Cancel,
         source::{Answer, Lookup, MetadataSource},
         thumbnail::{Stamp, ThumbnailStore},
@@ -54,9 +55,13 @@ impl Bench {
     }
 
     fn with(change: impl FnOnce(&mut IngestSettings)) -> Self {
+        Self::of_kind(LayoutKind::Bucketed, change)
+    }
+
+    fn of_kind(kind: LayoutKind, change: impl FnOnce(&mut IngestSettings)) -> Self {
         let temporary = tempfile::tempdir().unwrap();
         let folder = temporary.path();
-        Library::create(&folder.join("library"), LayoutKind::Bucketed, "test").unwrap();
+        Library::create(&folder.join("library"), kind, "test").unwrap();
         let bench = Self::open(folder, change);
         Self {
             _temporary: Some(temporary),
@@ -131,8 +136,11 @@ impl Bench {
         std::mem::take(&mut self.heard.lock().unwrap())
     }
 
+    /// Without the temporary files of a process that was killed.
     fn originals(&self) -> Vec<PathBuf> {
-        originals(self.library.root())
+        let mut paths = originals(self.library.root());
+        paths.retain(|path| !path.file_name().is_none_or(is_skipped_name));
+        paths
     }
 
     fn sidecar(&self, original: &Path) -> Sidecar {
@@ -364,6 +372,42 @@ fn broken_files_go_to_quarantine_with_their_reason_and_stop_nobody() {
     }
 }
 
+#[test]
+fn what_was_mended_comes_back_from_quarantine() {
+    let bench = Bench::new();
+    put(&bench.inbox().join("a.png"), b"\x89PNG no more");
+    write_text(&bench.inbox().join("a.txt"), "fox, tree");
+    assert_eq!(bench.ingest(&bench.inbox()).tally().quarantined, 1);
+    let quarantine = bench.library.layout().quarantine();
+    write_picture(&quarantine.join("a.png"), 1);
+    let tally = bench.ingest(&quarantine).tally();
+    assert_eq!(tally.stored, 1, "{tally:?}");
+    assert_eq!(bench.tags(&bench.originals()[0]), ["fox", "tree"]);
+    assert!(files_below(&quarantine).is_empty());
+}
+
+#[test]
+fn a_found_file_without_md5_is_known_by_its_bytes() {
+    for kind in [LayoutKind::Flat, LayoutKind::InPlace] {
+        let bench = Bench::of_kind(kind, |_| {});
+        let found = bench.library.layout().images().join("found.png");
+        write_picture(&found, 1);
+        bench
+            .library
+            .rebuild(&mut |_| ControlFlow::Continue(()))
+            .unwrap();
+        write_picture(&bench.outside().join("same.png"), 1);
+        write_picture(&bench.outside().join("other.png"), 2);
+        let tally = bench.ingest(&bench.outside()).tally();
+        assert_eq!(
+            (tally.stored, tally.duplicates),
+            (1, 1),
+            "{kind:?} {tally:?}"
+        );
+        assert_eq!(bench.library.count().unwrap(), 2, "{kind:?}");
+    }
+}
+
 fn put(path: &Path, bytes: &[u8]) {
     use std::io::Write as _;
     fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -547,7 +591,7 @@ fn a_cancelled_submission_ends_and_leaves_what_waits() {
 
 #[test]
 fn thousands_of_files_dropped_at_once_all_come_in() {
-    let bench = Bench::new();
+    let bench = Bench::with(|settings| settings.workers = 4);
     let inbox = bench.inbox();
     bench
         .pipeline()
@@ -605,11 +649,22 @@ fn wait_for(bench: &Bench, mut is_it: impl FnMut(&IngestEvent) -> bool) -> bool 
     false
 }
 
-/// The variable that makes [`child_ingests`] work for [`two_processes_store_each_file_once`].
+/// The variable that makes [`child_ingests`] work for [`several_processes_store_each_file_once`].
 const CHILD: &str = "TAGLOUPE_TEST_INGEST";
 
+/// Another process that ingests into the same library.
+fn start(folder: &Path, path: &Path) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "integration::ingest::child_ingests", "--ignored"])
+        .env(CHILD, format!("{}\n{}", folder.display(), path.display()))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
 #[test]
-fn two_processes_store_each_file_once() {
+fn several_processes_store_each_file_once() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("library");
     let library = Library::create(&root, LayoutKind::Bucketed, "test").unwrap();
@@ -655,7 +710,26 @@ fn two_processes_store_each_file_once() {
 }
 
 #[test]
-#[ignore = "one of the processes of two_processes_store_each_file_once"]
+fn what_a_killed_process_leaves_is_finished_by_the_next() {
+    let bench = Bench::new();
+    write_pictures(&bench.inbox(), 0..60);
+    let mut child = start(&bench.folder, &bench.inbox());
+    let images = bench.library.layout().images();
+    while !images.is_dir() || bench.originals().len() < 5 {
+        assert!(child.try_wait().unwrap().is_none(), "it should be at work");
+        std::thread::yield_now();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let tally = bench.ingest(&bench.inbox()).tally();
+    assert_eq!((tally.quarantined, tally.failed), (0, 0), "{tally:?}");
+    assert!(files_below(&bench.inbox()).is_empty());
+    assert_eq!(bench.originals().len(), 60);
+    assert_eq!(bench.library.count().unwrap(), 60);
+}
+
+#[test]
+#[ignore = "one of the processes of several_processes_store_each_file_once"]
 fn child_ingests() {
     let work = std::env::var(CHILD).unwrap();
     let (folder, path) = work.split_once('\n').unwrap();

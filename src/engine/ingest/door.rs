@@ -30,7 +30,7 @@ use crate::{
         entry::Entry,
         id::{Md5, MediaId, MediaKey},
     },
-    storage::{Error, Library, Md5Lock, Transfer},
+    storage::{Error, IndexState, LayoutKind, Library, Md5Lock, Transfer},
 };
 
 /// How long one attempt at the door's lock lasts before a stop is noticed.
@@ -105,6 +105,7 @@ pub(super) fn enter(shared: &Shared, item: &Item, how: Transfer) -> Result<Admit
     }
     check_unchanged(path, &stamp)?;
     let lock = take_lock(shared, item, &md5)?;
+    check_index(shared)?;
     if let Some(known) = find_known(shared, &md5, bytes, path).map_err(|e| storage_end(&e))? {
         return Err(match known {
             Known::Same(key, id, name) => {
@@ -184,6 +185,19 @@ fn check_place(shared: &Shared, path: &Path) -> Result<(), End> {
     Err(End::failed(
         "lies in the library already; `rebuild` finds what is not indexed",
     ))
+}
+
+/// Where files keep their names only a whole index knows what is known. With names
+/// made of md5s the files themselves do.
+fn check_index(shared: &Shared) -> Result<(), End> {
+    let library = &shared.parts.library;
+    if library.kind() == LayoutKind::Bucketed || library.index_state() != IndexState::Missing {
+        return Ok(());
+    }
+    Err(End::Later {
+        reason: "the index is not complete yet".to_owned(),
+        pause: PAUSE,
+    })
 }
 
 fn take_lock(shared: &Shared, item: &Item, md5: &Md5) -> Result<Md5Lock, End> {

@@ -13,6 +13,7 @@ use std::{
 
 use super::{
     super::{
+        companion::is_spoken_for,
         event::IngestOutcome,
         job::{Cancel, lock},
     },
@@ -379,6 +380,7 @@ impl Queue {
                 continue;
             }
             match feed.paths.pop_front() {
+                Some(path) if is_spoken_for(&path) => {}
                 Some(path) if path.is_dir() => feed.walk = Some(Walk::new(&path)),
                 Some(path) => items.push(self.item(path, &feed.submission, false)),
                 None => break,
