@@ -72,21 +72,14 @@ pub(super) struct Admitted {
 
 pub(super) fn enter(shared: &Shared, item: &Item, how: Transfer) -> Result<Admitted, End> {
     let path = item.path.as_path();
-    let gone = |error: &io::Error| {
-        if error.kind() == io::ErrorKind::NotFound {
-            gone(item, how)
-        } else {
-            End::failed(format!("cannot read it: {error}"))
-        }
-    };
     let stamp = regular_file(shared, item).map_err(|refusal| match refusal {
-        Refusal::Io(error) => gone(&error),
+        Refusal::Io(error) => unreadable(&error),
         Refusal::End(end) => end,
     })?;
     check_place(shared, path)?;
     match probe(path) {
         Ok(_) => {}
-        Err(DecodeError::Io { source, .. }) => return Err(gone(&source)),
+        Err(DecodeError::Io { source, .. }) => return Err(unreadable(&source)),
         Err(error) => {
             let now = crate::model::entry::format_time((shared.settings.clock)());
             let companions = super::super::companion::gather(path, &now);
@@ -97,7 +90,7 @@ pub(super) fn enter(shared: &Shared, item: &Item, how: Transfer) -> Result<Admit
         if error.kind() == io::ErrorKind::Interrupted {
             End::Outcome(IngestOutcome::Cancelled)
         } else {
-            gone(&error)
+            unreadable(&error)
         }
     })?;
     if bytes != stamp.bytes {
@@ -124,7 +117,7 @@ pub(super) fn enter(shared: &Shared, item: &Item, how: Transfer) -> Result<Admit
     match Stamp::of(path) {
         Ok(now) if now == stamp => Ok(Admitted { md5, stamp, lock }),
         Ok(_) => Err(growing(shared)),
-        Err(error) => Err(gone(&error)),
+        Err(error) => Err(unreadable(&error)),
     }
 }
 
@@ -163,9 +156,7 @@ fn regular_file(shared: &Shared, item: &Item) -> Result<Stamp, Refusal> {
 /// and quarantine folders.
 fn check_place(shared: &Shared, path: &Path) -> Result<(), End> {
     let library = &shared.parts.library;
-    let real = path
-        .canonicalize()
-        .map_err(|error| End::failed(format!("cannot read it: {error}")))?;
+    let real = path.canonicalize().map_err(|error| unreadable(&error))?;
     let root = library
         .root()
         .canonicalize()
@@ -366,9 +357,6 @@ pub(super) fn reject(
                 reason: reason.to_owned(),
             })
         }
-        Err(error) if error.io_kind() == Some(io::ErrorKind::NotFound) => {
-            End::Outcome(IngestOutcome::Cancelled)
-        }
         Err(error) => End::failed(format!("{reason}; {}", error.chain())),
     }
 }
@@ -388,13 +376,12 @@ fn beside(from: &Path, to: &Path, companion: &Path) -> Option<PathBuf> {
     })
 }
 
-/// The file has gone. One that was found in a folder and was to be moved was taken
-/// by another process, or by its owner: nobody misses it here.
-fn gone(item: &Item, how: Transfer) -> End {
-    if item.is_found && how == Transfer::Move {
-        End::Outcome(IngestOutcome::Cancelled)
-    } else {
+/// The file cannot be read, or is there no more.
+pub(super) fn unreadable(error: &io::Error) -> End {
+    if error.kind() == io::ErrorKind::NotFound {
         End::failed("is gone")
+    } else {
+        End::failed(format!("cannot read it: {error}"))
     }
 }
 
@@ -405,7 +392,7 @@ pub(super) fn check_unchanged(path: &Path, stamp: &Stamp) -> Result<(), End> {
             reason: "is still being written".to_owned(),
             pause: PAUSE,
         }),
-        Err(error) => Err(End::failed(format!("cannot read it: {error}"))),
+        Err(error) => Err(unreadable(&error)),
     }
 }
 

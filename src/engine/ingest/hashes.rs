@@ -10,7 +10,7 @@ use super::{
         hashing::hash_with_preview,
     },
     Shared,
-    door::Admitted,
+    door::{Admitted, unreadable},
     run::End,
 };
 use crate::model::media::{Hashes, Media, Pixels};
@@ -97,6 +97,6 @@ fn io_end(error: &io::Error) -> End {
     if error.kind() == io::ErrorKind::Interrupted {
         End::Outcome(IngestOutcome::Cancelled)
     } else {
-        End::failed(format!("cannot read it: {error}"))
+        unreadable(error)
     }
 }

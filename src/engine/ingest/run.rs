@@ -2,6 +2,7 @@
 //! it that every file ends exactly once.
 
 use std::{
+    io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
@@ -51,7 +52,14 @@ pub(super) fn ingest(shared: &Shared, item: Item) {
     let staged = catch_unwind(AssertUnwindSafe(|| stages(shared, &item, &mut track)));
     match staged {
         Ok(Ok(staged)) => hand_over(shared, item, track, staged),
-        Ok(Err(End::Outcome(outcome))) => end(shared, &item, &mut track, &outcome),
+        Ok(Err(End::Outcome(outcome))) => {
+            let outcome = if matches!(outcome, IngestOutcome::Failed { .. }) && has_gone(&item) {
+                IngestOutcome::Cancelled
+            } else {
+                outcome
+            };
+            end(shared, &item, &mut track, &outcome);
+        }
         Ok(Err(End::Later { reason, pause })) => later(shared, item, track, reason, pause),
         Err(panic) => {
             let reason = format!("internal error: {}", panic_text(&*panic));
@@ -59,6 +67,13 @@ pub(super) fn ingest(shared: &Shared, item: Item) {
             end(shared, &item, &mut track, &IngestOutcome::Failed { reason });
         }
     }
+}
+
+/// Whether a file that nobody named has gone: taken by another process that works on
+/// the same folder, or by its owner. That is no failure.
+fn has_gone(item: &Item) -> bool {
+    let found = item.path.symlink_metadata();
+    item.is_found && found.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 /// A file that is on disk and not yet in the index.
