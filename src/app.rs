@@ -24,6 +24,7 @@ pub mod notices;
 pub mod panes;
 pub mod pictures;
 pub mod query_bar;
+pub mod runtime;
 pub mod text_input;
 pub mod viewer;
 

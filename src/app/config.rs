@@ -1,7 +1,22 @@
 //! Settings: built-in defaults < file < environment < flags. Every unknown key is
-//! reported with its line.
+//! reported with its line; what is wrong is left out, the rest counts.
+//!
+//! Also where the files of a user lie, and the few that are read and written here:
+//! `config.toml`, `keymap.toml`, and how each library's screen was set up.
 
-use super::gallery::DEFAULT_TILE_CELLS;
+use std::{
+    fmt::Write as _,
+    io::Write as _,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+use toml::de::{DeTable, DeValue};
+
+use super::gallery::{DEFAULT_TILE_CELLS, TILE_CELLS};
+
+/// How the environment is asked; tests pass their own.
+pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// The settings of a session.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +49,35 @@ pub enum Graphics {
     None,
 }
 
+impl Graphics {
+    pub const ALL: [Self; 6] = [
+        Self::Auto,
+        Self::Kitty,
+        Self::Sixel,
+        Self::Iterm2,
+        Self::HalfBlocks,
+        Self::None,
+    ];
+
+    /// The word of the configuration and of `--graphics`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Kitty => "kitty",
+            Self::Sixel => "sixel",
+            Self::Iterm2 => "iterm2",
+            Self::HalfBlocks => "halfblocks",
+            Self::None => "none",
+        }
+    }
+
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|graphics| graphics.name() == name)
+    }
+}
+
 /// The settings of the ingest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IngestConfig {
@@ -42,7 +86,9 @@ pub struct IngestConfig {
     /// How long a file must rest before it is taken, in milliseconds.
     pub settle_ms: u64,
     /// The folder that is watched; the library's own when none is given.
-    pub folder: Option<std::path::PathBuf>,
+    pub folder: Option<PathBuf>,
+    /// Look at the folder again and again instead of waiting for the system's word.
+    pub polling: bool,
 }
 
 /// What an unknown word of a query means.
@@ -63,8 +109,9 @@ impl Default for Config {
             tile_cells: DEFAULT_TILE_CELLS,
             ingest: IngestConfig {
                 workers: 0,
-                settle_ms: 500,
+                settle_ms: 2000,
                 folder: None,
+                polling: false,
             },
             unknown: Unknown::Text,
             cache_mb: 1000,
@@ -73,8 +120,241 @@ impl Default for Config {
     }
 }
 
+/// Environment variables and the keys they set, the strongest last.
+const VARIABLES: [(&str, &str); 4] = [
+    ("TAGLOUPE_THEME", "theme"),
+    ("TAGLOUPE_GRAPHICS", "graphics"),
+    ("MAX_WORKERS", "ingest.workers"),
+    ("TAGLOUPE_WORKERS", "ingest.workers"),
+];
+
+impl Config {
+    /// The settings of file and environment, and what was wrong with them.
+    pub fn load(environment: Environment<'_>) -> (Self, Vec<String>) {
+        let mut config = Self::default();
+        let mut problems = Vec::new();
+        if let Some(folder) = config_dir(environment) {
+            let path = folder.join("config.toml");
+            match read(&path) {
+                Ok(text) => {
+                    let found = config.apply(&text.unwrap_or_default());
+                    problems.extend(
+                        found
+                            .into_iter()
+                            .map(|problem| format!("{}: {problem}", path.display())),
+                    );
+                }
+                Err(error) => problems.push(error),
+            }
+        }
+        for (variable, key) in VARIABLES {
+            if let Some(value) = environment(variable).filter(|value| !value.is_empty())
+                && let Err(error) = config.set(key, &Setting::of_text(&value))
+            {
+                problems.push(format!("{variable}: {error}"));
+            }
+        }
+        (config, problems)
+    }
+
+    /// Takes over what a file says; gives what was wrong, each with its line.
+    pub fn apply(&mut self, text: &str) -> Vec<String> {
+        let mut problems: Vec<(usize, String)> = Vec::new();
+        match DeTable::parse(text) {
+            Ok(table) => self.apply_table(text, "", table.get_ref(), &mut problems),
+            Err(error) => {
+                let line = error.span().map_or(1, |span| line_of(text, span.start));
+                problems.push((line, error.message().to_owned()));
+            }
+        }
+        problems.sort_by_key(|(line, _)| *line);
+        problems
+            .into_iter()
+            .map(|(line, problem)| format!("line {line}: {problem}"))
+            .collect()
+    }
+
+    fn apply_table(
+        &mut self,
+        text: &str,
+        prefix: &str,
+        table: &DeTable<'_>,
+        problems: &mut Vec<(usize, String)>,
+    ) {
+        for (key, value) in table {
+            let path = format!("{prefix}{}", key.get_ref());
+            let outcome = match value.get_ref() {
+                DeValue::Table(inner) => {
+                    self.apply_table(text, &format!("{path}."), inner, problems);
+                    continue;
+                }
+                DeValue::String(word) => self.set(&path, &Setting::Text(word)),
+                DeValue::Boolean(on) => self.set(&path, &Setting::Flag(*on)),
+                DeValue::Integer(number) => {
+                    match i64::from_str_radix(number.as_str(), number.radix()) {
+                        Ok(number) => self.set(&path, &Setting::Number(number)),
+                        Err(_) => Err(format!("{path} is too large")),
+                    }
+                }
+                _ => self.set(&path, &Setting::Other),
+            };
+            if let Err(problem) = outcome {
+                problems.push((line_of(text, key.span().start), problem));
+            }
+        }
+    }
+
+    fn set(&mut self, key: &str, value: &Setting<'_>) -> Result<(), String> {
+        match key {
+            "theme" => value.text(key)?.clone_into(&mut self.theme),
+            "graphics" => {
+                self.graphics = Graphics::by_name(value.text(key)?).ok_or_else(|| {
+                    let known = Graphics::ALL.map(Graphics::name);
+                    format!("graphics is one of {}", known.join(" "))
+                })?;
+            }
+            "thumbnails.size_cells" => {
+                let (least, most) = (*TILE_CELLS.start(), *TILE_CELLS.end());
+                let cells = value.number(key, least.into()..=most.into())?;
+                self.tile_cells = u16::try_from(cells).unwrap_or(DEFAULT_TILE_CELLS);
+            }
+            "ingest.workers" => {
+                self.ingest.workers =
+                    usize::try_from(value.number(key, 0..=64)?).unwrap_or_default();
+            }
+            "ingest.settle_ms" => self.ingest.settle_ms = value.number(key, 0..=600_000)?,
+            "ingest.folder" => self.ingest.folder = Some(PathBuf::from(value.text(key)?)),
+            "ingest.polling" => self.ingest.polling = value.flag(key)?,
+            "search.unknown" => {
+                self.unknown = match value.text(key)? {
+                    "text" => Unknown::Text,
+                    "tag" => Unknown::Tag,
+                    _ => return Err("search.unknown is text or tag".to_owned()),
+                };
+            }
+            "cache.size_mb" => self.cache_mb = value.number(key, 1..=10_000_000)?,
+            "editor.flow" => self.editor_flow = value.flag(key)?,
+            _ => return Err(format!("unknown key {key}")),
+        }
+        Ok(())
+    }
+
+    /// These settings as a file, each with what it means.
+    pub fn to_toml(&self) -> String {
+        let quoted = |text: &str| toml::Value::from(text).to_string();
+        let mut text = String::new();
+        let mut line = |line: std::fmt::Arguments<'_>| {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{line}");
+        };
+        line(format_args!("# auto, or the name of a theme"));
+        line(format_args!("theme = {}", quoted(&self.theme)));
+        let known = Graphics::ALL.map(Graphics::name).join(", ");
+        line(format_args!("# {known}"));
+        line(format_args!("graphics = {}", quoted(self.graphics.name())));
+        line(format_args!("\n[thumbnails]"));
+        line(format_args!(
+            "# width of a tile, {} to {} cells",
+            TILE_CELLS.start(),
+            TILE_CELLS.end()
+        ));
+        line(format_args!("size_cells = {}", self.tile_cells));
+        line(format_args!("\n[ingest]"));
+        line(format_args!(
+            "# files at once; 0: as many as fit the machine"
+        ));
+        line(format_args!("workers = {}", self.ingest.workers));
+        line(format_args!(
+            "# how long a file must rest before it is taken"
+        ));
+        line(format_args!("settle_ms = {}", self.ingest.settle_ms));
+        line(format_args!(
+            "# the folder that is watched; the library's own when none is given"
+        ));
+        match &self.ingest.folder {
+            Some(folder) => line(format_args!(
+                "folder = {}",
+                quoted(&folder.to_string_lossy())
+            )),
+            None => line(format_args!("# folder = \"/home/me/downloads\"")),
+        }
+        line(format_args!(
+            "# look at it again and again, where the system cannot notify"
+        ));
+        line(format_args!("polling = {}", self.ingest.polling));
+        line(format_args!("\n[search]"));
+        line(format_args!(
+            "# an unknown word is looked for in names and captions (text), or is a tag that nothing has (tag)"
+        ));
+        let unknown = match self.unknown {
+            Unknown::Text => "text",
+            Unknown::Tag => "tag",
+        };
+        line(format_args!("unknown = {}", quoted(unknown)));
+        line(format_args!("\n[cache]"));
+        line(format_args!("# thumbnails and previews on disk"));
+        line(format_args!("size_mb = {}", self.cache_mb));
+        line(format_args!("\n[editor]"));
+        line(format_args!(
+            "# Enter on an empty input saves and goes on to the next picture"
+        ));
+        line(format_args!("flow = {}", self.editor_flow));
+        text
+    }
+}
+
+/// A value as a file or the environment gives it.
+enum Setting<'a> {
+    Text(&'a str),
+    Number(i64),
+    Flag(bool),
+    Other,
+}
+
+impl<'a> Setting<'a> {
+    fn of_text(text: &'a str) -> Self {
+        match (text.parse(), text) {
+            (Ok(number), _) => Self::Number(number),
+            (_, "true") => Self::Flag(true),
+            (_, "false") => Self::Flag(false),
+            _ => Self::Text(text),
+        }
+    }
+
+    fn text(&self, key: &str) -> Result<&'a str, String> {
+        match self {
+            Self::Text(text) => Ok(text),
+            _ => Err(format!("{key} is a text")),
+        }
+    }
+
+    fn number(&self, key: &str, range: std::ops::RangeInclusive<u64>) -> Result<u64, String> {
+        match self {
+            Self::Number(number) => u64::try_from(*number)
+                .ok()
+                .filter(|number| range.contains(number)),
+            _ => None,
+        }
+        .ok_or_else(|| {
+            format!(
+                "{key} is a number from {} to {}",
+                range.start(),
+                range.end()
+            )
+        })
+    }
+
+    fn flag(&self, key: &str) -> Result<bool, String> {
+        match self {
+            Self::Flag(on) => Ok(*on),
+            _ => Err(format!("{key} is true or false")),
+        }
+    }
+}
+
 /// How the screen was set up when the library was last open.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ViewState {
     pub tile_cells: Option<u16>,
     pub captions: Option<bool>,
@@ -83,7 +363,187 @@ pub struct ViewState {
     pub theme: Option<String>,
 }
 
+impl ViewState {
+    /// What was remembered; nothing when there is nothing that can be understood.
+    pub fn load(path: &Path) -> Self {
+        read(path)
+            .ok()
+            .flatten()
+            .and_then(|text| toml::from_str(&text).ok())
+            .unwrap_or_default()
+    }
+
+    /// Remembers it, all at once or not at all.
+    ///
+    /// # Errors
+    /// What could not be written and why.
+    pub fn save(&self, path: &Path) -> Result<(), String> {
+        let error = |cause: &dyn std::fmt::Display| {
+            format!("cannot remember the view in {}: {cause}", path.display())
+        };
+        let folder = path.parent().ok_or_else(|| error(&"no folder"))?;
+        let text = toml::to_string(self).map_err(|cause| error(&cause))?;
+        std::fs::create_dir_all(folder).map_err(|cause| error(&cause))?;
+        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|cause| error(&cause))?;
+        file.write_all(text.as_bytes())
+            .map_err(|cause| error(&cause))?;
+        file.persist(path).map_err(|cause| error(&cause.error))?;
+        Ok(())
+    }
+}
+
+/// The folder of `config.toml`, `keymap.toml` and themes of one's own.
+pub fn config_dir(environment: Environment<'_>) -> Option<PathBuf> {
+    if let Some(folder) = set(environment, "TAGLOUPE_CONFIG_DIR") {
+        return Some(folder);
+    }
+    Some(base(environment, "XDG_CONFIG_HOME", ".config")?.join("tagloupe"))
+}
+
+/// The file that remembers how the screen of this library was set up.
+pub fn view_path(environment: Environment<'_>, library: &Path) -> Option<PathBuf> {
+    let folder = match set(environment, "TAGLOUPE_CONFIG_DIR") {
+        Some(folder) => folder,
+        None => base(environment, "XDG_STATE_HOME", ".local/state")?.join("tagloupe"),
+    };
+    let name = md5::compute(library.as_os_str().as_encoded_bytes());
+    Some(folder.join("views").join(format!("{name:x}.toml")))
+}
+
+/// The user's `keymap.toml`, if there is one.
+///
+/// # Errors
+/// When it is there but cannot be read.
+pub fn read_keymap(environment: Environment<'_>) -> Result<Option<String>, String> {
+    match config_dir(environment) {
+        Some(folder) => read(&folder.join("keymap.toml")),
+        None => Ok(None),
+    }
+}
+
 /// The line of a byte of a text, from 1.
 pub fn line_of(text: &str, byte: usize) -> usize {
     text.bytes().take(byte).filter(|b| *b == b'\n').count() + 1
+}
+
+fn read(path: &Path) -> Result<Option<String>, String> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(format!("cannot read {}: {error}", path.display())),
+    }
+}
+
+fn set(environment: Environment<'_>, variable: &str) -> Option<PathBuf> {
+    environment(variable)
+        .filter(|value| !value.is_empty())
+        .map(PathBuf::from)
+}
+
+/// A folder of the XDG specification, which counts only when it is absolute.
+fn base(environment: Environment<'_>, variable: &str, below_home: &str) -> Option<PathBuf> {
+    set(environment, variable)
+        .filter(|folder| folder.is_absolute())
+        .or_else(|| Some(set(environment, "HOME")?.join(below_home)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_is_stronger_than_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::File::create(folder.path().join("config.toml"))
+            .unwrap()
+            .write_all(b"theme = \"light\"\ngraphics = \"sixel\"\n[ingest]\nworkers = 3\n")
+            .unwrap();
+        let environment = |name: &str| match name {
+            "TAGLOUPE_CONFIG_DIR" => folder.path().to_str().map(str::to_owned),
+            "TAGLOUPE_GRAPHICS" => Some("none".to_owned()),
+            "MAX_WORKERS" => Some("x".to_owned()),
+            _ => None,
+        };
+        let (config, problems) = Config::load(&environment);
+        assert_eq!(config.theme, "light");
+        assert_eq!(config.graphics, Graphics::None);
+        assert_eq!(config.ingest.workers, 3);
+        assert_eq!(
+            problems,
+            ["MAX_WORKERS: ingest.workers is a number from 0 to 64"]
+        );
+    }
+
+    #[test]
+    fn mistakes_are_reported_with_their_line_and_the_rest_counts() {
+        let mut config = Config::default();
+        let problems = config.apply(
+            "theme = 3\ncolour = \"red\"\n\n[editor]\nflow = true\nfast = 1\n\
+             [thumbnails]\nsize_cells = 500\n[cache]\nsize_mb = 20\n",
+        );
+        assert_eq!(
+            problems,
+            [
+                "line 1: theme is a text",
+                "line 2: unknown key colour",
+                "line 6: unknown key editor.fast",
+                "line 8: thumbnails.size_cells is a number from 8 to 40",
+            ]
+        );
+        assert!(config.editor_flow);
+        assert_eq!(config.cache_mb, 20);
+        let problems = config.apply("theme = \n");
+        assert_eq!(problems.len(), 1);
+        assert!(problems[0].starts_with("line 1: "));
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let config = Config {
+            theme: "high \"contrast\"".to_owned(),
+            graphics: Graphics::Kitty,
+            editor_flow: true,
+            unknown: Unknown::Tag,
+            ingest: IngestConfig {
+                folder: Some("/in box".into()),
+                ..Config::default().ingest
+            },
+            ..Config::default()
+        };
+        let mut read = Config::default();
+        assert_eq!(read.apply(&config.to_toml()), Vec::<String>::new());
+        assert_eq!(read, config);
+    }
+
+    #[test]
+    fn views_are_remembered_per_library() {
+        let folder = tempfile::tempdir().unwrap();
+        let environment = |name: &str| {
+            (name == "XDG_STATE_HOME").then(|| folder.path().to_string_lossy().into_owned())
+        };
+        let one = view_path(&environment, Path::new("/one")).unwrap();
+        let two = view_path(&environment, Path::new("/two")).unwrap();
+        let view = ViewState {
+            tile_cells: Some(20),
+            captions: Some(false),
+            ..ViewState::default()
+        };
+        view.save(&one).unwrap();
+        assert_eq!(ViewState::load(&one), view);
+        assert_eq!(ViewState::load(&two), ViewState::default());
+    }
+
+    #[test]
+    fn only_absolute_folders_of_the_environment_count() {
+        let environment = |name: &str| match name {
+            "XDG_CONFIG_HOME" => Some("relative".to_owned()),
+            "HOME" => Some("/home/me".to_owned()),
+            _ => None,
+        };
+        assert_eq!(
+            config_dir(&environment),
+            Some("/home/me/.config/tagloupe".into())
+        );
+        assert_eq!(config_dir(&|_| None), None);
+    }
 }

@@ -3,6 +3,7 @@
 
 use super::{
     completion::{Candidate, Completion},
+    config::Unknown,
     context::Context,
     gallery::Sort,
     message::Effect,
@@ -306,12 +307,14 @@ impl QueryBar {
     /// Parses and asks; says whether the text is a query.
     fn search(&mut self, is_typing: bool, sort: Sort, ctx: &mut Context<'_>) -> bool {
         let text = self.input.text.as_str();
+        let unknown_is_text = ctx.config.unknown == Unknown::Text;
         let parse = |text: &str| {
-            if is_typing {
+            let query = if is_typing {
                 Query::parse_typing(text, ctx.catalog.as_ref())
             } else {
                 Query::parse(text, ctx.catalog.as_ref())
-            }
+            };
+            query.map(|query| query.with_unknown_as_text(unknown_is_text))
         };
         let query = match parse(text) {
             Ok(query) => query,
@@ -323,7 +326,7 @@ impl QueryBar {
         // An order in the query wins over the one of the gallery.
         let sorted = sort
             .order(self.seed)
-            .filter(|_| !names_an_order(text))
+            .filter(|_| query.order().is_none())
             .and_then(|order| parse(&ordered(&order, text)).ok());
         self.error = None;
         self.asked = text.trim().to_owned();
@@ -392,16 +395,6 @@ pub fn term_of(name: &TagName) -> String {
     }
 }
 
-fn names_an_order(text: &str) -> bool {
-    text.split(|c: char| c.is_whitespace() || c == '(')
-        .any(|word| {
-            let word = word.to_ascii_lowercase();
-            ["order:", "sort:", "similar:", "ordproject:", "random:"]
-                .iter()
-                .any(|key| word.starts_with(key))
-        })
-}
-
 /// The query with an order, which must stand outside of every alternative.
 fn ordered(order: &str, text: &str) -> String {
     if text
@@ -454,10 +447,7 @@ mod tests {
     }
 
     #[test]
-    fn the_gallery_orders_what_names_no_order() {
-        assert!(names_an_order("fox order:name"));
-        assert!(names_an_order("(sort:new)"));
-        assert!(!names_an_order("reorder: fox"));
+    fn an_order_stands_outside_of_alternatives() {
         assert_eq!(ordered("order:name", "a b"), "order:name a b");
         assert_eq!(ordered("order:name", "a or b"), "order:name (a or b)");
     }
