@@ -4,11 +4,12 @@
 use std::{
     collections::BTreeSet,
     fs,
+    io::{BufRead, BufReader},
     ops::ControlFlow,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
-        Arc, Mutex,
+        Arc, Condvar, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     thread::JoinHandle,
@@ -36,6 +37,13 @@ use super::support::{files_below, originals, picture, write_picture, write_pictu
 /// A generous limit: nothing waits for it to pass.
 const LIMIT: Duration = Duration::from_mins(2);
 
+/// The events of an ingest, and a bell that rings with each.
+#[derive(Default)]
+struct Heard {
+    events: Mutex<Vec<IngestEvent>>,
+    bell: Condvar,
+}
+
 /// A library, its ingest, and everything that was heard from it.
 struct Bench {
     folder: PathBuf,
@@ -44,7 +52,7 @@ struct Bench {
     thumbnails: Arc<ThumbnailStore>,
     /// Dropped first, so that the events end.
     pipeline: Option<IngestPipeline>,
-    heard: Arc<Mutex<Vec<IngestEvent>>>,
+    heard: Arc<Heard>,
     listener: Option<JoinHandle<()>>,
     _temporary: Option<TempDir>,
 }
@@ -74,13 +82,14 @@ impl Bench {
         let catalog = Arc::new(CatalogStore::default());
         let thumbnails = Arc::new(ThumbnailStore::new(library.layout().cache()));
         let (events, mut receiver) = channel();
-        let heard: Arc<Mutex<Vec<IngestEvent>>> = Arc::default();
+        let heard: Arc<Heard> = Arc::default();
         let hears = Arc::clone(&heard);
         let listener = std::thread::Builder::new()
             .spawn(move || {
                 while let Some(event) = receiver.events.blocking_recv() {
                     if let Event::Ingest(event) = event {
-                        hears.lock().unwrap().push(event);
+                        hears.events.lock().unwrap().push(event);
+                        hears.bell.notify_all();
                     }
                 }
             })
@@ -133,7 +142,7 @@ impl Bench {
     fn end(&mut self) -> Vec<IngestEvent> {
         drop(self.pipeline.take());
         self.listener.take().unwrap().join().unwrap();
-        std::mem::take(&mut self.heard.lock().unwrap())
+        std::mem::take(&mut self.heard.events.lock().unwrap())
     }
 
     /// Without the temporary files of a process that was killed.
@@ -636,26 +645,35 @@ fn rgb(n: u32) -> [u8; 3] {
 
 /// Waits until the test says so of an event; each event is seen once.
 fn wait_for(bench: &Bench, mut is_it: impl FnMut(&IngestEvent) -> bool) -> bool {
-    let started = std::time::Instant::now();
     let mut next = 0;
-    while started.elapsed() < LIMIT {
-        let news: Vec<IngestEvent> = bench.heard.lock().unwrap()[next..].to_vec();
-        next += news.len();
-        if news.iter().any(&mut is_it) {
-            return true;
-        }
-        std::thread::yield_now();
-    }
-    false
+    let events = bench.heard.events.lock().unwrap();
+    let is_missing = |events: &mut Vec<IngestEvent>| {
+        let found = events[next..].iter().any(&mut is_it);
+        next = events.len();
+        !found
+    };
+    let waited = bench
+        .heard
+        .bell
+        .wait_timeout_while(events, LIMIT, is_missing);
+    !waited.unwrap().1.timed_out()
 }
 
 /// The variable that makes [`child_ingests`] work for [`several_processes_store_each_file_once`].
 const CHILD: &str = "TAGLOUPE_TEST_INGEST";
 
+/// What [`child_ingests`] says of each file it stored.
+const STORED: &str = "one more is stored";
+
 /// Another process that ingests into the same library.
 fn start(folder: &Path, path: &Path) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "integration::ingest::child_ingests", "--ignored"])
+        .args([
+            "--exact",
+            "integration::ingest::child_ingests",
+            "--ignored",
+            "--nocapture",
+        ])
         .env(CHILD, format!("{}\n{}", folder.display(), path.display()))
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -673,19 +691,7 @@ fn several_processes_store_each_file_once() {
     // Half of what lies in the inbox lies outside as well.
     write_pictures(&inbox, 0..120);
     write_pictures(&outside, 60..180);
-    let start = |path: &Path| {
-        Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "integration::ingest::child_ingests", "--ignored"])
-            .env(
-                CHILD,
-                format!("{}\n{}", folder.path().display(), path.display()),
-            )
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap()
-    };
-    let children = [start(&inbox), start(&outside), start(&inbox)];
+    let children = [&inbox, &outside, &inbox].map(|path| start(folder.path(), path));
     for child in children {
         let output = child.wait_with_output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout);
@@ -714,11 +720,11 @@ fn what_a_killed_process_leaves_is_finished_by_the_next() {
     let bench = Bench::new();
     write_pictures(&bench.inbox(), 0..60);
     let mut child = start(&bench.folder, &bench.inbox());
-    let images = bench.library.layout().images();
-    while !images.is_dir() || bench.originals().len() < 5 {
-        assert!(child.try_wait().unwrap().is_none(), "it should be at work");
-        std::thread::yield_now();
-    }
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let stored = lines
+        .map_while(Result::ok)
+        .filter(|line| line.contains(STORED));
+    assert_eq!(stored.take(5).count(), 5, "it should be at work");
     child.kill().unwrap();
     child.wait().unwrap();
     let tally = bench.ingest(&bench.inbox()).tally();
@@ -734,6 +740,15 @@ fn child_ingests() {
     let work = std::env::var(CHILD).unwrap();
     let (folder, path) = work.split_once('\n').unwrap();
     let bench = Bench::open(Path::new(folder), |_| {});
-    let submission = bench.ingest(Path::new(path));
+    let listener = |_: &Path, outcome: &IngestOutcome| {
+        if matches!(outcome, IngestOutcome::Stored { .. }) {
+            println!("{STORED}");
+        }
+    };
+    let paths = vec![PathBuf::from(path)];
+    let submission = bench
+        .pipeline()
+        .submit_with(paths, None, Some(Box::new(listener)));
+    assert!(submission.wait(LIMIT));
     assert_eq!(submission.tally().failed, 0, "{:?}", submission.tally());
 }
