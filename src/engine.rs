@@ -8,6 +8,7 @@
 pub mod catalog_store;
 pub mod companion;
 pub mod decode;
+pub mod demo;
 pub mod duplicates;
 pub mod event;
 pub mod hashing;

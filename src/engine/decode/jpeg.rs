@@ -57,17 +57,29 @@ pub fn decode(file: &mut impl Read, facts: &mut Facts, room: Room) -> Result<Raw
         .set_max_width(side)
         .set_max_height(side)
         .jpeg_set_max_scans(MAX_SCANS);
-    let mut decoder = JpegDecoder::new_with_options(ZCursor::new(data.as_slice()), options);
-    decoder.decode_headers().map_err(broken)?;
+    // The output has to be chosen before the headers are read: that is when zune-jpeg
+    // 0.5 picks the function that converts, and a later choice garbles the pixels.
+    let open = |output| {
+        let options = options.jpeg_set_out_colorspace(output);
+        let mut decoder = JpegDecoder::new_with_options(ZCursor::new(data.as_slice()), options);
+        decoder.decode_headers().map_err(broken)?;
+        Ok::<_, Failure>(decoder)
+    };
+    let mut output = if factor > 1 {
+        ColorSpace::RGB
+    } else {
+        ColorSpace::RGBA
+    };
+    let mut decoder = open(output)?;
+    let input = decoder.input_colorspace();
+    if input == Some(ColorSpace::RGB) && output != ColorSpace::RGB {
+        // Samples that are RGB already are only copied.
+        output = ColorSpace::RGB;
+        decoder = open(output)?;
+    }
     if decoder.dimensions() != Some((width as usize, height as usize)) {
         return Err(Failure::broken("it has two frame headers that disagree"));
     }
-    let input = decoder.input_colorspace();
-    let output = match (input, factor) {
-        (Some(ColorSpace::RGB), _) | (_, 2..) => ColorSpace::RGB,
-        _ => ColorSpace::RGBA,
-    };
-    decoder.set_options(options.jpeg_set_out_colorspace(output));
     let samples = output.num_components();
     let mut buffer = vec![0; width as usize * height as usize * channels as usize];
     let used = width as usize * height as usize * samples;
