@@ -1,7 +1,570 @@
-//! The screen: what `app` holds, drawn with ratatui.
+//! The screen: the event loop of a session, and everything it draws with.
+//!
+//! One thread owns the state, the terminal and the loop. A key press is drawn at
+//! once; everything else waits for the next frame, and nothing happens while
+//! nothing changes. Whatever takes time happens elsewhere and arrives as a message.
 
 pub mod glyph;
 pub mod image;
+pub mod input;
+pub mod layout;
+pub mod pane;
 pub mod probe;
+pub mod screen;
 pub mod terminal;
+pub mod text;
 pub mod theme;
+
+use std::{
+    io,
+    path::PathBuf,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use crossterm::{clipboard::CopyToClipboard, event::Event};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::Notify,
+    time::sleep_until,
+};
+
+use crate::app::{
+    App, config,
+    message::{Effect, Level, Message, Now, ScreenEffect},
+    runtime::Runtime,
+};
+use image::Pictures;
+use input::{Mouse, Reader, ReplyFilter};
+use probe::Graphics;
+use screen::Screen;
+use terminal::{Session, TerminalError};
+use theme::Theme;
+
+/// The least time between two frames that no key asked for.
+const FRAME: Duration = Duration::from_millis(16);
+/// The same after a frame that carried pictures.
+const PICTURE_FRAME: Duration = Duration::from_millis(33);
+/// A turn of the loop that takes longer is logged.
+const SLOW_TURN: Duration = Duration::from_millis(50);
+/// Bytes of new pictures in one frame: at the start, at least and at most. What a
+/// frame may carry follows from how long the last ones took to write.
+const BUDGET: usize = 256 << 10;
+const MIN_BUDGET: usize = 24 << 10;
+const MAX_BUDGET: usize = 2 << 20;
+/// How long leaving may take: when the user quits, and when the system wants it.
+const QUIT_LIMIT: Duration = Duration::from_secs(5);
+const TERMINATE_LIMIT: Duration = Duration::from_millis(1500);
+
+/// How the screen is to be run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The folder with the user's themes.
+    pub themes: Option<PathBuf>,
+    /// Whether the mouse is left to the terminal.
+    pub no_mouse: bool,
+    /// Seconds since 1970.
+    pub clock: fn() -> i64,
+}
+
+/// What ended a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The user quit.
+    Quit,
+    /// A signal, or the terminal went away.
+    Terminated,
+}
+
+/// How a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    pub by: Ending,
+    /// Whether everything in hand was finished in time.
+    pub is_complete: bool,
+    /// Media with edits that did not reach their files.
+    pub unsaved: usize,
+}
+
+/// Runs the session until it ends.
+///
+/// # Errors
+/// When the terminal cannot be used; then nothing was started.
+pub fn run(app: App, runtime: Runtime, options: &Options) -> Result<Ended, TerminalError> {
+    let session = Session::start(wanted_graphics(app.config.graphics), !options.no_mouse)?;
+    let tokio = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let context = tokio.enter();
+    let mut event_loop = Loop::new(app, runtime, session, options)?;
+    let by = tokio.block_on(event_loop.run())?;
+    let Loop {
+        mut app,
+        runtime,
+        mut session,
+        screen,
+        ..
+    } = event_loop;
+    let limit = match by {
+        Ending::Quit => QUIT_LIMIT,
+        Ending::Terminated => TERMINATE_LIMIT,
+    };
+    let mut said = Vec::new();
+    let is_complete = tokio.block_on(runtime.shutdown(limit, &mut said));
+    for event in said {
+        // Only what it says of saved edits matters now; there is nobody to act.
+        app.update(Message::Engine(event));
+    }
+    drop(screen);
+    if by == Ending::Terminated {
+        let_go(&mut session);
+    }
+    // Something may still hang in a system call; the process must end all the same.
+    drop(context);
+    tokio.shutdown_background();
+    Ok(Ended {
+        by,
+        is_complete,
+        unsaved: app.unsaved(),
+    })
+}
+
+fn wanted_graphics(graphics: config::Graphics) -> Option<Graphics> {
+    match graphics {
+        config::Graphics::Auto => None,
+        config::Graphics::Kitty => Some(Graphics::Kitty),
+        config::Graphics::Sixel => Some(Graphics::Sixel),
+        config::Graphics::Iterm2 => Some(Graphics::Iterm2),
+        config::Graphics::HalfBlocks => Some(Graphics::Halfblocks),
+        config::Graphics::None => Some(Graphics::None),
+    }
+}
+
+/// The signals that concern the screen.
+struct Signals {
+    hangup: Signal,
+    interrupt: Signal,
+    quit: Signal,
+    terminate: Signal,
+    stop: Signal,
+    resume: Signal,
+}
+
+/// What a signal asks for.
+enum Asked {
+    Leave,
+    Suspend,
+    Resume,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            quit: signal(SignalKind::quit())?,
+            terminate: signal(SignalKind::terminate())?,
+            stop: signal(SignalKind::from_raw(rustix::process::Signal::TSTP.as_raw()))?,
+            resume: signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?,
+        })
+    }
+
+    async fn next(&mut self) -> Asked {
+        tokio::select! {
+            biased;
+            _ = self.hangup.recv() => Asked::Leave,
+            _ = self.terminate.recv() => Asked::Leave,
+            _ = self.quit.recv() => Asked::Leave,
+            _ = self.interrupt.recv() => Asked::Leave,
+            _ = self.stop.recv() => Asked::Suspend,
+            _ = self.resume.recv() => Asked::Resume,
+        }
+    }
+}
+
+/// One turn's cause.
+enum Turn {
+    Signal(Asked),
+    Input(Option<Event>),
+    /// `None`: the engine has nothing more to say.
+    Message(Option<Message>),
+    PictureReady,
+    Frame,
+    Deadline,
+}
+
+impl Turn {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Signal(_) => "signal",
+            Self::Input(_) => "input",
+            Self::Message(Some(Message::Engine(_))) => "engine event",
+            Self::Message(_) => "message",
+            Self::PictureReady => "picture ready",
+            Self::Frame => "frame",
+            Self::Deadline => "deadline",
+        }
+    }
+}
+
+struct Loop {
+    app: App,
+    runtime: Runtime,
+    session: Session,
+    screen: Screen,
+    reader: Reader,
+    signals: Signals,
+    mouse: Mouse,
+    replies: ReplyFilter,
+    themes: Option<PathBuf>,
+    picture_ready: Arc<Notify>,
+    is_dirty: bool,
+    last_frame: Instant,
+    /// How long to wait after the last frame.
+    floor: Duration,
+    budget: usize,
+    ending: Option<Ending>,
+    /// The engine has nothing more to say.
+    has_ended: bool,
+    start: Instant,
+    clock: fn() -> i64,
+}
+
+impl Loop {
+    fn new(
+        app: App,
+        runtime: Runtime,
+        mut session: Session,
+        options: &Options,
+    ) -> Result<Self, TerminalError> {
+        let picture_ready = Arc::new(Notify::new());
+        let (theme, warnings) = load_theme(&app.theme, options.themes.as_deref(), &session);
+        let wake = Arc::clone(&picture_ready);
+        let pictures = Pictures::new(
+            &session.capabilities,
+            &theme,
+            session.pictures(),
+            move || wake.notify_one(),
+        )?;
+        tracing::info!("terminal: {:?}", session.capabilities);
+        let typed_ahead = std::mem::take(&mut session.typed_ahead);
+        let mut event_loop = Self {
+            screen: Screen::new(theme, pictures, session.capabilities.is_utf8),
+            budget: if session.capabilities.over_ssh {
+                MIN_BUDGET
+            } else {
+                BUDGET
+            },
+            app,
+            runtime,
+            session,
+            reader: Reader::start()?,
+            signals: Signals::new()?,
+            mouse: Mouse::default(),
+            replies: ReplyFilter::default(),
+            themes: options.themes.clone(),
+            picture_ready,
+            is_dirty: true,
+            last_frame: Instant::now(),
+            floor: Duration::ZERO,
+            ending: None,
+            has_ended: false,
+            start: Instant::now(),
+            clock: options.clock,
+        };
+        event_loop.tick();
+        event_loop.warn(&warnings);
+        for key in input::typed_ahead(&typed_ahead) {
+            event_loop.update(Message::Key(key));
+        }
+        Ok(event_loop)
+    }
+
+    async fn run(&mut self) -> io::Result<Ending> {
+        self.draw()?;
+        loop {
+            let turn = self.next().await;
+            let (start, name) = (Instant::now(), turn.name());
+            if let Err(error) = self.turn(turn) {
+                tracing::warn!("cannot write to the terminal: {error}");
+                self.leave();
+            }
+            let took = start.elapsed();
+            if took > SLOW_TURN {
+                tracing::warn!("a turn of the loop took {} ms: {name}", took.as_millis());
+            }
+            if let Some(ending) = self.ending.take() {
+                return Ok(ending);
+            }
+        }
+    }
+
+    /// Waits for the next thing to do, the most urgent first.
+    async fn next(&mut self) -> Turn {
+        let frame = self.is_dirty.then(|| self.last_frame + self.floor);
+        let deadline = self.app.deadline().map(|deadline| {
+            // Never twice in the same moment, whatever the session asks for.
+            (self.start + deadline).max(Instant::now() + Duration::from_millis(1))
+        });
+        let at = |time: Option<Instant>| sleep_until(time.unwrap_or_else(Instant::now).into());
+        tokio::select! {
+            biased;
+            asked = self.signals.next() => Turn::Signal(asked),
+            event = self.reader.events.recv() => Turn::Input(event),
+            // A frame that is due must not starve while events pour in.
+            () = at(frame), if frame.is_some() => Turn::Frame,
+            message = self.runtime.next(), if !self.has_ended => Turn::Message(message),
+            () = self.picture_ready.notified() => Turn::PictureReady,
+            () = at(deadline), if deadline.is_some() => Turn::Deadline,
+        }
+    }
+
+    fn turn(&mut self, turn: Turn) -> io::Result<()> {
+        self.tick();
+        match turn {
+            Turn::Signal(Asked::Leave) | Turn::Input(None) => self.leave(),
+            Turn::Signal(Asked::Suspend) => self.suspend()?,
+            Turn::Signal(Asked::Resume) => self.come_back()?,
+            Turn::Input(Some(event)) => {
+                self.input(event)?;
+                // A held key is one frame, not one for each repetition.
+                while let Ok(event) = self.reader.events.try_recv() {
+                    self.input(event)?;
+                }
+                if self.is_dirty || self.app.take_dirty() {
+                    self.draw()?;
+                }
+            }
+            Turn::Message(None) => self.has_ended = true,
+            Turn::Message(Some(message)) => {
+                self.update(message);
+                let start = Instant::now();
+                while start.elapsed() < Duration::from_millis(8)
+                    && let Some(message) = self.runtime.try_next()
+                {
+                    self.update(message);
+                }
+            }
+            Turn::PictureReady => self.is_dirty = true,
+            Turn::Frame => self.draw()?,
+            // The tick above was all.
+            Turn::Deadline => {}
+        }
+        self.is_dirty |= self.app.take_dirty();
+        Ok(())
+    }
+
+    fn tick(&mut self) {
+        let now = Now {
+            elapsed: self.start.elapsed(),
+            unix: (self.clock)(),
+        };
+        self.update(Message::Tick(now));
+    }
+
+    fn update(&mut self, message: Message) {
+        let effects = self.app.update(message);
+        self.perform(effects);
+    }
+
+    fn perform(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            if let Some(effect) = self.runtime.run(effect)
+                && let Err(error) = self.perform_here(effect)
+            {
+                tracing::warn!("cannot use the terminal: {error}");
+                self.leave();
+            }
+        }
+    }
+
+    /// Says what was wrong in a theme file: the first in the status line, all in the log.
+    fn warn(&mut self, warnings: &[String]) {
+        for warning in warnings.iter().rev() {
+            tracing::warn!("{warning}");
+            self.app.say(Level::Warning, warning);
+        }
+    }
+
+    fn perform_here(&mut self, effect: ScreenEffect) -> io::Result<()> {
+        match effect {
+            ScreenEffect::Copy(text) => {
+                let mut output = self.session.output.clone();
+                crossterm::queue!(output, CopyToClipboard::to_clipboard_from(text))?;
+                output.send()?;
+            }
+            ScreenEffect::Redraw => self.redraw()?,
+            ScreenEffect::Suspend => self.suspend()?,
+            ScreenEffect::Theme(name) => {
+                let (theme, warnings) = load_theme(&name, self.themes.as_deref(), &self.session);
+                self.screen.theme = theme;
+                self.warn(&warnings);
+                self.redraw()?;
+            }
+            ScreenEffect::Quit => self.ending = Some(Ending::Quit),
+        }
+        Ok(())
+    }
+
+    fn input(&mut self, event: Event) -> io::Result<()> {
+        match event {
+            Event::Key(key) => {
+                if !self.replies.swallows(&key, Instant::now())
+                    && let Some(key) = input::key(&key)
+                {
+                    self.update(Message::Key(key));
+                }
+            }
+            Event::Paste(text) => self.update(Message::Paste(text)),
+            Event::Mouse(event) => {
+                let message = self
+                    .mouse
+                    .message(&event, &self.screen.hits, Instant::now());
+                if let Some(message) = message {
+                    self.update(message);
+                }
+            }
+            Event::Resize(..) => self.redraw()?,
+            // Another terminal may be attached to the same tmux now, with no pictures.
+            Event::FocusGained if self.session.capabilities.in_tmux => self.redraw()?,
+            Event::FocusGained | Event::FocusLost => {}
+        }
+        Ok(())
+    }
+
+    /// Forgets what is on the screen and draws everything anew.
+    fn redraw(&mut self) -> io::Result<()> {
+        self.session.resize()?;
+        let capabilities = &self.session.capabilities;
+        self.screen
+            .pictures
+            .forget_sent(capabilities, &self.screen.theme);
+        self.is_dirty = true;
+        Ok(())
+    }
+
+    /// Gives the terminal to the shell until the user comes back.
+    fn suspend(&mut self) -> io::Result<()> {
+        self.session.leave();
+        rustix::process::kill_current_process_group(rustix::process::Signal::STOP)?;
+        self.come_back()
+    }
+
+    fn come_back(&mut self) -> io::Result<()> {
+        self.session.resume()?;
+        self.redraw()
+    }
+
+    /// Lets the session save what it has to and ends the loop.
+    fn leave(&mut self) {
+        if self.ending.is_none() {
+            self.ending = Some(Ending::Terminated);
+            self.update(Message::Terminate);
+        }
+    }
+
+    fn draw(&mut self) -> io::Result<()> {
+        let area = self.session.terminal.get_frame().area();
+        // What the session learns may change what it shows, but not its size again.
+        for _ in 0..2 {
+            let viewport = self.screen.viewport(&self.app, area);
+            if viewport == self.app.viewport {
+                break;
+            }
+            self.update(Message::Viewport(viewport));
+        }
+        let output = &self.session.output;
+        let mut bytes = image::FrameBytes::default();
+        output.push(b"\x1b[?2026h");
+        self.session.terminal.draw(|frame| {
+            let drawn = self.screen.draw(&self.app, frame.buffer_mut(), self.budget);
+            if let Some(cursor) = drawn.cursor {
+                frame.set_cursor_position(cursor);
+            }
+            // Pictures come before the text that refers to them.
+            output.push(&drawn.bytes.before);
+            bytes = drawn.bytes;
+        })?;
+        if !bytes.after.is_empty() {
+            output.push(b"\x1b7");
+            output.push(&bytes.after);
+            output.push(b"\x1b[m\x1b8");
+        }
+        output.push(b"\x1b[?2026l");
+        let start = Instant::now();
+        output.send()?;
+        let has_pictures = !bytes.before.is_empty() || !bytes.after.is_empty();
+        if has_pictures {
+            self.budget = next_budget(self.budget, start.elapsed());
+        }
+        self.floor = if has_pictures { PICTURE_FRAME } else { FRAME };
+        self.last_frame = Instant::now();
+        self.app.take_dirty();
+        self.is_dirty = bytes.is_partial;
+        Ok(())
+    }
+}
+
+/// Gives back the terminal if it is still there. The process must end even when
+/// nobody reads the terminal any more.
+fn let_go(session: &mut Session) {
+    if rustix::termios::tcgetattr(io::stdin()).is_err() {
+        session.abandon();
+        return;
+    }
+    let watchdog = thread::Builder::new().name("leave".to_owned()).spawn(|| {
+        thread::sleep(Duration::from_millis(400));
+        std::process::exit(130);
+    });
+    if watchdog.is_err() {
+        session.abandon();
+    } else {
+        session.leave();
+    }
+}
+
+/// How many bytes of pictures the next frame may carry, after one took so long to
+/// write: a slow link must not keep keys waiting.
+fn next_budget(budget: usize, took: Duration) -> usize {
+    match took.as_millis() {
+        0..8 => (budget * 2).min(MAX_BUDGET),
+        8..25 => budget,
+        _ => (budget / 2).max(MIN_BUDGET),
+    }
+}
+
+/// The theme of that name; `auto` follows the terminal's background.
+fn load_theme(
+    name: &str,
+    folder: Option<&std::path::Path>,
+    session: &Session,
+) -> (Theme, Vec<String>) {
+    let capabilities = &session.capabilities;
+    let name = match name {
+        "auto" | "" if capabilities.colors == probe::ColorDepth::Ansi16 => "ansi16",
+        "auto" | "" if capabilities.is_light() == Some(true) => "light",
+        "auto" | "" => "dark",
+        name => name,
+    };
+    Theme::load(name, folder, capabilities.colors)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slow_link_gets_small_frames_and_a_fast_one_large_ones() {
+        let mut budget = BUDGET;
+        for _ in 0..20 {
+            budget = next_budget(budget, Duration::from_millis(100));
+        }
+        assert_eq!(budget, MIN_BUDGET);
+        for _ in 0..20 {
+            budget = next_budget(budget, Duration::from_millis(1));
+        }
+        assert_eq!(budget, MAX_BUDGET);
+        assert_eq!(next_budget(budget, Duration::from_millis(10)), budget);
+    }
+}

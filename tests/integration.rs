@@ -7,4 +7,5 @@ mod integration {
     mod architecture;
     mod cli;
     mod ingest;
+    mod panes;
 }

@@ -23,8 +23,11 @@ pub struct Glyphs {
     pub ellipsis: &'static str,
     pub horizontal: &'static str,
     pub vertical: &'static str,
-    /// The left edge of the row or tile under the cursor.
-    pub edge: &'static str,
+    /// The frame of the tile under the cursor, drawn in the gap around it.
+    pub edge_left: &'static str,
+    pub edge_right: &'static str,
+    pub edge_top: &'static str,
+    pub edge_bottom: &'static str,
     pub paused: &'static str,
     pub more_up: &'static str,
     pub more_down: &'static str,
@@ -51,13 +54,16 @@ pub static UNICODE: Glyphs = Glyphs {
     all: "●",
     some: "◐",
     suggested: "○",
-    search: "/",
+    search: "⌕",
     arrow: "→",
     dot: "·",
     ellipsis: "…",
     horizontal: "─",
     vertical: "│",
-    edge: "▌",
+    edge_left: "▐",
+    edge_right: "▌",
+    edge_top: "▂",
+    edge_bottom: "▔",
     paused: "‖",
     more_up: "↑",
     more_down: "↓",
@@ -88,7 +94,10 @@ pub static ASCII: Glyphs = Glyphs {
     ellipsis: "~",
     horizontal: "-",
     vertical: "|",
-    edge: ">",
+    edge_left: "|",
+    edge_right: "|",
+    edge_top: "_",
+    edge_bottom: "-",
     paused: "=",
     more_up: "^",
     more_down: "v",
@@ -109,40 +118,11 @@ mod tests {
         for (glyphs, is_ascii) in [(&UNICODE, false), (&ASCII, true)] {
             let all = format!("{glyphs:?}");
             assert_eq!(all.is_ascii(), is_ascii);
-            for sign in glyphs
-                .levels
-                .iter()
-                .chain(&glyphs.spinner)
-                .chain([
-                    &glyphs.done,
-                    &glyphs.failed,
-                    &glyphs.unsaved,
-                    &glyphs.favorite,
-                    &glyphs.star,
-                ])
-                .chain([
-                    &glyphs.similar,
-                    &glyphs.missing,
-                    &glyphs.broken,
-                    &glyphs.animated,
-                    &glyphs.video,
-                ])
-                .chain([
-                    &glyphs.all,
-                    &glyphs.some,
-                    &glyphs.suggested,
-                    &glyphs.search,
-                    &glyphs.arrow,
-                ])
-                .chain([
-                    &glyphs.edge,
-                    &glyphs.paused,
-                    &glyphs.more_up,
-                    &glyphs.more_down,
-                    &glyphs.full,
-                ])
-            {
-                assert_eq!(sign.width(), 1, "{sign}");
+            let signs: Vec<&str> = all.split('"').skip(1).step_by(2).collect();
+            assert!(signs.len() > 30);
+            for sign in signs {
+                // A backslash is printed as two.
+                assert_eq!(sign.replace(r"\\", r"\").width(), 1, "{sign}");
             }
         }
     }

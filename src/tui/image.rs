@@ -208,7 +208,8 @@ impl Pictures {
         }
     }
 
-    /// Draws a picture whole, as large as the area and its own pixels allow.
+    /// Draws a picture whole, as large as the area and its own pixels allow; gives
+    /// the cells it covers or will cover.
     pub fn draw(
         &mut self,
         buffer: &mut Buffer,
@@ -216,9 +217,9 @@ impl Pictures {
         picture: &Picture,
         align: Align,
         theme: &Theme,
-    ) {
+    ) -> Rect {
         let size = fit(natural(picture), self.area_px(area), self.graphics);
-        self.draw_part(buffer, area, picture, WHOLE, size, align, theme);
+        self.draw_part(buffer, area, picture, WHOLE, size, align, theme)
     }
 
     /// Draws a part of a picture at a size in pixels, which must fit the area.
@@ -235,15 +236,15 @@ impl Pictures {
         size: (u32, u32),
         align: Align,
         theme: &Theme,
-    ) {
+    ) -> Rect {
         let cells = self.cells(size);
         let area = place(area.intersection(buffer.area), cells, align);
         if area.is_empty() {
-            return;
+            return area;
         }
         let Some(pixels) = picture.pixels else {
             block(buffer, area, theme.style(Role::Placeholder));
-            return;
+            return area;
         };
         let id = Id {
             key: picture.key,
@@ -257,7 +258,7 @@ impl Pictures {
         let is_covered = paints && self.covers.iter().any(|cover| cover.intersects(area));
         if self.graphics == Graphics::None || is_covered {
             half_blocks(buffer, area, pixels, crop, theme);
-            return;
+            return area;
         }
         if !self.kept.contains_key(&id) {
             self.wanted.push(Job {
@@ -269,21 +270,22 @@ impl Pictures {
             });
         }
         // Until it is ready, the same picture from other pixels will do.
-        let other = self.from_other_pixels(&id);
+        let other = self.other_source(&id);
         if self.show(buffer, area, &id) {
             if let Some(coarser) = other.filter(|other| other.source.0 < id.source.0) {
                 self.remove(&coarser);
             }
-            return;
+            return area;
         }
         if other.is_some_and(|other| self.show(buffer, area, &other)) {
-            return;
+            return area;
         }
         if u32::from(area.width) * u32::from(area.height) > 1200 {
             half_blocks(buffer, area, pixels, crop, theme);
         } else {
             block(buffer, area, Style::new().bg(theme.color(mean(pixels))));
         }
+        area
     }
 
     /// Has a picture encoded that will be needed soon, after all that is visible.
@@ -357,7 +359,7 @@ impl Pictures {
     }
 
     /// Another encoding of the same part at the same size.
-    fn from_other_pixels(&self, id: &Id) -> Option<Id> {
+    fn other_source(&self, id: &Id) -> Option<Id> {
         self.kept
             .keys()
             .filter(|known| {
@@ -402,7 +404,9 @@ impl Pictures {
                         return false;
                     }
                     self.spent += data.len();
-                    let move_to = format!("\x1b[{};{}H", area.y + 1, area.x + 1);
+                    // Each clears its cells first, to the color that is set.
+                    let ground = self.encoder.theme.background_sequence();
+                    let move_to = format!("\x1b[{};{}H{ground}", area.y + 1, area.x + 1);
                     self.bytes.after.extend_from_slice(move_to.as_bytes());
                     self.bytes.after.extend_from_slice(data.as_bytes());
                 }
@@ -558,9 +562,12 @@ fn placeholders(buffer: &mut Buffer, area: Rect, id: u32, rows: &[String]) {
         for x in area.left()..area.right() {
             let symbol = if x == area.x { first } else { &bare };
             let cell = &mut buffer[(x, y)];
+            // What shows through the picture is the pane it stands on.
+            let ground = cell.bg;
             cell.reset();
             cell.set_symbol(symbol)
                 .set_fg(Color::Indexed(color))
+                .set_bg(ground)
                 .set_diff_option(CellDiffOption::ForcedWidth(NonZeroU16::MIN));
         }
     }
@@ -597,7 +604,7 @@ fn half_blocks(buffer: &mut Buffer, area: Rect, pixels: &Pixels, crop: Crop, the
 fn pixel(pixels: &Pixels, x: u32, y: u32) -> [u8; 4] {
     let at = (y as usize * pixels.width as usize + x as usize) * 4;
     match pixels.rgba.get(at..at + 4) {
-        Some(&[r, g, b, a]) => [r, g, b, a],
+        Some(&[red, green, blue, alpha]) => [red, green, blue, alpha],
         _ => [0; 4],
     }
 }
@@ -732,8 +739,13 @@ impl Encoder {
             _ => (job.id.size.0.min(width), job.id.size.1.min(height)),
         };
         let scaled = scale(&job.pixels, job.id.crop, size)?;
-        let keeps_alpha = matches!(self.graphics, Graphics::Kitty | Graphics::Iterm2);
-        let ground = (!keeps_alpha).then(|| self.theme.background());
+        let ground = match self.graphics {
+            Graphics::Kitty | Graphics::Iterm2 => Ground::None,
+            // Sixel knows no half transparent pixel, but its colors are too coarse to
+            // hit the background: what is quite transparent stays so.
+            Graphics::Sixel => Ground::WithHoles(self.theme.background()),
+            Graphics::Halfblocks | Graphics::None => Ground::Solid(self.theme.background()),
+        };
         let picture = pad(&scaled, (width, height), job.id.align, ground);
         Some(match self.graphics {
             Graphics::Kitty => self.kitty(picture, job.cells, job.kitty)?,
@@ -816,16 +828,30 @@ fn scale(pixels: &Pixels, crop: Crop, (width, height): (u32, u32)) -> Option<Rgb
     RgbaImage::from_raw(width.max(1), height.max(1), scaled.into_vec())
 }
 
-/// Lays the picture on a canvas of whole cells, on a ground if there is to be no
-/// transparency.
+/// What a picture with transparent pixels is laid on.
+#[derive(Clone, Copy)]
+enum Ground {
+    None,
+    WithHoles((u8, u8, u8)),
+    Solid((u8, u8, u8)),
+}
+
+/// Lays the picture on a canvas of whole cells.
 fn pad(
     picture: &RgbaImage,
     (width, height): (u32, u32),
     align: Align,
-    ground: Option<(u8, u8, u8)>,
+    ground: Ground,
 ) -> RgbaImage {
-    let empty = ground.map_or([0; 4], |(r, g, b)| [r, g, b, 255]);
-    let mut canvas = RgbaImage::from_pixel(width, height, image::Rgba(empty));
+    let laid = |pixel: [u8; 4]| match ground {
+        Ground::None => pixel,
+        Ground::WithHoles(_) if pixel[3] < 16 => [0; 4],
+        Ground::WithHoles(ground) | Ground::Solid(ground) => {
+            let (r, g, b) = over(pixel, ground);
+            [r, g, b, 255]
+        }
+    };
+    let mut canvas = RgbaImage::from_pixel(width, height, image::Rgba(laid([0; 4])));
     let left = (width - picture.width().min(width)) / 2;
     let down = height - picture.height().min(height);
     let top = match align {
@@ -834,13 +860,7 @@ fn pad(
     };
     for (x, y, pixel) in picture.enumerate_pixels() {
         if let Some(target) = canvas.get_pixel_mut_checked(left + x, top + y) {
-            target.0 = match ground {
-                Some(ground) => {
-                    let (r, g, b) = over(pixel.0, ground);
-                    [r, g, b, 255]
-                }
-                None => pixel.0,
-            };
+            target.0 = laid(pixel.0);
         }
     }
     canvas
@@ -851,7 +871,7 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
-    use crate::tui::probe::{self, Environment, Replies};
+    use crate::tui::probe::{self, Environment, Replies, Window};
 
     struct Screen {
         pictures: Pictures,
@@ -867,7 +887,12 @@ mod tests {
             is_utf8: true,
             ..Environment::default()
         };
-        let capabilities = probe::decide(&Replies::default(), &environment, None, Some(graphics));
+        let capabilities = probe::decide(
+            &Replies::default(),
+            &environment,
+            Window::default(),
+            Some(graphics),
+        );
         let (theme, _) = Theme::load("dark", None, capabilities.colors);
         let alive = Arc::<Mutex<Vec<u32>>>::default();
         let (wake, ready) = mpsc::channel();
@@ -912,7 +937,7 @@ mod tests {
         fn wait(&self, pictures: usize) {
             for _ in 0..pictures {
                 self.ready
-                    .recv_timeout(std::time::Duration::from_secs(60))
+                    .recv_timeout(std::time::Duration::from_mins(1))
                     .unwrap();
             }
         }

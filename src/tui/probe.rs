@@ -134,7 +134,8 @@ pub fn ask_tmux() -> Option<Tmux> {
     let text = String::from_utf8_lossy(&output.stdout);
     let (passes, outer) = text.trim_end().split_once(' ').unwrap_or((&text, ""));
     Some(Tmux {
-        passes_through: matches!(passes, "on" | "all"),
+        // As a format the option is the number of its choice.
+        passes_through: matches!(passes, "on" | "all" | "1" | "2"),
         outer: outer.to_owned(),
     })
 }
@@ -374,12 +375,30 @@ impl fmt::Display for ColorDepth {
     }
 }
 
-/// Judges the answers. `window_cell` is the cell size the kernel reports;
-/// `wanted` overrides the choice of graphics.
+/// The window as the kernel knows it; pixels are zero where nobody told it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Window {
+    pub columns: u16,
+    pub rows: u16,
+    pub width: u16,
+    pub height: u16,
+}
+
+impl Window {
+    /// The size of a cell, of this many pixels.
+    fn cell(self, (width, height): (u16, u16)) -> Option<(u16, u16)> {
+        Some((
+            width.checked_div(self.columns)?,
+            height.checked_div(self.rows)?,
+        ))
+    }
+}
+
+/// Judges the answers. `wanted` overrides the choice of graphics.
 pub fn decide(
     replies: &Replies,
     environment: &Environment,
-    window_cell: Option<(u16, u16)>,
+    window: Window,
     wanted: Option<Graphics>,
 ) -> Capabilities {
     let outer = replies.tmux.as_ref().map(|tmux| tmux.outer.as_str());
@@ -395,11 +414,15 @@ pub fn decide(
     Capabilities {
         graphics,
         reason,
-        cell: [replies.cell, cell_of_window(replies.window), window_cell]
-            .into_iter()
-            .flatten()
-            .find(|(width, height)| (4..=64).contains(width) && (8..=128).contains(height))
-            .unwrap_or(DEFAULT_CELL),
+        cell: [
+            replies.cell,
+            replies.window.and_then(|px| window.cell(px)),
+            window.cell((window.width, window.height)),
+        ]
+        .into_iter()
+        .flatten()
+        .find(|(width, height)| (4..=64).contains(width) && (8..=128).contains(height))
+        .unwrap_or(DEFAULT_CELL),
         colors: color_depth(replies, environment, version),
         background: replies.background,
         keyboard: replies.keyboard,
@@ -412,12 +435,6 @@ pub fn decide(
             version.to_owned()
         },
     }
-}
-
-fn cell_of_window(window: Option<(u16, u16)>) -> Option<(u16, u16)> {
-    let (width, height) = window?;
-    let (columns, rows) = crossterm::terminal::size().ok()?;
-    Some((width.checked_div(columns)?, height.checked_div(rows)?))
 }
 
 fn choose_graphics(
@@ -622,12 +639,17 @@ mod tests {
                 Graphics::None,
             ),
         ] {
-            let decided = decide(&replies(&answers), &environment(&variables), None, None);
+            let decided = decide(
+                &replies(&answers),
+                &environment(&variables),
+                Window::default(),
+                None,
+            );
             assert_eq!(decided.graphics, expected, "{what}: {}", decided.reason);
             let forced = decide(
                 &replies(&answers),
                 &environment(&variables),
-                None,
+                Window::default(),
                 Some(Graphics::Sixel),
             );
             assert_eq!(forced.graphics, Graphics::Sixel, "{what}");
@@ -651,7 +673,7 @@ mod tests {
                 }),
                 ..replies(&format!("{KITTY_OK}{DA1}"))
             };
-            let decided = decide(&answers, &inside, None, None);
+            let decided = decide(&answers, &inside, Window::default(), None);
             assert_eq!(decided.graphics, expected, "{passes_through} {outer}");
         }
     }
@@ -686,7 +708,7 @@ mod tests {
             "\x1bP>|\x1b\\",
             "\x1b_G\x1b\\",
         ] {
-            let decided = decide(&replies(answer), &environment(&[]), Some((0, 0)), None);
+            let decided = decide(&replies(answer), &environment(&[]), Window::default(), None);
             assert_eq!(decided.cell, DEFAULT_CELL, "{answer:?}");
         }
         let mut endless = b"\x1b_".to_vec();
@@ -726,7 +748,12 @@ mod tests {
                 ColorDepth::Ansi256,
             ),
         ] {
-            let decided = decide(&replies(answers), &environment(&variables), None, None);
+            let decided = decide(
+                &replies(answers),
+                &environment(&variables),
+                Window::default(),
+                None,
+            );
             assert_eq!(decided.colors, expected, "{variables:?}");
         }
     }

@@ -27,7 +27,7 @@ use ratatui::{
 };
 use rustix::termios::{OptionalActions, SpecialCodeIndex};
 
-use super::probe::{self, Capabilities, Environment, Graphics, Replies};
+use super::probe::{self, Capabilities, Environment, Graphics, Replies, Window};
 
 /// The largest screen that is drawn. A terminal may claim any size, and a buffer
 /// of 65535 x 65535 cells would need 200 GB.
@@ -199,7 +199,7 @@ impl Session {
                 return Err(error.into());
             }
         };
-        let capabilities = probe::decide(&replies, &environment, window_cell(), graphics);
+        let capabilities = probe::decide(&replies, &environment, window(), graphics);
         let output = Output::default();
         let terminal = Terminal::with_options(
             CrosstermBackend::new(output.clone()),
@@ -284,12 +284,7 @@ pub fn diagnose(graphics: Option<Graphics>) -> Result<Capabilities, TerminalErro
     terminal::enable_raw_mode()?;
     let asked = ask(&environment);
     terminal::disable_raw_mode()?;
-    Ok(probe::decide(
-        &asked?.0,
-        &environment,
-        window_cell(),
-        graphics,
-    ))
+    Ok(probe::decide(&asked?.0, &environment, window(), graphics))
 }
 
 fn check_streams() -> Result<(), TerminalError> {
@@ -313,13 +308,20 @@ pub fn size() -> Size {
     }
 }
 
-/// The size of a cell in pixels by the window's own account.
-fn window_cell() -> Option<(u16, u16)> {
-    let window = terminal::window_size().ok()?;
-    Some((
-        window.width.checked_div(window.columns)?,
-        window.height.checked_div(window.rows)?,
-    ))
+/// The window as the kernel knows it.
+fn window() -> Window {
+    let known = terminal::window_size().unwrap_or(terminal::WindowSize {
+        rows: 0,
+        columns: 0,
+        width: 0,
+        height: 0,
+    });
+    Window {
+        columns: known.columns,
+        rows: known.rows,
+        width: known.width,
+        height: known.height,
+    }
 }
 
 /// Writes the questions and collects what comes back until the last question is

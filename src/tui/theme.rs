@@ -253,6 +253,15 @@ impl Theme {
         self.depth == ColorDepth::Monochrome
     }
 
+    /// The escape sequence that sets the background color.
+    pub fn background_sequence(&self) -> String {
+        match self.style(Role::Text).bg {
+            Some(Color::Rgb(r, g, b)) => format!("\x1b[48;2;{r};{g};{b}m"),
+            Some(Color::Indexed(index)) => format!("\x1b[48;5;{index}m"),
+            _ => "\x1b[49m".to_owned(),
+        }
+    }
+
     /// The background as a color to lay pictures on; `default` counts as black.
     pub fn background(&self) -> (u8, u8, u8) {
         match self.style(Role::Text).bg {
@@ -493,6 +502,11 @@ fn nearest_16(rgb: (u8, u8, u8)) -> Color {
 mod tests {
     use super::*;
 
+    fn write(folder: &Path, name: &str, text: &str) {
+        let mut file = fs::File::create(folder.join(format!("{name}.toml"))).unwrap();
+        std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
+    }
+
     fn luminance(color: Color) -> f64 {
         let Color::Rgb(r, g, b) = color else {
             panic!("{color:?} is no fixed color")
@@ -571,11 +585,11 @@ mod tests {
     fn mistakes_are_named_with_their_line() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mine.toml");
-        fs::write(
-            &path,
+        write(
+            folder.path(),
+            "mine",
             "inherits = \"light\"\ncolour = 1\n[palette]\nred = 3\n[ui]\ntexd = \"#ffffff\"\nmuted = \"nosuch\"\nrule = { fg = \"#010203\", shiny = true }\nerror = \"#ff0000\"\n",
-        )
-        .unwrap();
+        );
         let (theme, warnings) = Theme::load("mine", Some(folder.path()), ColorDepth::TrueColor);
         let origin = path.display();
         assert_eq!(
@@ -596,13 +610,13 @@ mod tests {
     #[test]
     fn themes_that_inherit_in_a_ring_end() {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("a.toml"), "inherits = \"b\"").unwrap();
-        fs::write(folder.path().join("b.toml"), "inherits = \"a\"").unwrap();
-        fs::write(
-            folder.path().join("dark.toml"),
+        write(folder.path(), "a", "inherits = \"b\"");
+        write(folder.path(), "b", "inherits = \"a\"");
+        write(
+            folder.path(),
+            "dark",
             "inherits = \"dark\"\n[palette]\ntext = \"#010101\"",
-        )
-        .unwrap();
+        );
         let (_, warnings) = Theme::load("a", Some(folder.path()), ColorDepth::TrueColor);
         assert_eq!(warnings.len(), 1);
         let (dark, warnings) = Theme::load("dark", Some(folder.path()), ColorDepth::TrueColor);
@@ -636,11 +650,11 @@ mod tests {
     #[test]
     fn base16_schemes_are_understood() {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(
-            folder.path().join("b16.toml"),
+        write(
+            folder.path(),
+            "b16",
             "inherits = \"dark\"\n[palette]\nbase05 = \"#abcdef\"\nbase0B = \"#00ff00\"\n",
-        )
-        .unwrap();
+        );
         let (theme, _) = Theme::load("b16", Some(folder.path()), ColorDepth::TrueColor);
         assert_eq!(
             theme.style(Role::Text).fg,

@@ -180,7 +180,7 @@ fn scan_empties_the_librarys_own_inbox() {
     home.init();
     let inbox = home.library().join("ingest");
     write_pictures(&inbox, 0..3);
-    write_text(&inbox.join("1.txt"), "A red fox, asleep in the snow.");
+    write_text(&inbox.join("1.txt"), "a caption");
     home.on_library(&["scan"]).expect(0);
     assert_eq!(originals(&home.library()).len(), 3);
     assert!(!inbox.join("0.png").exists());
@@ -621,12 +621,11 @@ fn an_ingest_that_is_ended_goes_on_where_it_was() {
     home.on_library(&["ingest", "source"]).expect(0);
     assert_eq!(originals(&library).len(), 40);
     home.on_library(&["verify"]).expect(0);
-    // A kill may leave what was being written; nothing else does.
     let left: Vec<_> = files_below(&library.join("images"))
         .into_iter()
         .filter(|path| path.to_string_lossy().contains("tmp"))
         .collect();
-    assert!(left.len() <= 4, "{left:?}");
+    assert!(left.is_empty(), "{left:?}");
 }
 
 #[test]

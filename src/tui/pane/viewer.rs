@@ -1,0 +1,172 @@
+//! One picture large, with its name below.
+
+use ratatui::layout::Rect;
+
+use super::{Canvas, gallery};
+use crate::{
+    app::{App, message::Target, panes::Pane},
+    model::text::display_text,
+    tui::{
+        image::{Align, Picture},
+        layout::View,
+        text,
+        theme::Role,
+    },
+};
+
+/// The part of the pane that the picture may cover: the last line names it.
+pub fn canvas_area(area: Rect) -> Rect {
+    Rect {
+        height: area.height.saturating_sub(1),
+        ..area
+    }
+}
+
+/// What is in view of the picture under the cursor.
+pub fn view(app: &App, area: Rect, pictures: &crate::tui::image::Pictures) -> Option<View> {
+    let key = app.gallery.current()?;
+    let record = app.catalog.record(key);
+    let natural = record.map_or((0, 0), |record| (record.width(), record.height()));
+    let natural = if natural.0 == 0 || natural.1 == 0 {
+        let (_, pixels) = app.pictures.best(key, app.viewport.viewer_picture)?;
+        (pixels.width, pixels.height)
+    } else {
+        natural
+    };
+    let area_px = pictures.area_px(canvas_area(area));
+    Some(View::new(
+        natural,
+        area_px,
+        &app.viewer,
+        pictures.graphics(),
+    ))
+}
+
+pub fn draw(app: &App, area: Rect, canvas: &mut Canvas) {
+    canvas.fill(area, canvas.style(Role::Text));
+    canvas.hit(area, Target::Pane(Pane::Viewer));
+    let Some(key) = app.gallery.current() else {
+        canvas.message(area, "No picture", &[], Role::Muted);
+        return;
+    };
+    let view = view(app, area, canvas.pictures);
+    let wanted = app.viewport.viewer_picture;
+    let found = gallery::picture(app, key, wanted);
+    match (found.pixels, app.pictures.failure(key, wanted)) {
+        (None, Some(reason)) => {
+            let path = app
+                .catalog
+                .record(key)
+                .map(|record| display_text(&record.path()).into_owned());
+            let lines: Vec<String> = [Some(reason.to_owned()), path]
+                .into_iter()
+                .flatten()
+                .collect();
+            canvas.message(area, "This picture cannot be shown", &lines, Role::Error);
+        }
+        _ => {
+            if let Some(view) = &view {
+                show(&found, view, area, canvas);
+                masks(app, view, area, canvas);
+            }
+        }
+    }
+    line(app, key, view.as_ref(), area, canvas);
+}
+
+fn show(picture: &Picture, view: &View, area: Rect, canvas: &mut Canvas) {
+    let (buffer, theme) = (&mut *canvas.buffer, canvas.theme);
+    canvas.pictures.draw_part(
+        buffer,
+        canvas_area(area),
+        picture,
+        view.crop,
+        view.size,
+        Align::Center,
+        theme,
+    );
+}
+
+/// The masks of the picture, small in the corner: laying them over needs pixels
+/// that the terminal holds.
+fn masks(app: &App, _view: &View, area: Rect, canvas: &mut Canvas) {
+    if !app.viewer.show_masks {
+        return;
+    }
+    let area = canvas_area(area);
+    let width = (area.width / 6).clamp(8, 24);
+    let height = (area.height / 4).clamp(3, 10);
+    for (place, key) in (0u16..).zip(&app.viewer.masks) {
+        let Some(y) = area
+            .bottom()
+            .checked_sub((place + 1) * (height + 1))
+            .filter(|y| *y >= area.y)
+        else {
+            break;
+        };
+        let place = Rect {
+            x: area.right().saturating_sub(width + 1),
+            y,
+            width,
+            height,
+        };
+        let picture = gallery::picture(app, *key, app.viewport.tile_picture);
+        let (buffer, theme) = (&mut *canvas.buffer, canvas.theme);
+        canvas.pictures.draw(
+            buffer,
+            place.intersection(area),
+            &picture,
+            Align::Bottom,
+            theme,
+        );
+    }
+}
+
+/// Place, name, size and zoom.
+fn line(
+    app: &App,
+    key: crate::model::id::MediaKey,
+    view: Option<&View>,
+    area: Rect,
+    canvas: &mut Canvas,
+) {
+    if area.height < 2 {
+        return;
+    }
+    let y = area.bottom() - 1;
+    let muted = canvas.style(Role::Muted);
+    let mut right = area.right().saturating_sub(1);
+    if let Some(view) = view {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a percentage, clamped"
+        )]
+        let percent = (view.scale * 100.0).round().clamp(1.0, 99_999.0) as u32;
+        right = canvas
+            .text_right(right, area.x, y, &format!("{percent}%"), muted)
+            .saturating_sub(2);
+    }
+    let Some(record) = app.catalog.record(key) else {
+        return;
+    };
+    let facts = format!(
+        "{} x {}   {}",
+        record.width(),
+        record.height(),
+        text::bytes(record.bytes())
+    );
+    right = canvas
+        .text_right(right, area.x + 20, y, &facts, muted)
+        .saturating_sub(2);
+    let mut x = area.x + 1;
+    if let Some(tile) = app.tile(app.gallery.cursor) {
+        for (sign, role) in gallery::marks(&tile.marks, canvas) {
+            x = canvas.text(x, y, right.saturating_sub(x), &sign, canvas.style(role)) + 1;
+        }
+    }
+    let title = display_text(&record.title()).into_owned();
+    let room = right.saturating_sub(x);
+    let title = text::truncate_middle(&title, room, canvas.glyphs.ellipsis);
+    canvas.text(x, y, room, &title, canvas.style(Role::Strong));
+}
