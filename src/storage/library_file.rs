@@ -31,7 +31,8 @@ pub(super) struct Identity {
     pub ingest_folder: String,
 }
 
-/// The `library.json` of a folder that is a library.
+/// The `library.json` of a folder that is a library: one with a key of ours, or any
+/// that lies beside an `images` folder.
 pub(super) fn find(root: &Path) -> Option<PathBuf> {
     [
         root.join(HIDDEN_HOME).join(LIBRARY_FILE),
@@ -43,6 +44,7 @@ pub(super) fn find(root: &Path) -> Option<PathBuf> {
             ["library_name", "layout", "images"]
                 .iter()
                 .any(|key| object.contains_key(*key))
+                || path.with_file_name("images").is_dir()
         })
     })
 }

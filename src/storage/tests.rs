@@ -445,6 +445,19 @@ fn quarantine_keeps_the_file_and_the_reason() {
 }
 
 #[test]
+fn a_library_file_beside_an_images_folder_is_enough() {
+    let dir = tempfile::tempdir().unwrap();
+    write(dir.path(), "library.json", r#"{"name": "by a script"}"#);
+    assert_ne!(Library::recognise(dir.path()), Recognised::Library);
+    write(dir.path(), "images/ab/cd/abcd.png", "one");
+    assert_eq!(Library::recognise(dir.path()), Recognised::Library);
+    assert_eq!(
+        Library::open(dir.path()).unwrap().kind(),
+        LayoutKind::Bucketed
+    );
+}
+
+#[test]
 fn a_library_of_image_tagger_opens_as_it_is() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path();
