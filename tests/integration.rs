@@ -4,6 +4,7 @@
 mod integration {
     pub mod support;
 
+    mod app;
     mod architecture;
     mod cli;
     mod ingest;

@@ -159,6 +159,7 @@ impl Context<'_> {
             Edit::SetFav(fav) => Some(record.fav() != *fav),
             Edit::SetStars(stars) => Some(record.stars() != *stars),
             Edit::SetStatus(status) => Some(record.status() != *status),
+            Edit::SetRating { rating, .. } => Some(record.rating() != *rating),
             _ => None,
         };
         if !self.changes.has_pending(key) {
@@ -171,14 +172,24 @@ impl Context<'_> {
                 return answers.contains(&true);
             }
         }
-        // What the catalog does not hold, such as captions, may change.
-        let is_known = self.loaded.media(key).is_some();
+        // What only the sidecar holds may change as long as that is not read.
+        let is_read = self.loaded.media(key).is_some();
+        let is_in_sidecar = |edit: &Edit| {
+            !matches!(
+                edit,
+                Edit::AddTag { .. }
+                    | Edit::RemoveTag { .. }
+                    | Edit::MoveTag { .. }
+                    | Edit::RenameTag { .. }
+                    | Edit::SetName(_)
+                    | Edit::SetRating { .. }
+                    | Edit::SetStars(_)
+                    | Edit::SetFav(_)
+                    | Edit::SetStatus(_)
+            )
+        };
         self.media(key).is_some_and(|mut media| {
-            !apply_all(edits, &mut media).is_empty()
-                || !is_known
-                    && edits
-                        .iter()
-                        .any(|edit| matches!(edit, Edit::SetCaption(_) | Edit::SetRating { .. }))
+            !apply_all(edits, &mut media).is_empty() || !is_read && edits.iter().any(is_in_sidecar)
         })
     }
 }

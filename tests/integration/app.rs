@@ -1,0 +1,1073 @@
+//! The session driven by keys: every test types a line of keys and looks at the
+//! state and at what would be written. The engine's part is played by a desk that
+//! answers each effect at once, from a library that exists in memory only.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use tagloupe::{
+    app::{
+        App, LibraryInfo,
+        action::{ACTIONS, Action, Layer},
+        config::Config,
+        dialog::DialogKind,
+        editor::EditorRow,
+        facets,
+        key::{Key, KeyCode},
+        keymap::Keymap,
+        message::{Click, Effect, Message, Now, ScreenEffect, Target, Viewport},
+        panes::Pane,
+    },
+    engine::{
+        event::{Event, IngestEvent, IngestOutcome, SaveReport},
+        job::{Cancel, JobId, Progress},
+        search::{NoFullText, search},
+        suggest::suggest,
+    },
+    model::{
+        catalog::{Catalog, Change},
+        edit::{Edit, apply_all},
+        entry::{Entry, FileFacts},
+        id::{MediaId, MediaKey},
+        media::{Media, Rating, Status},
+        tag::{Tag, TagName},
+    },
+};
+
+/// A session with a library in memory.
+struct Desk {
+    app: App,
+    media: BTreeMap<MediaKey, Media>,
+    catalog: Arc<Catalog>,
+    /// What the desk does not do itself, in order.
+    asked: Vec<Effect>,
+    /// Saving these fails.
+    read_only: Vec<MediaKey>,
+    /// Saves are kept back until [`Desk::finish_saves`].
+    holds_saves: bool,
+    held: Vec<Vec<(MediaKey, Vec<Edit>)>>,
+    now: Now,
+}
+
+const DAY: i64 = 86_400;
+
+fn entry(key: MediaKey, media: &Media) -> Entry {
+    let id: MediaId = format!("{:08x}", key.0).parse().unwrap();
+    let facts = FileFacts {
+        path: format!("images/{:03}.png", key.0),
+        bytes: 1000 + u64::from(key.0),
+        modified: DAY * (1000 - i64::from(key.0)),
+        has_sidecar: true,
+        is_missing: false,
+    };
+    Entry::new(key, id, &facts, media)
+}
+
+fn tagged(tags: &[&str]) -> Media {
+    Media {
+        tags: tags
+            .iter()
+            .map(|tag| match tag.split_once(':') {
+                Some((category, value)) => Tag::new(category, value),
+                None => Tag::new("", tag),
+            })
+            .collect(),
+        ..Media::default()
+    }
+}
+
+impl Desk {
+    fn new(media: Vec<Media>) -> Self {
+        Self::with_config(media, Config::default())
+    }
+
+    fn with_config(media: Vec<Media>, config: Config) -> Self {
+        let media: BTreeMap<MediaKey, Media> = (0..).map(MediaKey).zip(media).collect();
+        let entries = media
+            .iter()
+            .map(|(key, media)| entry(*key, media))
+            .collect();
+        let catalog = Arc::new(Catalog::from_entries(entries, true));
+        let library = LibraryInfo {
+            name: "test".into(),
+            folder: "/library".into(),
+            ..LibraryInfo::default()
+        };
+        let mut desk = Self {
+            app: App::new(library, config, Keymap::default()),
+            media,
+            catalog: Arc::clone(&catalog),
+            asked: Vec::new(),
+            read_only: Vec::new(),
+            holds_saves: false,
+            held: Vec::new(),
+            now: Now {
+                elapsed: Duration::ZERO,
+                unix: 1_700_000_000,
+            },
+        };
+        desk.tell(Message::Tick(desk.now));
+        desk.tell(Message::Viewport(Viewport {
+            columns: 5,
+            rows: 3,
+            editor_rows: 20,
+            facet_rows: 20,
+            monitor_rows: 10,
+            help_rows: 20,
+            ..Viewport::default()
+        }));
+        desk.tell(Message::Engine(Event::Catalog {
+            catalog,
+            changed: None,
+        }));
+        desk
+    }
+
+    /// Ten pictures: the even ones are foxes, every third has two tags.
+    fn small() -> Self {
+        Self::new(
+            (0..10)
+                .map(|n| match (n % 2, n % 3) {
+                    (0, 0) => tagged(&["fox", "character:holo"]),
+                    (0, _) => tagged(&["fox"]),
+                    (_, 0) => tagged(&["cat", "blue_hair"]),
+                    _ => tagged(&[]),
+                })
+                .collect(),
+        )
+    }
+
+    fn tell(&mut self, message: Message) {
+        for effect in self.app.update(message) {
+            self.answer(effect);
+        }
+    }
+
+    fn answer(&mut self, effect: Effect) {
+        let event = match effect {
+            Effect::Search { query, generation } => {
+                let found = search(
+                    &query,
+                    &self.catalog,
+                    &NoFullText,
+                    self.now.unix,
+                    &Cancel::default(),
+                )
+                .unwrap();
+                Event::Found { generation, found }
+            }
+            Effect::Suggest {
+                prefix,
+                context,
+                generation,
+            } => Event::Suggestions {
+                generation,
+                suggestions: suggest(&self.catalog, &prefix, &context, 20),
+            },
+            Effect::LoadMedia(key) => Event::Media {
+                key,
+                outcome: Ok(Box::new(self.media[&key].clone())),
+            },
+            Effect::Facets {
+                keys,
+                pending,
+                generation,
+            } => {
+                let rows = facets::count(&self.catalog, &keys, &pending, &|| false).unwrap();
+                let rows = rows.into();
+                return self.tell(Message::Facets { generation, rows });
+            }
+            Effect::Save { changes } if self.holds_saves => return self.held.push(changes),
+            Effect::Save { changes } => return self.save(changes),
+            Effect::Trash(keys) => {
+                let changes: Vec<Change> = keys.iter().map(|key| Change::Remove(*key)).collect();
+                self.catalog = Arc::new(self.catalog.apply(&changes));
+                Event::Catalog {
+                    catalog: Arc::clone(&self.catalog),
+                    changed: Some(keys),
+                }
+            }
+            Effect::Pictures { .. } | Effect::Remember(_) => return,
+            other => return self.asked.push(other),
+        };
+        self.tell(Message::Engine(event));
+    }
+
+    fn save(&mut self, changes: Vec<(MediaKey, Vec<Edit>)>) {
+        let mut report = SaveReport::default();
+        for (key, edits) in changes {
+            if self.read_only.contains(&key) {
+                report.failed.push((key, "disk full".into()));
+                continue;
+            }
+            let inverse = apply_all(&edits, self.media.get_mut(&key).unwrap());
+            report.saved.push((key, inverse));
+        }
+        let keys: Vec<MediaKey> = report.saved.iter().map(|(key, _)| *key).collect();
+        self.change_files(&keys);
+        self.tell(Message::Engine(Event::Saved {
+            job: JobId::next(),
+            report,
+        }));
+    }
+
+    /// The catalog hears of what the files hold now.
+    fn change_files(&mut self, keys: &[MediaKey]) {
+        let changes: Vec<Change> = keys
+            .iter()
+            .map(|key| Change::Upsert(entry(*key, &self.media[key])))
+            .collect();
+        self.catalog = Arc::new(self.catalog.apply(&changes));
+        self.tell(Message::Engine(Event::Catalog {
+            catalog: Arc::clone(&self.catalog),
+            changed: Some(keys.to_vec()),
+        }));
+    }
+
+    fn finish_saves(&mut self) {
+        self.holds_saves = false;
+        for changes in std::mem::take(&mut self.held) {
+            self.save(changes);
+        }
+    }
+
+    /// Types keys, `<…>` for those with a name: `/cat<enter>jt solo<enter><c-s>`.
+    fn keys(&mut self, keys: &str) -> &mut Self {
+        let mut rest = keys;
+        while let Some(c) = rest.chars().next() {
+            let named = (c == '<')
+                .then(|| rest.find('>'))
+                .flatten()
+                .and_then(|end| Some((rest[1..end].parse::<Key>().ok()?, end + 1)));
+            let (key, length) = named.unwrap_or((Key::char(c), c.len_utf8()));
+            rest = &rest[length..];
+            self.tell(Message::Key(key));
+        }
+        self
+    }
+
+    fn tick(&mut self, ms: u64) {
+        self.now.elapsed += Duration::from_millis(ms);
+        self.tell(Message::Tick(self.now));
+    }
+
+    fn results(&self) -> Vec<u32> {
+        self.app.gallery.results.iter().map(|key| key.0).collect()
+    }
+
+    fn current(&self) -> u32 {
+        self.app.gallery.current().unwrap().0
+    }
+
+    /// The tags in the file.
+    fn saved_tags(&self, key: u32) -> Vec<String> {
+        names(&self.media[&MediaKey(key)])
+    }
+
+    /// The tags as they are shown.
+    fn shown_tags(&self, key: u32) -> Vec<String> {
+        names(&self.app.media(MediaKey(key)).unwrap())
+    }
+
+    fn notice(&self) -> &str {
+        self.app
+            .notices
+            .current
+            .as_ref()
+            .map_or("", |notice| notice.text.as_str())
+    }
+
+    fn has_quit(&self) -> bool {
+        self.asked.contains(&Effect::Screen(ScreenEffect::Quit))
+    }
+}
+
+fn names(media: &Media) -> Vec<String> {
+    media
+        .tags
+        .iter()
+        .map(|tag| tag.name().to_string())
+        .collect()
+}
+
+#[test]
+fn search_move_tag_and_save() {
+    let mut desk = Desk::small();
+    desk.keys("/cat<enter>");
+    assert_eq!(desk.results(), [3, 9]);
+    desk.keys("lt solo<enter>");
+    assert_eq!(desk.shown_tags(9), ["cat", "blue_hair", "solo"]);
+    assert_eq!(desk.saved_tags(9), ["cat", "blue_hair"]);
+    assert_eq!(desk.app.unsaved(), 1);
+    assert!(desk.app.tile(1).unwrap().marks.unsaved);
+    desk.keys("<c-s>");
+    assert_eq!(desk.saved_tags(9), ["cat", "blue_hair", "solo"]);
+    assert_eq!(desk.app.unsaved(), 0);
+    assert!(!desk.app.tile(1).unwrap().marks.unsaved);
+    assert_eq!(desk.notice(), "saved 1");
+}
+
+#[test]
+fn results_follow_while_a_query_is_typed_and_errors_keep_them() {
+    let mut desk = Desk::small();
+    desk.keys("/fo");
+    assert_eq!(
+        desk.results(),
+        [0, 2, 4, 6, 8],
+        "an unfinished word is a prefix"
+    );
+    desk.keys("x (");
+    let mistake = desk.app.query_bar.error.clone().unwrap();
+    assert_eq!(desk.results(), [0, 2, 4, 6, 8]);
+    assert!(mistake.span.end <= desk.app.query_bar.input.text.len());
+    desk.keys("<enter>");
+    assert!(desk.app.query_bar.is_editing, "a broken query does not run");
+    desk.keys("<esc>");
+    assert_eq!(
+        desk.results().len(),
+        10,
+        "Esc goes back to the query before"
+    );
+    assert_eq!(desk.app.query_bar.error, None);
+}
+
+#[test]
+fn completion_offers_tags_and_tab_takes_them() {
+    let mut desk = Desk::small();
+    desk.keys("/-blu");
+    let texts: Vec<_> = desk
+        .app
+        .query_bar
+        .completion
+        .items
+        .iter()
+        .map(|item| item.text.as_str())
+        .collect();
+    assert_eq!(texts, ["blue_hair"]);
+    desk.keys("<tab><enter>");
+    assert_eq!(desk.app.query_bar.input.text, "-blue_hair ");
+    desk.keys("<enter>");
+    assert_eq!(desk.results(), [0, 1, 2, 4, 5, 6, 7, 8]);
+    desk.keys("/<c-u>rating:");
+    assert_eq!(desk.app.query_bar.completion.items.len(), 5);
+}
+
+#[test]
+fn history_of_queries() {
+    let mut desk = Desk::small();
+    desk.keys("/fox<enter>/<c-u>cat<enter>/<up><up>");
+    assert_eq!(desk.app.query_bar.input.text, "fox");
+    desk.keys("<down><enter>");
+    assert_eq!(desk.results(), [3, 9]);
+}
+
+#[test]
+fn an_old_answer_is_dropped() {
+    let mut desk = Desk::small();
+    let effects = desk.app.update(Message::Action(Action::EditQuery));
+    assert!(effects.is_empty());
+    let mut searches = Vec::new();
+    for c in "fox".chars() {
+        searches.extend(
+            desk.app
+                .update(Message::Key(Key::char(c)))
+                .into_iter()
+                .filter(|effect| matches!(effect, Effect::Search { .. })),
+        );
+    }
+    assert_eq!(searches.len(), 3);
+    for effect in searches {
+        desk.answer(effect);
+    }
+    assert_eq!(desk.results(), [0, 2, 4, 6, 8]);
+    assert!(!desk.app.query_bar.is_searching);
+}
+
+#[test]
+fn a_busy_library_does_not_keep_a_search_from_finishing() {
+    let mut desk = Desk::small();
+    let change = |desk: &mut Desk| {
+        let catalog = Arc::clone(&desk.catalog);
+        desk.app.update(Message::Engine(Event::Catalog {
+            catalog,
+            changed: Some(vec![MediaKey(1)]),
+        }))
+    };
+    let searches = |effects: &[Effect]| {
+        effects
+            .iter()
+            .filter(|effect| matches!(effect, Effect::Search { .. }))
+            .count()
+    };
+    let first = change(&mut desk);
+    assert_eq!(searches(&first), 1);
+    assert_eq!(searches(&change(&mut desk)), 0, "one is under way");
+    let Some(Effect::Search { query, generation }) = first
+        .into_iter()
+        .find(|effect| matches!(effect, Effect::Search { .. }))
+    else {
+        panic!("a search");
+    };
+    let found = search(&query, &desk.catalog, &NoFullText, 0, &Cancel::default()).unwrap();
+    let after = desk
+        .app
+        .update(Message::Engine(Event::Found { generation, found }));
+    assert_eq!(searches(&after), 1, "asked again once it was answered");
+}
+
+#[test]
+fn counts_and_chords() {
+    let mut desk = Desk::small();
+    desk.keys("3l");
+    assert_eq!(desk.current(), 3);
+    desk.keys("G");
+    assert_eq!(desk.current(), 9);
+    desk.keys("4G");
+    assert_eq!(desk.current(), 3);
+    desk.keys("gg$");
+    assert_eq!(desk.current(), 4);
+    desk.keys("0");
+    assert_eq!(desk.current(), 0);
+    desk.keys("10l");
+    assert_eq!(desk.current(), 9, "0 after a digit belongs to the count");
+}
+
+#[test]
+fn a_waiting_chord_shows_what_may_follow() {
+    let mut desk = Desk::small();
+    desk.keys("g");
+    assert!(desk.app.next_keys().is_empty());
+    assert_eq!(desk.app.deadline(), Some(Duration::from_millis(400)));
+    desk.tick(400);
+    let next = desk.app.next_keys();
+    assert!(next.iter().any(|next| next.key == Key::char('g')));
+    assert!(next.iter().any(|next| next.help == "to the ingest monitor"));
+    desk.keys("<esc>");
+    assert!(desk.app.next_keys().is_empty());
+    assert_eq!(desk.app.layer(), Layer::Gallery);
+}
+
+#[test]
+fn nothing_to_do_means_nothing_to_draw() {
+    let mut desk = Desk::small();
+    desk.app.take_dirty();
+    desk.tick(60_000);
+    assert!(!desk.app.take_dirty());
+    assert_eq!(desk.app.deadline(), None);
+    let viewport = desk.app.viewport;
+    desk.tell(Message::Viewport(viewport));
+    assert!(!desk.app.take_dirty());
+    desk.keys("l");
+    assert!(desk.app.take_dirty());
+}
+
+#[test]
+fn a_selection_is_tagged_as_one_step() {
+    let mut desk = Desk::small();
+    desk.keys("<space><space>t+cute -fox<enter>");
+    assert_eq!(desk.app.unsaved(), 2);
+    assert_eq!(desk.shown_tags(0), ["character:holo", "cute"]);
+    assert_eq!(desk.shown_tags(1), ["cute"]);
+    desk.keys("u");
+    assert_eq!(desk.app.unsaved(), 0);
+    assert!(desk.notice().starts_with("undone: tag +cute -fox on 2"));
+    desk.keys("<c-r><c-s>");
+    assert_eq!(desk.saved_tags(1), ["cute"]);
+    desk.keys("u<c-s>");
+    assert_eq!(
+        desk.saved_tags(0),
+        ["fox", "character:holo"],
+        "back through a save"
+    );
+    assert_eq!(desk.saved_tags(1), Vec::<String>::new());
+}
+
+#[test]
+fn the_history_list_goes_to_any_step() {
+    let mut desk = Desk::small();
+    desk.keys("ta<enter>tb<enter>tc<enter>U");
+    assert!(matches!(
+        desk.app.dialogs[0].kind,
+        DialogKind::Choice { cursor: 0, .. }
+    ));
+    desk.keys("jj<enter>");
+    assert_eq!(desk.shown_tags(0), ["fox", "character:holo", "a"]);
+    desk.keys("Ugg");
+    desk.keys("<esc>");
+    assert!(desk.app.dialogs.is_empty());
+}
+
+#[test]
+fn marks_ratings_and_stars() {
+    let mut desk = Desk::small();
+    desk.keys("fs4rqa");
+    let tile = desk.app.tile(0).unwrap();
+    assert!(tile.marks.favorite);
+    assert_eq!(tile.marks.stars, 4);
+    assert_eq!(tile.marks.rating, Some(Rating::Questionable));
+    assert_eq!(
+        desk.app.media(MediaKey(0)).unwrap().status,
+        Some(Status::Archived)
+    );
+    desk.keys("fr-");
+    let tile = desk.app.tile(0).unwrap();
+    assert!(!tile.marks.favorite);
+    assert_eq!(tile.marks.rating, None);
+    desk.keys("l.");
+    assert_eq!(desk.notice(), "no rating: nothing to change");
+    desk.keys("hs3l.");
+    assert_eq!(desk.app.tile(1).unwrap().marks.stars, 3);
+}
+
+#[test]
+fn yank_and_paste() {
+    let mut desk = Desk::small();
+    desk.keys("yljp");
+    assert_eq!(desk.shown_tags(6), ["fox", "character:holo"]);
+    assert_eq!(desk.app.unsaved(), 0, "it has them already");
+    desk.keys("gg3lp");
+    assert_eq!(
+        desk.shown_tags(3),
+        ["cat", "blue_hair", "fox", "character:holo"]
+    );
+    desk.keys("uP");
+    assert_eq!(desk.shown_tags(3), ["fox", "character:holo"]);
+    desk.keys("uTca<tab><enter>");
+    assert_eq!(desk.shown_tags(3), ["blue_hair"]);
+}
+
+#[test]
+fn a_refused_line_says_why_and_stays() {
+    let mut desk = Desk::small();
+    desk.keys("tstars:99<enter>");
+    let prompt = desk.app.dialogs[0].as_prompt().unwrap();
+    assert!(prompt.error.is_some());
+    assert_eq!(prompt.input.text, "stars:99");
+    desk.keys("<bs>");
+    assert!(desk.app.dialogs[0].as_prompt().unwrap().error.is_none());
+    desk.keys("<esc>");
+    assert_eq!(desk.app.layer(), Layer::Gallery);
+    assert_eq!(desk.app.unsaved(), 0);
+}
+
+#[test]
+fn a_failed_save_keeps_the_edit_and_is_asked_about() {
+    let mut desk = Desk::small();
+    desk.read_only = vec![MediaKey(1)];
+    desk.keys("<space><space>ta<enter><c-s>");
+    assert_eq!(desk.app.unsaved(), 1);
+    assert!(desk.app.tile(1).unwrap().marks.failed);
+    assert!(desk.notice().ends_with("disk full"), "{}", desk.notice());
+    desk.keys("q");
+    assert!(!desk.has_quit());
+    assert!(desk.app.dialogs[0].body[1].contains("disk full"));
+    desk.keys("s");
+    assert!(!desk.has_quit(), "it failed again, so it asks again");
+    assert_eq!(desk.app.dialogs.len(), 1);
+    desk.read_only.clear();
+    desk.keys("s");
+    assert!(desk.has_quit());
+    assert_eq!(desk.saved_tags(1), ["a"]);
+}
+
+#[test]
+fn quitting_asks_only_about_unsaved_edits() {
+    let mut desk = Desk::small();
+    desk.keys("q");
+    assert!(desk.has_quit());
+    let mut desk = Desk::small();
+    desk.keys("ta<enter>q<esc>");
+    assert!(!desk.has_quit());
+    desk.keys("qd");
+    assert!(desk.has_quit());
+    assert_eq!(desk.saved_tags(0), ["fox", "character:holo"]);
+    let mut desk = Desk::small();
+    desk.keys("ta<enter>ZZ");
+    assert!(desk.has_quit());
+    assert_eq!(desk.saved_tags(0), ["fox", "character:holo", "a"]);
+}
+
+#[test]
+fn saving_and_quitting_waits_for_the_save() {
+    let mut desk = Desk::small();
+    desk.holds_saves = true;
+    desk.keys("ta<enter><c-s>tb<enter>:wq<enter>");
+    assert!(!desk.has_quit());
+    desk.finish_saves();
+    assert!(desk.has_quit());
+    assert_eq!(desk.saved_tags(0), ["fox", "character:holo", "a", "b"]);
+}
+
+#[test]
+fn a_lost_terminal_saves_and_leaves() {
+    let mut desk = Desk::small();
+    desk.keys("ta<enter>");
+    desk.tell(Message::Terminate);
+    assert!(desk.has_quit());
+    assert_eq!(desk.saved_tags(0), ["fox", "character:holo", "a"]);
+}
+
+#[test]
+fn an_edit_of_another_program_and_ours_are_both_kept() {
+    let mut desk = Desk::small();
+    desk.keys("tours<enter>");
+    desk.media
+        .get_mut(&MediaKey(0))
+        .unwrap()
+        .tags
+        .push(Tag::new("", "theirs"));
+    desk.change_files(&[MediaKey(0)]);
+    assert!(desk.notice().contains("both"));
+    assert_eq!(
+        desk.shown_tags(0),
+        ["fox", "character:holo", "theirs", "ours"]
+    );
+    desk.keys("<c-s>");
+    assert_eq!(
+        desk.saved_tags(0),
+        ["fox", "character:holo", "theirs", "ours"]
+    );
+}
+
+#[test]
+fn what_goes_to_the_trash_leaves_the_grid() {
+    let mut desk = Desk::small();
+    desk.keys("lld");
+    assert_eq!(desk.results().len(), 9);
+    assert_eq!(desk.current(), 3);
+    desk.keys("<space><space>d");
+    assert_eq!(desk.app.layer(), Layer::Dialog, "several are asked about");
+    desk.keys("n");
+    assert_eq!(desk.results().len(), 9);
+    desk.keys("dy");
+    assert_eq!(desk.results(), [0, 1, 5, 6, 7, 8, 9]);
+    assert!(desk.app.gallery.selection.is_empty());
+}
+
+#[test]
+fn the_editor_shows_how_many_have_a_tag() {
+    let mut desk = Desk::small();
+    desk.keys("<space><space><space>e");
+    assert_eq!(desk.app.layer(), Layer::EditorInput);
+    let rows: Vec<String> = desk
+        .app
+        .editor
+        .rows
+        .iter()
+        .map(|row| match row {
+            EditorRow::Category { name, count } => format!("{name} {count}"),
+            EditorRow::Tag(tag) => format!("{} {}/{}", tag.text, tag.have, tag.of),
+        })
+        .collect();
+    assert_eq!(rows, ["character 1", "holo 1/3", "general 1", "fox 2/3"]);
+    desk.keys("<esc>j<enter>");
+    assert_eq!(desk.shown_tags(1), ["fox"], "Enter gives it to all");
+    desk.keys("x");
+    assert_eq!(desk.shown_tags(0), ["character:holo"]);
+    assert_eq!(desk.shown_tags(1), Vec::<String>::new());
+}
+
+#[test]
+fn the_editor_adds_moves_renames_and_recategorizes() {
+    let mut desk = Desk::small();
+    desk.keys("eblu<tab><enter>");
+    assert_eq!(desk.shown_tags(0), ["fox", "character:holo", "blue_hair"]);
+    assert!(desk.app.editor.input.is_empty());
+    desk.keys("-fox<enter>");
+    assert_eq!(desk.shown_tags(0), ["character:holo", "blue_hair"]);
+    desk.keys("new tag<c-j>");
+    assert_eq!(
+        desk.shown_tags(0),
+        ["character:holo", "blue_hair", "new_tag"]
+    );
+    desk.keys("<esc>,pggJ");
+    assert_eq!(
+        desk.shown_tags(0),
+        ["blue_hair", "character:holo", "new_tag"]
+    );
+    desk.keys("Gr<c-u>char:wolf<enter>");
+    assert_eq!(
+        desk.shown_tags(0),
+        ["blue_hair", "character:holo", "character:wolf"]
+    );
+    desk.keys("ggcm");
+    assert_eq!(
+        desk.shown_tags(0),
+        ["meta:blue_hair", "character:holo", "character:wolf"]
+    );
+    desk.keys("gg<space><space>dd");
+    assert_eq!(desk.shown_tags(0), ["character:wolf"]);
+    desk.keys("6u<c-s>");
+    assert_eq!(desk.saved_tags(0), ["fox", "character:holo", "blue_hair"]);
+}
+
+#[test]
+fn the_editor_finds_and_edits_the_caption() {
+    let mut desk = Desk::small();
+    desk.media.get_mut(&MediaKey(0)).unwrap().caption = "a\nb".into();
+    desk.keys("e<esc>/fo<enter>");
+    assert_eq!(desk.app.editor.current().unwrap().text, "fox");
+    desk.keys("C");
+    assert_eq!(desk.app.dialogs[0].as_prompt().unwrap().input.text, "a⏎b");
+    desk.keys("c<enter><c-s>");
+    assert_eq!(desk.media[&MediaKey(0)].caption, "a\nbc");
+}
+
+#[test]
+fn the_editor_goes_on_to_the_next_picture() {
+    let config = Config {
+        editor_flow: true,
+        ..Config::default()
+    };
+    let mut desk = Desk::with_config(vec![tagged(&[]), tagged(&["x"])], config);
+    desk.keys("ea<enter><enter>");
+    assert_eq!(desk.saved_tags(0), ["a"]);
+    assert_eq!(desk.current(), 1);
+    assert_eq!(desk.app.panes.focus, Pane::Editor);
+    assert_eq!(desk.app.editor.tags().count(), 1);
+    let mut desk = Desk::small();
+    desk.keys("e<enter>");
+    assert_eq!(desk.app.panes.focus, Pane::Gallery);
+}
+
+#[test]
+fn a_large_selection_is_counted_elsewhere() {
+    let mut desk = Desk::new(
+        (0..1000)
+            .map(|n| tagged(if n % 4 == 0 { &["fox"] } else { &["cat"] }))
+            .collect(),
+    );
+    desk.keys("%e");
+    let have = |desk: &Desk, name: &str| {
+        desk.app
+            .editor
+            .tags()
+            .find(|row| row.text == name)
+            .map(|row| row.have)
+    };
+    assert_eq!(have(&desk, "fox"), Some(250));
+    desk.keys("solo<enter>");
+    assert_eq!(have(&desk, "solo"), Some(1000), "pending edits count");
+    assert_eq!(desk.app.unsaved(), 1000);
+}
+
+#[test]
+fn a_tag_is_renamed_in_the_whole_library() {
+    let mut desk = Desk::small();
+    desk.keys("e<esc>/fox<enter>R");
+    assert_eq!(desk.app.command_line.input.text, "rename fox ");
+    desk.keys("vulpes<enter>");
+    assert_eq!(desk.app.unsaved(), 5);
+    assert_eq!(desk.shown_tags(8), ["vulpes"]);
+}
+
+#[test]
+fn the_viewer_shows_what_is_under_the_cursor() {
+    let mut desk = Desk::small();
+    desk.keys("<enter>l<space>");
+    assert_eq!(desk.app.layer(), Layer::Viewer);
+    assert_eq!(desk.current(), 2);
+    desk.keys("<bs>");
+    assert_eq!(desk.current(), 1);
+    desk.keys("<right>");
+    assert_eq!(desk.current(), 2, "nothing to pan, so it turns the page");
+    desk.keys("tx<enter>q");
+    assert_eq!(desk.app.panes.focus, Pane::Gallery);
+    assert_eq!(desk.app.unsaved(), 1);
+}
+
+#[test]
+fn sorting_orders_what_the_query_does_not() {
+    let mut desk = Desk::small();
+    desk.keys("2l,N");
+    assert_eq!(desk.results()[0], 9);
+    assert_eq!(desk.current(), 2, "the cursor stays on its picture");
+    desk.keys("/fox or cat<enter>");
+    assert_eq!(desk.results(), [9, 8, 6, 4, 3, 2, 0]);
+    desk.keys("/<c-u>fox order:name<enter>");
+    assert_eq!(desk.results(), [0, 2, 4, 6, 8]);
+}
+
+#[test]
+fn jumps_are_repeated() {
+    let mut desk = Desk::small();
+    desk.keys("]u");
+    assert_eq!(desk.current(), 1);
+    desk.keys("nn");
+    assert_eq!(desk.current(), 7);
+    desk.keys("N");
+    assert_eq!(desk.current(), 5);
+    desk.keys("[unnn");
+    assert_eq!(desk.notice(), "no further one");
+}
+
+#[test]
+fn the_sidebar_counts_and_narrows() {
+    let mut desk = Desk::small();
+    desk.keys("F");
+    let rows: Vec<String> = desk
+        .app
+        .facets
+        .rows
+        .iter()
+        .map(|row| format!("{} {}", row.name, row.count))
+        .collect();
+    assert_eq!(rows, ["character:holo 2", "fox 5", "blue_hair 2", "cat 2"]);
+    desk.keys("j<enter>");
+    assert_eq!(desk.results(), [0, 2, 4, 6, 8]);
+    assert_eq!(desk.app.facets.rows.len(), 2);
+    desk.keys("gg-");
+    assert_eq!(desk.app.query_bar.input.text, "fox -character:holo");
+    assert_eq!(desk.results(), [2, 4, 8]);
+    desk.keys("F");
+    assert_eq!(desk.app.panes.focus, Pane::Gallery);
+}
+
+#[test]
+fn copies_go_to_the_clipboard() {
+    let mut desk = Desk::small();
+    desk.media.get_mut(&MediaKey(0)).unwrap().urls = vec!["https://example.org/1".into()];
+    desk.keys("ccctcugo");
+    let copies: Vec<&Effect> = desk.asked.iter().collect();
+    let copy = |text: &str| Effect::Screen(ScreenEffect::Copy(text.into()));
+    assert_eq!(
+        copies,
+        [
+            &copy("/library/images/000.png"),
+            &copy("fox character:holo"),
+            &copy("https://example.org/1"),
+            &Effect::OpenUrl("https://example.org/1".into()),
+        ]
+    );
+}
+
+#[test]
+fn the_monitor_steers_the_ingest() {
+    let mut desk = Desk::small();
+    desk.tell(Message::Engine(Event::Ingest(IngestEvent::State {
+        paused: false,
+        workers: 2,
+        watching: None,
+        polling: false,
+    })));
+    for n in 0..3 {
+        desk.tell(Message::Engine(Event::Ingest(IngestEvent::Finished {
+            file: n,
+            path: format!("/in/{n}.png").into(),
+            outcome: IngestOutcome::Failed {
+                reason: "no space".into(),
+            },
+            stage_micros: [0; 6],
+        })));
+    }
+    assert_eq!(
+        desk.app.notices.current, None,
+        "a busy ingest does not chatter"
+    );
+    assert_eq!(desk.app.notices.log.len(), 3);
+    desk.keys("w<tab>fep+srR");
+    assert_eq!(
+        desk.asked,
+        [
+            Effect::PauseIngest(true),
+            Effect::SetWorkers(3),
+            Effect::Scan,
+            Effect::Retry("/in/2.png".into()),
+            Effect::Retry("/in/1.png".into()),
+            Effect::Retry("/in/0.png".into()),
+        ]
+    );
+    desk.keys("q");
+    assert!(!desk.app.panes.monitor);
+}
+
+#[test]
+fn what_was_ingested_is_shown_in_the_gallery() {
+    let mut desk = Desk::small();
+    desk.tell(Message::Engine(Event::Ingest(IngestEvent::Finished {
+        file: 1,
+        path: "/in/1.png".into(),
+        outcome: IngestOutcome::Stored {
+            key: MediaKey(7),
+            id: "00000007".parse().unwrap(),
+        },
+        stage_micros: [1; 6],
+    })));
+    desk.keys("gwo");
+    assert_eq!(desk.app.panes.focus, Pane::Gallery);
+    assert_eq!(desk.current(), 7);
+}
+
+#[test]
+fn jobs_are_cancelled_by_the_key_everybody_tries() {
+    let mut desk = Desk::small();
+    desk.keys("<c-c>");
+    assert_eq!(desk.notice(), "q quits");
+    let job = JobId::next();
+    desk.tell(Message::Progress(vec![Progress::new(job, "verifying")]));
+    desk.keys("<c-c>");
+    assert_eq!(desk.asked, [Effect::Cancel(job)]);
+    desk.keys("/fox<c-c>");
+    assert_eq!(desk.app.layer(), Layer::Gallery);
+    assert_eq!(desk.results().len(), 10);
+}
+
+#[test]
+fn the_help_runs_what_it_finds() {
+    let mut desk = Desk::small();
+    desk.keys("?select the whole<enter>");
+    assert!(!desk.app.help.is_open);
+    assert_eq!(desk.app.gallery.selection.len(), 10);
+    desk.keys("?sort -key<enter>");
+    desk.keys("<esc>");
+    desk.keys("?sort key|<enter>");
+    assert_eq!(desk.app.command_line.input.text, "sort ");
+}
+
+#[test]
+fn commands_do_what_keys_do() {
+    let mut desk = Desk::small();
+    desk.keys(":search cat<enter>:select all<enter>:tag solo<enter>:stars 5<enter>:w<enter>");
+    assert_eq!(desk.saved_tags(3), ["cat", "blue_hair", "solo"]);
+    assert_eq!(desk.media[&MediaKey(9)].stars, 5);
+    desk.keys(":select none<enter>:untag cat<enter>:e!<enter>");
+    assert_eq!(desk.app.unsaved(), 0);
+    assert_eq!(desk.shown_tags(3), ["cat", "blue_hair", "solo"]);
+    desk.keys(":nonsense<enter>");
+    assert!(desk.app.command_line.error.is_some());
+    desk.keys("<esc>:set tiles=30<enter>:theme dark<enter>:rebuild<enter>");
+    assert_eq!(desk.app.gallery.tile_cells, 30);
+    assert_eq!(
+        desk.asked,
+        [
+            Effect::Screen(ScreenEffect::Theme("dark".into())),
+            Effect::Rebuild
+        ]
+    );
+}
+
+#[test]
+fn media_that_get_other_keys_keep_their_edits() {
+    let mut desk = Desk::small();
+    desk.keys("2l<space>ta<enter>");
+    let entries = (0..10)
+        .map(|n| {
+            let old = MediaKey(n);
+            Entry {
+                key: MediaKey(n + 100),
+                ..entry(old, &desk.media[&old])
+            }
+        })
+        .collect();
+    desk.catalog = Arc::new(Catalog::from_entries(entries, true));
+    desk.media = std::mem::take(&mut desk.media)
+        .into_iter()
+        .map(|(key, media)| (MediaKey(key.0 + 100), media))
+        .collect();
+    let catalog = Arc::clone(&desk.catalog);
+    desk.tell(Message::Engine(Event::Catalog {
+        catalog,
+        changed: None,
+    }));
+    assert_eq!(desk.current(), 103);
+    assert!(desk.app.gallery.selection.contains(&MediaKey(102)));
+    assert_eq!(desk.shown_tags(102), ["fox", "a"]);
+    desk.keys("<c-s>");
+    assert_eq!(desk.saved_tags(102), ["fox", "a"]);
+}
+
+#[test]
+fn the_mouse_selects_and_opens() {
+    let mut desk = Desk::small();
+    let click = |target| Click {
+        target,
+        is_double: false,
+        ctrl: false,
+        shift: false,
+    };
+    desk.tell(Message::Click(click(Target::Tile(4))));
+    assert_eq!(desk.current(), 4);
+    desk.tell(Message::Click(Click {
+        shift: true,
+        ..click(Target::Tile(6))
+    }));
+    assert_eq!(desk.app.gallery.selection.len(), 3);
+    desk.tell(Message::Click(Click {
+        ctrl: true,
+        ..click(Target::Tile(5))
+    }));
+    assert_eq!(desk.app.gallery.selection.len(), 2);
+    desk.tell(Message::Click(Click {
+        is_double: true,
+        ..click(Target::Tile(9))
+    }));
+    assert_eq!(desk.app.panes.focus, Pane::Viewer);
+    desk.tell(Message::Scroll {
+        target: Target::Pane(Pane::Viewer),
+        lines: -3,
+    });
+    assert_eq!(desk.current(), 8);
+    desk.keys("q:");
+    desk.tell(Message::Click(click(Target::Tile(0))));
+    assert_eq!(desk.app.layer(), Layer::Gallery);
+}
+
+#[test]
+fn pasted_text_is_typed_where_text_is_typed() {
+    let mut desk = Desk::small();
+    desk.tell(Message::Paste("dd".into()));
+    assert_eq!(desk.results().len(), 10, "pasted keys are no commands");
+    desk.keys("/");
+    desk.tell(Message::Paste("fox\n-holo".into()));
+    assert_eq!(desk.app.query_bar.input.text, "fox -holo");
+}
+
+#[test]
+fn pictures_are_wanted_where_one_looks() {
+    let mut desk = Desk::small();
+    let wanted = |effects: Vec<Effect>| {
+        effects.into_iter().find_map(|effect| match effect {
+            Effect::Pictures { wanted, .. } => Some(wanted),
+            _ => None,
+        })
+    };
+    let effects = desk.app.update(Message::Key(Key::plain(KeyCode::Enter)));
+    let first = wanted(effects).unwrap();
+    assert_eq!(first[0].0, MediaKey(0), "the picture before its neighbors");
+    let effects = desk.app.update(Message::Key(Key::char('x')));
+    assert_eq!(wanted(effects), None, "nothing moved");
+}
+
+/// Whatever is typed in whatever order, nothing breaks and nothing is lost: what is
+/// shown stays what the steps in force make of the files.
+#[test]
+fn any_keys_are_survived() {
+    let keys: Vec<Key> = ACTIONS
+        .iter()
+        .flat_map(|info| info.keys)
+        .flat_map(|(_, chords)| *chords)
+        .flat_map(|chord| chord.split_whitespace())
+        .filter_map(|key| key.parse().ok())
+        .chain("abcfox12 9:-".chars().map(Key::char))
+        .collect();
+    let mut desk = Desk::small();
+    let mut seed = 7_u64;
+    for _ in 0..6000 {
+        seed = seed
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        let pick = usize::try_from(seed >> 33).unwrap() % keys.len();
+        desk.tell(Message::Key(keys[pick]));
+        assert!(desk.app.gallery.cursor <= desk.app.gallery.results.len());
+        if seed >> 60 == 0 {
+            desk.tick(250);
+        }
+    }
+    desk.tell(Message::Terminate);
+    assert_eq!(desk.app.changes.pending_keys().count(), 0);
+    assert!(
+        desk.app
+            .catalog
+            .tags()
+            .all(|(name, _)| *name != TagName::new("", ""))
+    );
+}
