@@ -1,0 +1,343 @@
+//! Edits of the selection or of the picture under the cursor, undo and redo, and what
+//! is copied from them.
+
+use std::sync::Arc;
+
+use super::{
+    action::Action,
+    dialog::{Dialog, Purpose},
+    message::Effect,
+    session::{App, shared},
+    typing::tag_of,
+};
+use crate::{
+    engine::event::Level,
+    model::{
+        edit::Edit,
+        id::MediaKey,
+        media::{Media, Rating, Status},
+        tag::{TagName, USER},
+    },
+};
+
+impl App {
+    /// Edits of the targets; says whether the action was one.
+    pub(super) fn perform_edit(&mut self, action: Action) -> bool {
+        use Action as A;
+        let simple = match action {
+            A::Stars0 => Some(("stars 0", Edit::SetStars(0))),
+            A::Stars1 => Some(("stars 1", Edit::SetStars(1))),
+            A::Stars2 => Some(("stars 2", Edit::SetStars(2))),
+            A::Stars3 => Some(("stars 3", Edit::SetStars(3))),
+            A::Stars4 => Some(("stars 4", Edit::SetStars(4))),
+            A::Stars5 => Some(("stars 5", Edit::SetStars(5))),
+            A::RatingGeneral => Some(("rating general", rate(Some(Rating::General)))),
+            A::RatingSensitive => Some(("rating sensitive", rate(Some(Rating::Sensitive)))),
+            A::RatingQuestionable => {
+                Some(("rating questionable", rate(Some(Rating::Questionable))))
+            }
+            A::RatingExplicit => Some(("rating explicit", rate(Some(Rating::Explicit)))),
+            A::RatingClear => Some(("no rating", rate(None))),
+            A::Archive => Some(("archive", Edit::SetStatus(Some(Status::Archived)))),
+            A::Inbox => Some(("back to the inbox", Edit::SetStatus(Some(Status::Inbox)))),
+            _ => None,
+        };
+        if let Some((label, edit)) = simple {
+            let targets = self.targets();
+            let mut ctx = shared!(self);
+            ctx.edit(label, &targets, vec![edit]);
+            return true;
+        }
+        match action {
+            A::TagPrompt => self.ask_tags(true),
+            A::UntagPrompt => self.ask_tags(false),
+            A::Favorite => self.toggle_favorite(),
+            A::RepeatEdit => self.repeat_edit(),
+            A::YankTags => self.yank(),
+            A::PasteTags => self.paste_tags(false),
+            A::PasteTagsOver => self.paste_tags(true),
+            A::Trash => self.trash(),
+            A::CopyPath
+            | A::CopyMd5
+            | A::CopyTags
+            | A::CopyCaption
+            | A::CopyUrl
+            | A::OpenSource => self.copy(action),
+            _ => return false,
+        }
+        true
+    }
+
+    fn ask_tags(&mut self, adds: bool) {
+        let targets = self.targets();
+        if targets.is_empty() {
+            return;
+        }
+        let verb = if adds { "Tag" } else { "Remove tags from" };
+        let title = match &targets[..] {
+            [key] => {
+                let title = self.catalog.record(*key).map(|record| record.title());
+                format!("{verb} {}", title.unwrap_or_default())
+            }
+            many => format!("{verb} {} pictures", many.len()),
+        };
+        let purpose = if adds {
+            Purpose::Tag(targets)
+        } else {
+            Purpose::Untag(targets)
+        };
+        self.dialogs.push(Dialog::prompt(&title, purpose, ""));
+        self.prompt_changed();
+    }
+
+    pub(super) fn toggle_favorite(&mut self) {
+        let targets = self.targets();
+        let all = targets
+            .iter()
+            .all(|key| self.media(*key).is_some_and(|media| media.fav));
+        let label = if all { "no favorite" } else { "favorite" };
+        let mut ctx = shared!(self);
+        ctx.edit(label, &targets, vec![Edit::SetFav(!all)]);
+    }
+
+    fn repeat_edit(&mut self) {
+        let Some(last) = self.last_edit.clone() else {
+            self.say(Level::Info, "no edit to repeat yet");
+            return;
+        };
+        let targets = self.targets();
+        let mut ctx = shared!(self);
+        ctx.edit(&last.label, &targets, last.edits);
+    }
+
+    fn yank(&mut self) {
+        let mut yanked: Vec<TagName> = Vec::new();
+        let targets = self.targets();
+        let ctx = shared!(self);
+        for name in targets.iter().flat_map(|key| ctx.tag_names(*key)) {
+            if !yanked.contains(&name) {
+                yanked.push(name);
+            }
+        }
+        let text = match yanked.len() {
+            1 => "yanked 1 tag".to_owned(),
+            n => format!("yanked {n} tags"),
+        };
+        self.yanked = yanked;
+        self.say(Level::Info, &text);
+    }
+
+    fn paste_tags(&mut self, replaces: bool) {
+        if self.yanked.is_empty() {
+            self.say(Level::Info, "no tags yanked yet");
+            return;
+        }
+        let targets = self.targets();
+        let yanked = self.yanked.clone();
+        let mut ctx = shared!(self);
+        let additions: Vec<Edit> = yanked
+            .iter()
+            .map(|name| Edit::AddTag {
+                tag: ctx.user_tag(name),
+                position: None,
+            })
+            .collect();
+        let count = yanked.len();
+        if !replaces {
+            ctx.edit(&format!("paste {count} tags"), &targets, additions);
+            return;
+        }
+        let at = ctx.now_text();
+        let changes = targets
+            .iter()
+            .filter_map(|key| {
+                let present = ctx.tag_names(*key);
+                if present == yanked {
+                    return None;
+                }
+                let removals = present
+                    .iter()
+                    .filter(|name| !yanked.contains(name))
+                    .map(|name| Edit::RemoveTag {
+                        name: name.clone(),
+                        at: at.clone(),
+                    });
+                Some((*key, removals.chain(additions.clone()).collect()))
+            })
+            .collect();
+        ctx.record(&format!("replace the tags by {count}"), changes);
+    }
+
+    pub(super) fn trash(&mut self) {
+        let keys = self.targets();
+        let unsaved = keys
+            .iter()
+            .filter(|key| self.changes.has_pending(**key))
+            .count();
+        if keys.is_empty() {
+            return;
+        }
+        if keys.len() > 1 || unsaved > 0 {
+            self.dialogs.push(Dialog::trash(keys, unsaved));
+        } else {
+            self.effects.push(Effect::Trash(keys));
+        }
+    }
+
+    pub(super) fn copy(&mut self, action: Action) {
+        let targets = self.targets();
+        let Some(first) = targets.first().copied() else {
+            return;
+        };
+        if matches!(
+            action,
+            Action::CopyCaption | Action::CopyUrl | Action::OpenSource
+        ) && self.loaded.media(first).is_none()
+            && self.loaded.failure(first).is_none()
+        {
+            // Only the sidecar knows; go on when it has been read.
+            self.when_read = Some((first, action));
+            if self.loaded.ask(first) {
+                self.effects.push(Effect::LoadMedia(first));
+            }
+            return;
+        }
+        let folder = self.library.folder.clone();
+        let mut ctx = shared!(self);
+        let catalog = Arc::clone(ctx.catalog);
+        let records = || targets.iter().filter_map(|key| catalog.record(*key));
+        match action {
+            Action::CopyPath => {
+                let paths: Vec<String> = records()
+                    .map(|record| {
+                        folder
+                            .join(record.path().as_ref())
+                            .to_string_lossy()
+                            .into_owned()
+                    })
+                    .collect();
+                ctx.copy("path", paths.join("\n"));
+            }
+            Action::CopyMd5 => {
+                let sums: Vec<String> = records()
+                    .filter_map(|record| record.md5())
+                    .map(|md5| md5.to_string())
+                    .collect();
+                ctx.copy("md5", sums.join("\n"));
+            }
+            Action::CopyTags => {
+                let lines: Vec<String> = targets
+                    .iter()
+                    .map(|key| {
+                        let names: Vec<String> =
+                            ctx.tag_names(*key).iter().map(TagName::to_string).collect();
+                        names.join(" ")
+                    })
+                    .collect();
+                ctx.copy("tags", lines.join("\n"));
+            }
+            Action::CopyCaption => {
+                let caption = ctx.media(first).map(|media| media.caption);
+                ctx.copy("caption", caption.unwrap_or_default());
+            }
+            _ => {
+                let url = ctx.media(first).and_then(|media| source_url(&media));
+                match url {
+                    Some(url) if action == Action::OpenSource => ctx.effect(Effect::OpenUrl(url)),
+                    url => ctx.copy("source URL", url.unwrap_or_default()),
+                }
+            }
+        }
+    }
+
+    pub(super) fn undo(&mut self, n: usize) {
+        let mut said = None;
+        for _ in 0..n {
+            let Some(step) = self.changes.undo() else {
+                break;
+            };
+            said = Some(format!("undone: {}", step.label));
+        }
+        let text = said.unwrap_or_else(|| "nothing to undo".to_owned());
+        self.say(Level::Info, &text);
+    }
+
+    pub(super) fn redo(&mut self, n: usize) {
+        let mut said = None;
+        for _ in 0..n {
+            let Some(step) = self.changes.redo() else {
+                break;
+            };
+            said = Some(format!("done again: {}", step.label));
+        }
+        let text = said.unwrap_or_else(|| "nothing to do again".to_owned());
+        self.say(Level::Info, &text);
+    }
+
+    pub(super) fn undo_to(&mut self, position: usize) {
+        let at = self.changes.position;
+        if position < at {
+            self.undo(at - position);
+        } else if position > at {
+            self.redo(position - at);
+        }
+    }
+
+    /// Goes back to what is in the files.
+    pub(super) fn discard(&mut self) {
+        let mut steps = 0;
+        while self.changes.unsaved() > 0 && self.changes.undo().is_some() {
+            steps += 1;
+        }
+        let text = match steps {
+            0 => "nothing to discard".to_owned(),
+            1 => "1 edit discarded; redo brings it back".to_owned(),
+            n => format!("{n} edits discarded; redo brings them back"),
+        };
+        self.say(Level::Info, &text);
+    }
+
+    pub(super) fn rename_everywhere(&mut self, from: &str, to: &str) {
+        let mut ctx = shared!(self);
+        let (Some(from), Some(to)) = (tag_of(from, &ctx), tag_of(to, &ctx)) else {
+            ctx.say(Level::Error, "a tag needs a name");
+            return;
+        };
+        let catalog = Arc::clone(ctx.catalog);
+        let targets: Vec<MediaKey> = catalog
+            .keys()
+            .filter(|key| {
+                catalog
+                    .record(*key)
+                    .is_some_and(|record| record.tags().any(|tag| *tag == from))
+            })
+            .collect();
+        let edit = Edit::RenameTag {
+            from: from.clone(),
+            to: ctx.user_tag(&to),
+        };
+        ctx.edit(&format!("rename {from} to {to}"), &targets, vec![edit]);
+    }
+}
+
+pub(super) fn rate(rating: Option<Rating>) -> Edit {
+    Edit::SetRating {
+        rating,
+        src: rating.map(|_| USER.to_owned()),
+    }
+}
+
+/// Where a medium came from.
+fn source_url(media: &Media) -> Option<String> {
+    let site = media.sources.values().find_map(|source| {
+        ["url", "post_url", "source"]
+            .iter()
+            .find_map(|key| source.get(*key)?.as_str().map(str::to_owned))
+    });
+    media
+        .urls
+        .first()
+        .cloned()
+        .or(site)
+        .filter(|url| url.starts_with("http://") || url.starts_with("https://"))
+}

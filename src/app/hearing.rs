@@ -1,0 +1,253 @@
+//! What the engine tells: catalogs, results, pictures, the ends of jobs.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{
+    dialog::Dialog,
+    editor,
+    session::{App, shared},
+};
+use crate::{
+    engine::{
+        event::{Event, IngestEvent, IngestOutcome, Level, SaveReport},
+        search::Found,
+    },
+    model::{
+        catalog::{Catalog, Record},
+        entry::Facets as Has,
+        id::MediaKey,
+        text::display_text,
+    },
+};
+
+impl App {
+    pub(super) fn hear(&mut self, event: Event) {
+        match event {
+            Event::Catalog { catalog, changed } => self.take_catalog(catalog, changed),
+            Event::Found { generation, found } => self.found(generation, found),
+            Event::Suggestions {
+                generation,
+                suggestions,
+            } => {
+                let none = BTreeMap::new();
+                if generation == self.query_bar.completion.generation {
+                    let items = editor::candidates(&suggestions, &none);
+                    self.query_bar.completion.receive_terms(generation, items);
+                } else if let Some(prompt) = self.dialogs.last_mut().and_then(Dialog::as_prompt_mut)
+                    && prompt.completion.generation == generation
+                {
+                    let items = editor::candidates(&suggestions, &none);
+                    prompt.completion.receive(generation, items);
+                } else {
+                    self.editor.receive_suggestions(generation, &suggestions);
+                }
+            }
+            Event::Picture { key, size, outcome } => self.pictures.insert(key, size, outcome),
+            Event::Media { key, outcome } => {
+                self.loaded.receive(key, outcome);
+                if let Some((wanted, action)) = self.when_read
+                    && wanted == key
+                {
+                    self.when_read = None;
+                    if self.targets().first() == Some(&key) {
+                        self.copy(action);
+                    }
+                }
+            }
+            Event::Saved { report, .. } => self.saved(&report),
+            Event::Ingest(event) => {
+                if let IngestEvent::Finished {
+                    path,
+                    outcome:
+                        IngestOutcome::Failed { reason } | IngestOutcome::Quarantined { reason },
+                    ..
+                } = &event
+                {
+                    let text = format!("{}: {reason}", path.display());
+                    self.notices.log(Level::Warning, &text, self.now);
+                }
+                self.ingest_log.receive(event, self.now.elapsed);
+            }
+            Event::JobDone {
+                job,
+                label,
+                outcome,
+            } => {
+                self.jobs.retain(|known| known.job != job);
+                match outcome {
+                    Ok(text) => self.say(Level::Info, &format!("{label}: {text}")),
+                    Err(reason) => self.say(Level::Error, &format!("{label}: {reason}")),
+                }
+            }
+            Event::Notice { level, text } => self.say(level, &text),
+        }
+    }
+
+    fn saved(&mut self, report: &SaveReport) {
+        let again = self.changes.saved(report);
+        for (key, _) in &report.saved {
+            self.loaded.forget(*key);
+        }
+        for warning in &report.warnings {
+            self.say(Level::Warning, warning);
+        }
+        if let Some((key, reason)) = report.failed.first() {
+            let name = self
+                .catalog
+                .record(*key)
+                .map_or_else(String::new, |record| record.title().into_owned());
+            let text = match report.failed.len() {
+                1 => format!("cannot save {name}: {reason}"),
+                n => format!("cannot save {n} pictures, {name} first: {reason}"),
+            };
+            self.say(Level::Error, &text);
+            if std::mem::take(&mut self.quits_when_saved) {
+                self.dialogs
+                    .push(Dialog::quit(self.changes.unsaved(), Some(reason)));
+            }
+            return;
+        }
+        if again {
+            self.save();
+            return;
+        }
+        self.say(Level::Info, &format!("saved {}", report.saved.len()));
+        if self.quits_when_saved {
+            self.save_and_quit();
+        }
+    }
+
+    fn found(&mut self, generation: u64, found: Found) {
+        let Some(is_new) = self.query_bar.receive(generation) else {
+            return;
+        };
+        self.gallery.elapsed = found.elapsed;
+        let nowhere: Vec<String> = found
+            .terms
+            .iter()
+            .filter(|term| term.count == 0)
+            .map(|term| term.text.clone())
+            .collect();
+        self.gallery.hint = match (&found.hint, &nowhere[..]) {
+            (Some(hint), _) => Some(hint.clone()),
+            (None, []) => None,
+            (None, [term]) => Some(format!("no picture has {term}")),
+            (None, terms) => Some(format!("no picture has any of {}", terms.join(", "))),
+        }
+        .map(|hint| display_text(&hint).into_owned());
+        self.query_bar.hint = found.hint.map(|hint| display_text(&hint).into_owned());
+        self.gallery.receive(found.keys, is_new);
+        if self.panes.facets {
+            let results = Arc::clone(&self.gallery.results);
+            let mut ctx = shared!(self);
+            self.facets.ask(&results, &mut ctx);
+        }
+        let mut ctx = shared!(self);
+        self.query_bar.after_answer(self.gallery.sort, &mut ctx);
+    }
+
+    fn take_catalog(&mut self, catalog: Arc<Catalog>, changed: Option<Vec<MediaKey>>) {
+        let old = std::mem::replace(&mut self.catalog, catalog);
+        if let Some(keys) = changed {
+            self.take_changed(&old, &keys);
+        } else {
+            self.loaded.clear();
+            self.follow_keys(&old);
+        }
+        let mut ctx = shared!(self);
+        self.query_bar.refresh(self.gallery.sort, &mut ctx);
+    }
+
+    fn take_changed(&mut self, old: &Catalog, keys: &[MediaKey]) {
+        let mut gone = Vec::new();
+        let mut elsewhere = 0;
+        for key in keys {
+            self.loaded.forget(*key);
+            let (before, after) = (old.record(*key), self.catalog.record(*key));
+            let Some(after) = after else {
+                gone.push(*key);
+                continue;
+            };
+            if let Some(before) = before {
+                let look = |record: &Record<'_>| {
+                    let has = record.has();
+                    (
+                        record.bytes(),
+                        record.width(),
+                        record.height(),
+                        has.contains(Has::MISSING),
+                        has.contains(Has::NEEDS_THUMBNAIL),
+                    )
+                };
+                if look(&before) != look(&after) {
+                    self.pictures.forget(*key);
+                    self.wanted.clear();
+                }
+                if self.changes.has_pending(*key) && !self.changes.is_saving() {
+                    elsewhere += 1;
+                }
+            }
+        }
+        if elsewhere > 0 {
+            self.say(
+                Level::Warning,
+                "changed by another program meanwhile: both its edits and yours are kept",
+            );
+        }
+        if !gone.is_empty() {
+            let lost = gone
+                .iter()
+                .filter(|key| self.changes.has_pending(**key))
+                .count();
+            if lost > 0 {
+                self.say(
+                    Level::Warning,
+                    &format!("{lost} with unsaved edits left the library"),
+                );
+            }
+            self.changes.forget(&gone);
+            self.gallery.forget(&gone);
+            for key in gone {
+                self.pictures.forget(key);
+            }
+        }
+    }
+
+    /// After a rebuild media may have other keys: what refers to them follows by id.
+    fn follow_keys(&mut self, old: &Catalog) {
+        let new_key = |key: MediaKey| {
+            let id = old.record(key)?.id();
+            match self.catalog.record(key) {
+                Some(record) if record.id() == id => Some(key),
+                _ => self.catalog.key_of(&id),
+            }
+        };
+        let current = self.gallery.current();
+        let is_moved = |key: MediaKey| old.contains(key) && new_key(key) != Some(key);
+        let moved = current.is_some_and(is_moved)
+            || self.gallery.selection.iter().any(|key| is_moved(*key))
+            || self.changes.keys().any(is_moved);
+        if !moved {
+            return;
+        }
+        let selection = self
+            .gallery
+            .selection
+            .iter()
+            .filter_map(|key| new_key(*key))
+            .collect();
+        let results = self
+            .gallery
+            .results
+            .iter()
+            .map(|key| new_key(*key).unwrap_or(*key))
+            .collect();
+        self.changes.rename_keys(&new_key);
+        self.gallery.selection = selection;
+        self.gallery.results = results;
+        self.gallery.last_selection.clear();
+        self.gallery.range = None;
+        self.pictures.clear();
+        self.wanted.clear();
+    }
+}

@@ -1,0 +1,597 @@
+//! What one session knows, and what follows from it: which layer hears a key, what a
+//! tile shows, which pictures are wanted. Changed by the files beside it.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use super::{
+    action::{Action, Layer},
+    changes::Changes,
+    command_line::CommandLine,
+    config::{Config, Graphics, ViewState},
+    context::{LastEdit, media},
+    dialog::{Dialog, DialogKind},
+    editor::{Editor, EditorMode},
+    facets::Facets,
+    gallery::{Gallery, Tile},
+    help::Help,
+    info::{Info, Loaded},
+    ingest_log::IngestLog,
+    key::Key,
+    keymap::{Binding, Keymap},
+    message::{Effect, Now, ScreenEffect, Viewport},
+    notices::Notices,
+    panes::{Pane, Panes},
+    pictures::Pictures,
+    query_bar::QueryBar,
+    viewer::Viewer,
+};
+use crate::{
+    engine::{
+        event::{Level, PictureSize},
+        job::Progress,
+    },
+    model::{
+        catalog::Catalog,
+        id::{MediaId, MediaKey},
+        media::Media,
+        tag::TagName,
+    },
+};
+
+/// How long a chord waits before the box says what may follow.
+const BOX_AFTER: Duration = Duration::from_millis(400);
+
+/// What the session knows about the library it shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LibraryInfo {
+    /// Safe to draw, as all but the last.
+    pub name: String,
+    /// Its folder.
+    pub root: String,
+    /// Where files to be filed are put, when there is such a folder.
+    pub ingest_folder: Option<String>,
+    /// Its folder as it really is: what paths to be copied begin with.
+    pub folder: PathBuf,
+}
+
+/// Keys of an unfinished command.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pending {
+    /// The count typed before it.
+    pub count: Option<usize>,
+    /// The keys of a chord so far.
+    pub keys: Vec<Key>,
+    /// Since when the chord waits, since the start of the session.
+    pub since: Duration,
+    /// Whether it waits long enough for the box that says what may follow.
+    pub shows_box: bool,
+}
+
+/// One way to go on after a prefix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NextKey {
+    pub key: Key,
+    /// What it does, or `…` when further keys follow.
+    pub help: String,
+}
+
+/// A hint of the bottom line: a key and a word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hint {
+    pub key: String,
+    pub word: &'static str,
+}
+
+/// Everything one session knows. Fields are public for drawing; only
+/// `App::update` changes them.
+pub struct App {
+    pub library: LibraryInfo,
+    pub catalog: Arc<Catalog>,
+    pub config: Config,
+    pub keymap: Keymap,
+    pub panes: Panes,
+    pub gallery: Gallery,
+    pub viewer: Viewer,
+    pub editor: Editor,
+    pub facets: Facets,
+    pub info: Info,
+    pub ingest_log: IngestLog,
+    pub query_bar: QueryBar,
+    pub command_line: CommandLine,
+    /// The last one is on top and hears the keys.
+    pub dialogs: Vec<Dialog>,
+    pub help: Help,
+    pub notices: Notices,
+    /// Jobs that run, for the status line.
+    pub jobs: Vec<Progress>,
+    pub pending: Pending,
+    pub pictures: Pictures,
+    pub changes: Changes,
+    pub viewport: Viewport,
+    /// The name of the theme in force.
+    pub theme: String,
+    /// The names of all themes, for completion; the screen fills it in.
+    pub themes: Vec<String>,
+    pub now: Now,
+    pub(super) loaded: Loaded,
+    pub(super) yanked: Vec<TagName>,
+    pub(super) last_edit: Option<LastEdit>,
+    /// What to do once the sidecar of a medium is read.
+    pub(super) when_read: Option<(MediaKey, Action)>,
+    /// Leave as soon as everything is saved.
+    pub(super) quits_when_saved: bool,
+    pub(super) effects: Vec<Effect>,
+    pub(super) generation: u64,
+    pub(super) wanted: Vec<(MediaKey, PictureSize)>,
+    settled: Settled,
+    pub(super) is_dirty: bool,
+}
+
+/// For what the derived panes were made last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Settled {
+    current: Option<MediaKey>,
+    changes: u64,
+    loaded: u64,
+    catalog: u64,
+    editor: bool,
+    info: bool,
+    masks: bool,
+}
+
+/// What the panes share, borrowed apart from the pane itself.
+macro_rules! shared {
+    ($app:ident) => {
+        $crate::app::context::Context {
+            catalog: &$app.catalog,
+            config: &$app.config,
+            changes: &mut $app.changes,
+            loaded: &mut $app.loaded,
+            notices: &mut $app.notices,
+            dialogs: &mut $app.dialogs,
+            effects: &mut $app.effects,
+            generation: &mut $app.generation,
+            last_edit: &mut $app.last_edit,
+            now: $app.now,
+        }
+    };
+}
+
+pub(super) use shared;
+
+impl App {
+    /// A session that has heard nothing yet.
+    pub fn new(library: LibraryInfo, config: Config, keymap: Keymap) -> Self {
+        let theme = config.theme.clone();
+        let gallery = Gallery {
+            tile_cells: config.tile_cells,
+            ..Gallery::default()
+        };
+        Self {
+            library,
+            catalog: Arc::default(),
+            config,
+            keymap,
+            panes: Panes::default(),
+            gallery,
+            viewer: Viewer::default(),
+            editor: Editor::default(),
+            facets: Facets::default(),
+            info: Info::default(),
+            ingest_log: IngestLog::default(),
+            query_bar: QueryBar::default(),
+            command_line: CommandLine::default(),
+            dialogs: Vec::new(),
+            help: Help::default(),
+            notices: Notices::default(),
+            jobs: Vec::new(),
+            pending: Pending::default(),
+            pictures: Pictures::default(),
+            changes: Changes::default(),
+            viewport: Viewport::default(),
+            theme,
+            themes: Vec::new(),
+            now: Now::default(),
+            loaded: Loaded::default(),
+            yanked: Vec::new(),
+            last_edit: None,
+            when_read: None,
+            quits_when_saved: false,
+            effects: Vec::new(),
+            generation: 0,
+            wanted: Vec::new(),
+            settled: Settled::default(),
+            is_dirty: true,
+        }
+    }
+
+    /// Sets the screen up as it was when this library was last open.
+    pub fn restore(&mut self, view: &ViewState) {
+        if let Some(cells) = view.tile_cells {
+            self.gallery.set_tile_cells(cells);
+        }
+        self.gallery.captions = view.captions.unwrap_or(self.gallery.captions);
+        self.panes.info = view.info.unwrap_or(self.panes.info);
+        self.panes.monitor = view.monitor.unwrap_or(self.panes.monitor);
+        if let Some(theme) = &view.theme {
+            self.theme.clone_from(theme);
+        }
+    }
+
+    /// Tells the user something before the first message, such as a mistake in the
+    /// configuration.
+    pub fn say(&mut self, level: Level, text: &str) {
+        self.notices.say(level, text, self.now);
+        self.is_dirty = true;
+    }
+
+    /// Asks something, on top of everything else.
+    pub fn ask(&mut self, dialog: Dialog) {
+        self.dialogs.push(dialog);
+        self.is_dirty = true;
+    }
+
+    /// Whether something changed since this was asked last: draw when it did.
+    pub fn take_dirty(&mut self) -> bool {
+        std::mem::take(&mut self.is_dirty)
+    }
+
+    /// When the next [`Message::Tick`] is needed if nothing else happens, since the
+    /// start of the session. `None`: not at all.
+    pub fn deadline(&self) -> Option<Duration> {
+        let notice = self.notices.current.as_ref().map(|notice| notice.expires);
+        let chord = (!self.pending.keys.is_empty() && !self.pending.shows_box)
+            .then(|| self.pending.since + BOX_AFTER);
+        let second = (self.panes.monitor && self.ingest_log.is_busy())
+            .then(|| Duration::from_secs(self.now.elapsed.as_secs() + 1));
+        [notice, chord, second].into_iter().flatten().min()
+    }
+
+    /// The layer that hears the next key.
+    pub fn layer(&self) -> Layer {
+        if let Some(dialog) = self.dialogs.last() {
+            return match dialog.kind {
+                DialogKind::Prompt(_) => Layer::Prompt,
+                DialogKind::Message { .. } | DialogKind::Choice { .. } => Layer::Dialog,
+            };
+        }
+        if self.help.is_open {
+            return Layer::Help;
+        }
+        if self.command_line.is_open {
+            return Layer::Command;
+        }
+        if self.query_bar.is_editing {
+            return Layer::Query;
+        }
+        match self.panes.focus {
+            Pane::Gallery => Layer::Gallery,
+            Pane::Viewer => Layer::Viewer,
+            Pane::Facets => Layer::Facets,
+            Pane::Monitor => Layer::Monitor,
+            Pane::Editor => match self.editor.mode {
+                EditorMode::List => Layer::Editor,
+                EditorMode::Input => Layer::EditorInput,
+            },
+        }
+    }
+
+    /// What tile `index` of the result shows; `None` past the end, and for a medium
+    /// that the catalog does not hold (yet).
+    pub fn tile(&self, index: usize) -> Option<Tile> {
+        let key = *self.gallery.results.get(index)?;
+        let record = self.catalog.record(key)?;
+        let media = if self.changes.has_pending(key) {
+            self.media(key)?
+        } else {
+            // Without its tags, which no tile shows.
+            Media {
+                name: record.name().to_owned(),
+                rating: record.rating(),
+                stars: record.stars(),
+                fav: record.fav(),
+                ..Media::default()
+            }
+        };
+        let mut tile = self.gallery.tile(index, &record, &media);
+        tile.marks.unsaved = self.changes.has_pending(key);
+        tile.marks.failed = self.changes.failed.contains_key(&key);
+        Some(tile)
+    }
+
+    /// A medium with the edits that are pending: from its sidecar when that is
+    /// loaded, else from what the catalog knows.
+    pub fn media(&self, key: MediaKey) -> Option<Media> {
+        media(&self.catalog, &self.loaded, &self.changes, key)
+    }
+
+    /// How many media have edits that are not saved.
+    pub fn unsaved(&self) -> usize {
+        self.changes.unsaved()
+    }
+
+    /// The keys that matter here and now, most useful first.
+    pub fn hints(&self) -> Vec<Hint> {
+        use Action as A;
+        let layer = self.layer();
+        let wanted: &[(Action, &'static str)] = match layer {
+            Layer::Gallery if self.gallery.range.is_some() => &[
+                (A::SelectRange, "end range"),
+                (A::TagPrompt, "tag"),
+                (A::EditTags, "edit"),
+                (A::Escape, "leave"),
+            ],
+            Layer::Gallery => &[
+                (A::ToggleSelect, "select"),
+                (A::TagPrompt, "tag"),
+                (A::EditTags, "edit"),
+                (A::Save, "save"),
+                (A::EditQuery, "search"),
+                (A::Help, "help"),
+            ],
+            Layer::Viewer => &[
+                (A::Next, "next"),
+                (A::Previous, "previous"),
+                (A::ZoomCycle, "zoom"),
+                (A::TagPrompt, "tag"),
+                (A::Back, "back"),
+                (A::Help, "help"),
+            ],
+            Layer::Facets => &[
+                (A::FacetAdd, "add"),
+                (A::FacetExclude, "exclude"),
+                (A::Back, "close"),
+                (A::Help, "help"),
+            ],
+            Layer::Editor => &[
+                (A::EditorInsert, "type"),
+                (A::EditorRemove, "remove"),
+                (A::EditorRename, "rename"),
+                (A::Undo, "undo"),
+                (A::Save, "save"),
+                (A::Help, "help"),
+            ],
+            Layer::EditorInput => &[
+                (A::EditorAccept, "add"),
+                (A::CompleteNext, "complete"),
+                (A::EditorList, "list"),
+                (A::Save, "save"),
+            ],
+            Layer::Monitor => &[
+                (A::MonitorPause, "pause"),
+                (A::MonitorRetry, "retry"),
+                (A::MonitorDetails, "details"),
+                (A::MonitorTimes, "times"),
+                (A::Back, "close"),
+                (A::Help, "help"),
+            ],
+            Layer::Query => &[
+                (A::TextAccept, "run"),
+                (A::CompleteNext, "complete"),
+                (A::QueryNegate, "negate"),
+                (A::HistoryPrevious, "history"),
+                (A::TextLeave, "cancel"),
+            ],
+            Layer::Command | Layer::Prompt => &[
+                (A::TextAccept, "run"),
+                (A::CompleteNext, "complete"),
+                (A::TextLeave, "cancel"),
+            ],
+            Layer::Help => &[(A::TextAccept, "run"), (A::TextLeave, "close")],
+            Layer::Dialog => &[(A::DialogAccept, "choose"), (A::DialogCancel, "cancel")],
+            Layer::Global | Layer::Text => &[],
+        };
+        wanted
+            .iter()
+            .filter_map(|(action, word)| {
+                Some(Hint {
+                    key: self.keymap.key_of(layer, *action)?,
+                    word,
+                })
+            })
+            .collect()
+    }
+
+    /// What may follow the keys typed so far; empty while no box is due.
+    pub fn next_keys(&self) -> Vec<NextKey> {
+        if !self.pending.shows_box {
+            return Vec::new();
+        }
+        self.keymap
+            .after(self.layer(), &self.pending.keys)
+            .into_iter()
+            .map(|(key, binding)| NextKey {
+                key,
+                help: match binding {
+                    Some(Binding::Actions(actions)) => actions
+                        .iter()
+                        .map(|action| action.help())
+                        .collect::<Vec<_>>()
+                        .join(", then "),
+                    Some(Binding::Command(line)) => format!(":{line}"),
+                    None => "…".to_owned(),
+                },
+            })
+            .collect()
+    }
+
+    pub(super) fn tick(&mut self, now: Now) {
+        self.now = now;
+        if self.notices.tick(now.elapsed) {
+            self.is_dirty = true;
+        }
+        if !self.pending.keys.is_empty()
+            && !self.pending.shows_box
+            && now.elapsed >= self.pending.since + BOX_AFTER
+        {
+            self.pending.shows_box = true;
+            self.is_dirty = true;
+        }
+        if self.ingest_log.tick(now.elapsed) && self.panes.monitor {
+            self.is_dirty = true;
+        }
+    }
+
+    pub(super) fn resize(&mut self, viewport: Viewport) {
+        self.viewport = viewport;
+        self.gallery.resize(viewport.columns, viewport.rows);
+        self.viewer.resize(viewport.visible_x, viewport.visible_y);
+        self.editor.resize(viewport.editor_rows);
+        self.facets.resize(viewport.facet_rows);
+        self.ingest_log.resize(viewport.monitor_rows);
+        self.help.resize(viewport.help_rows);
+    }
+
+    /// Brings up to date what follows from the rest: the editor's targets, the info
+    /// panel, the masks, the pictures that are wanted.
+    pub(super) fn settle(&mut self) {
+        let current = self.gallery.current();
+        if current != self.settled.current {
+            self.viewer.turn();
+        }
+        if self.panes.editor {
+            let targets = self.gallery.targets();
+            let mut ctx = shared!(self);
+            self.editor.set_targets(targets, &mut ctx);
+        }
+        let now = Settled {
+            current,
+            changes: self.changes.version(),
+            loaded: self.loaded.version(),
+            catalog: self.catalog.version(),
+            editor: self.panes.editor,
+            info: self.panes.info,
+            masks: self.panes.viewer && self.viewer.show_masks,
+        };
+        if now != self.settled {
+            if self.panes.editor {
+                let mut ctx = shared!(self);
+                self.editor.refresh(&mut ctx);
+            }
+            if let Some(key) = current.filter(|_| now.info || now.masks)
+                && self.loaded.ask(key)
+            {
+                self.effects.push(Effect::LoadMedia(key));
+            }
+            self.show_info();
+            self.find_masks();
+            self.settled = Settled {
+                loaded: self.loaded.version(),
+                ..now
+            };
+        }
+        self.want_pictures();
+    }
+
+    fn show_info(&mut self) {
+        self.info = Info::default();
+        if !self.panes.info {
+            return;
+        }
+        if let Some(key) = self.gallery.current()
+            && let (Some(record), Some(media)) = (self.catalog.record(key), self.media(key))
+        {
+            self.info = Info::of(&record, &media, &self.loaded);
+        }
+    }
+
+    fn find_masks(&mut self) {
+        self.viewer.masks.clear();
+        if !(self.panes.viewer && self.viewer.show_masks) {
+            return;
+        }
+        if let Some(media) = self
+            .gallery
+            .current()
+            .and_then(|key| self.loaded.media(key))
+        {
+            self.viewer.masks = media
+                .related("masks")
+                .iter()
+                .filter_map(|id| self.catalog.key_of(&id.parse::<MediaId>().ok()?))
+                .collect();
+        }
+    }
+
+    fn want_pictures(&mut self) {
+        let mut wanted: Vec<(MediaKey, PictureSize)> = Vec::new();
+        if self.config.graphics == Graphics::None {
+            return;
+        }
+        if self.panes.viewer {
+            let at = self.gallery.cursor;
+            let neighbor = |index: Option<usize>| self.gallery.results.get(index?).copied();
+            let size = self.viewport.viewer_picture;
+            if let Some(key) = self.gallery.current() {
+                // Something at once, then what is really wanted.
+                wanted.push((key, PictureSize::Preview));
+                if size != PictureSize::Preview {
+                    wanted.push((key, size));
+                }
+                wanted.extend(self.viewer.masks.iter().map(|mask| (*mask, size)));
+            }
+            for key in [neighbor(at.checked_add(1)), neighbor(at.checked_sub(1))] {
+                wanted.extend(key.map(|key| (key, PictureSize::Preview)));
+            }
+        } else {
+            let size = self.viewport.tile_picture;
+            wanted.extend(self.gallery.wanted().into_iter().map(|key| (key, size)));
+        }
+        if wanted == self.wanted {
+            return;
+        }
+        let missing: Vec<_> = wanted
+            .iter()
+            .filter(|(key, size)| !self.pictures.touch(*key, *size))
+            .copied()
+            .collect();
+        self.wanted = wanted;
+        if !missing.is_empty() {
+            self.generation += 1;
+            self.effects.push(Effect::Pictures {
+                wanted: missing,
+                generation: self.generation,
+            });
+        }
+    }
+
+    /// What a command acts on: the editor's media there, else the selection or the
+    /// medium under the cursor. The viewer shows one, and acts on that.
+    pub(super) fn targets(&self) -> Vec<MediaKey> {
+        match self.panes.focus {
+            Pane::Viewer => self.gallery.current().into_iter().collect(),
+            Pane::Editor => self.editor.targets.clone(),
+            Pane::Gallery | Pane::Facets | Pane::Monitor => self.gallery.targets(),
+        }
+    }
+
+    pub(super) fn save(&mut self) {
+        let changes = self.changes.take_save();
+        if !changes.is_empty() {
+            self.effects.push(Effect::Save { changes });
+        }
+    }
+
+    pub(super) fn leave(&mut self) {
+        self.remember();
+        self.effects.push(Effect::Screen(ScreenEffect::Quit));
+    }
+
+    pub(super) fn remember(&mut self) {
+        self.effects.push(Effect::Remember(ViewState {
+            tile_cells: Some(self.gallery.tile_cells),
+            captions: Some(self.gallery.captions),
+            info: Some(self.panes.info),
+            monitor: Some(self.panes.monitor),
+            theme: (self.theme != self.config.theme).then(|| self.theme.clone()),
+        }));
+    }
+
+    pub(super) fn search(&mut self, query: String) {
+        if !matches!(self.panes.focus, Pane::Facets) {
+            self.panes.show(Pane::Gallery);
+        }
+        let mut ctx = shared!(self);
+        self.query_bar.run(query, self.gallery.sort, &mut ctx);
+    }
+}
