@@ -101,10 +101,10 @@ pub(super) fn enter(shared: &Shared, item: &Item, how: Transfer) -> Result<Admit
     check_index(shared)?;
     if let Some(known) = find_known(shared, &md5, bytes, path).map_err(|e| storage_end(&e))? {
         return Err(match known {
-            Known::Same(key, id, name) => {
+            Known::Same(twin) => {
                 // Merging takes the lock of the sidecar; the answer is in the index.
                 drop(lock);
-                duplicate(shared, item, how, &stamp, md5, key, id, name)
+                duplicate(shared, item, how, &stamp, md5, twin)
             }
             Known::Collides(name) => {
                 drop(lock);
@@ -216,10 +216,16 @@ fn take_lock(shared: &Shared, item: &Item, md5: &Md5) -> Result<Md5Lock, End> {
 }
 
 enum Known {
-    /// The key, the id and the name of the medium that has the same bytes.
-    Same(MediaKey, MediaId, String),
+    /// A medium has the same bytes.
+    Same(Twin),
     /// The name of a medium with the same md5 and other bytes.
     Collides(String),
+}
+
+struct Twin {
+    key: MediaKey,
+    id: MediaId,
+    name: String,
 }
 
 fn find_known(shared: &Shared, md5: &Md5, bytes: u64, path: &Path) -> Result<Option<Known>, Error> {
@@ -240,7 +246,10 @@ fn find_known(shared: &Shared, md5: &Md5, bytes: u64, path: &Path) -> Result<Opt
         let original = library.original_path(&entry.path);
         let name = known_name(library, &entry);
         match same_bytes(path, &original) {
-            Ok(true) => return Ok(Some(Known::Same(key, entry.id, name))),
+            Ok(true) => {
+                let id = entry.id;
+                return Ok(Some(Known::Same(Twin { key, id, name })));
+            }
             Ok(false) if has_md5 => collides = Some(Known::Collides(name)),
             // An original that is gone is nobody's duplicate; and a source that is
             // gone was taken by another process, which the caller sees next.
@@ -284,23 +293,20 @@ fn same_bytes(one: &Path, other: &Path) -> io::Result<bool> {
 }
 
 /// Merges what came with a duplicate into the medium we have; then it may go.
-#[expect(clippy::too_many_arguments, reason = "one call, all of it needed")]
 fn duplicate(
     shared: &Shared,
     item: &Item,
     how: Transfer,
     stamp: &Stamp,
     md5: Md5,
-    key: MediaKey,
-    of: MediaId,
-    of_name: String,
+    twin: Twin,
 ) -> End {
     let (mut media, companions) =
         metadata::collect(shared, &item.path, md5, &item.submission.cancel);
     // Facts and hashes are those of the one we have.
     media.hashes = crate::model::media::Hashes::default();
     let now = (shared.settings.clock)();
-    let written = match shared.parts.library.merge_duplicate(key, &media, now) {
+    let written = match shared.parts.library.merge_duplicate(twin.key, &media, now) {
         Ok(written) => written,
         Err(error) => return storage_end(&error),
     };
@@ -319,11 +325,11 @@ fn duplicate(
     if how == Transfer::Move {
         clear_source(shared, &item.path, stamp, &md5, &companions);
     }
-    tracing::info!("{} is a duplicate of {of}", item.path.display());
+    tracing::info!("{} is a duplicate of {}", item.path.display(), twin.id);
     End::Outcome(IngestOutcome::Duplicate {
-        key,
-        of,
-        of_name,
+        key: twin.key,
+        of: twin.id,
+        of_name: twin.name,
         merged_tags: after.saturating_sub(before.unwrap_or(after)),
     })
 }
