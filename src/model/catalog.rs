@@ -319,6 +319,11 @@ impl Catalog {
         (self.lineage, self.tags.len())
     }
 
+    /// The size of the packed records in memory, without bitmaps, names and indexes.
+    pub fn record_bytes(&self) -> usize {
+        self.chunks.iter().map(Chunk::size).sum()
+    }
+
     /// How many media it holds, hidden ones included.
     pub fn len(&self) -> usize {
         usize::try_from(self.all().len()).unwrap_or(usize::MAX)

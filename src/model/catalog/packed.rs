@@ -162,6 +162,11 @@ impl Chunk {
         }
     }
 
+    /// Bytes on the heap.
+    pub fn size(&self) -> usize {
+        self.rows.capacity() * size_of::<Row>() + self.bytes.capacity()
+    }
+
     pub fn shrink(&mut self) {
         self.bytes.shrink_to_fit();
     }
