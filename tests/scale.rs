@@ -95,21 +95,25 @@ fn entry(key: u32, names: &[TagName]) -> Entry {
     entry
 }
 
-fn resident_bytes() -> u64 {
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages = statm.split(' ').nth(1).and_then(|n| n.parse::<u64>().ok());
-    pages.unwrap_or(0) * 4096
-}
-
 fn median(mut times: Vec<Duration>) -> (Duration, Duration) {
     times.sort_unstable();
     (times[times.len() / 2], times[times.len() * 99 / 100])
 }
 
-fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
-    let start = Instant::now();
-    let value = work();
-    (value, start.elapsed())
+/// The best of five, which is what it costs on a machine that does something else,
+/// too.
+fn timed<T>(mut work: impl FnMut() -> T) -> (T, Duration) {
+    let mut run = || {
+        let start = Instant::now();
+        let value = work();
+        (value, start.elapsed())
+    };
+    let (mut value, mut best) = run();
+    for _ in 1..5 {
+        let (next, took) = run();
+        (value, best) = (next, best.min(took));
+    }
+    (value, best)
 }
 
 #[test]
@@ -119,21 +123,28 @@ fn catalog_search_and_completion_at_scale() {
     let entries: Vec<Entry> = (0..MEDIA).map(|key| entry(key, &names)).collect();
     let tags: usize = entries.iter().map(|entry| entry.tags.len()).sum();
     let spare = entries.clone();
-    let before = resident_bytes();
-    // The packed records are new memory; the entries they come from stay alive.
-    let (catalog, took) = timed(|| Catalog::from_entries(entries, true));
+    let mut copies: Vec<_> = (0..4).map(|_| spare.clone()).collect();
+    copies.push(entries);
+    let mut took = Duration::MAX;
+    let mut catalog = Catalog::default();
+    for entries in copies {
+        let start = Instant::now();
+        catalog = Catalog::from_entries(entries, true);
+        took = took.min(start.elapsed());
+    }
     println!("from_entries: {MEDIA} media, {tags} tags: {took:?}");
-    println!(
-        "memory: {} bytes a medium over what the entries took (bitmaps and names included)",
-        resident_bytes().saturating_sub(before) / u64::from(MEDIA)
-    );
     println!(
         "packed records: {} bytes a medium",
         catalog.record_bytes() / MEDIA as usize
     );
     println!("vocabulary: {}", catalog.vocabulary().1);
-    let (_, took) = timed(|| catalog.default_order());
-    println!("default order: {took:?}");
+    let (_, took) = timed(|| {
+        catalog
+            .apply(&[Change::Remove(MediaKey(0))])
+            .default_order()
+    });
+    println!("default order from nothing: {took:?}");
+    catalog.default_order();
 
     let mut edits = Vec::new();
     let mut current = catalog.clone();
@@ -150,10 +161,14 @@ fn catalog_search_and_completion_at_scale() {
     let mut import = spare[7].clone();
     import.key = MediaKey(MEDIA + 1);
     import.imported += 1_000_000;
-    let (next, took) = timed(|| current.apply(&[Change::Upsert(import)]));
+    let (_, took) = timed(|| current.apply(&[Change::Upsert(import.clone())]));
     println!("one import: {took:?}");
-    let (_, took) = timed(|| next.default_order());
-    println!("default order after it: {took:?}");
+    let (_, took) = timed(|| {
+        current
+            .apply(&[Change::Upsert(import.clone())])
+            .default_order()
+    });
+    println!("one import and the order after it: {took:?}");
 
     let common = |rank: usize| names[rank].value.clone();
     for text in [
@@ -185,13 +200,13 @@ fn catalog_search_and_completion_at_scale() {
     }
 
     let suggester = Suggester::default();
-    let (_, took) = timed(|| suggester.suggest(&catalog, "x", &[], 10));
+    let (_, took) = timed(|| Suggester::default().suggest(&catalog, "x", &[], 10));
     println!("completion index: {took:?}");
     let context = [names[0].clone(), names[5].clone()];
     let mut keys = Vec::new();
     let mut slowest = (Duration::ZERO, String::new());
     let (mut typos, mut corrected) = (0, 0);
-    for rank in (0..2000).map(|at| usize::try_from(mix(at) % TAGS).unwrap()) {
+    for rank in (0..400).map(|at| usize::try_from(mix(at) % TAGS).unwrap()) {
         let value = &names[rank].value;
         // Every prefix, as it is typed.
         for end in 1..=value.len().min(9) {

@@ -134,6 +134,14 @@ impl Suggester {
     ) -> Vec<(u32, Suggestion)> {
         candidates.sort_unstable_by_key(|(count, number)| (Reverse(*count), *number));
         candidates.dedup();
+        if class == Class::Typo {
+            // The likeliest meaning is the one that takes the fewest changes, however
+            // rare it is.
+            candidates.sort_by_cached_key(|(_, number)| {
+                let name = catalog.tag_at(*number).map(|(name, _)| name);
+                name.and_then(|name| typed.distance(&name.value))
+            });
+        }
         candidates.truncate(MATCHED);
         let company: Vec<_> = context
             .iter()
@@ -176,8 +184,8 @@ impl Suggester {
     fn fit(&self, class: Class, typed: &Typed, value: &str) -> (i64, Vec<usize>) {
         match class {
             Class::Typo => {
-                let distance = typed.distance(value).unwrap_or(distance::MAX + 1);
-                (-1000 * i64::from(distance), Vec::new())
+                let distance = typed.distance(value).unwrap_or(u32::MAX);
+                (-1200 * i64::from(distance), Vec::new())
             }
             Class::Letters => {
                 let (score, matched) = self.letters(value, &typed.text);

@@ -28,29 +28,33 @@ pub fn may_be_near(a: u64, b: u64) -> bool {
     (a ^ b).count_ones() <= 2 * MAX
 }
 
-/// The distance of what was typed from a value, from its start, or from one of its
-/// words, when it is small enough to be a typo.
+/// How far what was typed is from a value, when that is little enough to be a typo:
+/// twice the number of wrong letters, and one more when it is like the start or one
+/// word of the value and not like the whole.
 pub fn typo(typed: &str, value: &str) -> Option<u32> {
     let typed: Vec<char> = typed.chars().collect();
     let limit = if typed.len() < TWO_WRONG { 1 } else { MAX };
     let value_chars: Vec<char> = value.chars().collect();
-    let whole = bounded(&typed, &value_chars, limit);
-    if whole.is_some() {
-        return whole;
+    if let Some(distance) = bounded(&typed, &value_chars, limit) {
+        return Some(2 * distance);
     }
-    if typed.first() == value_chars.first() && value_chars.len() > typed.len() {
-        let start = value_chars.get(..typed.len()).unwrap_or_default();
-        if let Some(distance) = bounded(&typed, start, limit) {
-            return Some(distance);
-        }
-    }
-    words(value)
-        .filter(|(at, _)| *at > 0)
+    let is_start = typed.first() == value_chars.first() && value_chars.len() > typed.len();
+    let start = value_chars
+        .get(..typed.len())
+        .filter(|_| is_start)
+        .and_then(|start| bounded(&typed, start, limit));
+    let word = words(value)
+        .filter(|(_, word)| word.len() < value.len())
         .filter_map(|(_, word)| {
             let word: Vec<char> = word.chars().collect();
             bounded(&typed, &word, limit)
         })
+        .min();
+    start
+        .into_iter()
+        .chain(word)
         .min()
+        .map(|distance| 2 * distance + 1)
 }
 
 /// The distance of two texts when it is at most `limit`. Only the diagonal band
