@@ -7,6 +7,7 @@
 mod arguments;
 mod cache;
 mod context;
+mod demo;
 mod doctor;
 mod generate;
 mod ingest;
@@ -14,6 +15,7 @@ pub mod log;
 mod maintenance;
 pub mod output;
 mod query;
+pub mod settings;
 
 use std::{
     ffi::OsString,
@@ -23,11 +25,18 @@ use std::{
 
 use anyhow::{Result, bail};
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{
+    Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueHint,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 use clap_complete::Shell;
 
-use crate::engine::{LayoutKind, Library, Recognised, job::Cancel};
+use crate::{
+    app::config::Graphics,
+    engine::{LayoutKind, Library, Recognised, job::Cancel},
+};
 use context::Context;
+pub use context::engine_settings;
 use output::{Output, OutputError};
 
 const EXAMPLES: &str = "\
@@ -77,7 +86,7 @@ pub struct Options {
     pub json: bool,
 
     /// How pictures are drawn [default: what the terminal says it can].
-    #[arg(long, global = true, value_name = "HOW")]
+    #[arg(long, global = true, value_name = "HOW", value_parser = graphics_parser())]
     pub graphics: Option<Graphics>,
 
     /// The theme of the screen.
@@ -89,31 +98,10 @@ pub struct Options {
     pub verbose: u8,
 }
 
-/// The ways to draw a picture in a terminal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Graphics {
-    Auto,
-    Kitty,
-    Sixel,
-    Iterm2,
-    /// Two pixels a cell, by colors alone.
-    Halfblocks,
-    /// No pictures.
-    None,
-}
-
-impl Graphics {
-    /// The word on the command line and in the configuration.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Kitty => "kitty",
-            Self::Sixel => "sixel",
-            Self::Iterm2 => "iterm2",
-            Self::Halfblocks => "halfblocks",
-            Self::None => "none",
-        }
-    }
+/// Reads the name of a way to draw pictures, and offers all of them.
+fn graphics_parser() -> impl TypedValueParser<Value = Graphics> {
+    PossibleValuesParser::new(Graphics::ALL.map(Graphics::name))
+        .map(|name| Graphics::by_name(&name).unwrap_or_default())
 }
 
 #[derive(Debug, Subcommand)]
@@ -400,6 +388,7 @@ pub struct ScreenRequest {
     pub root: PathBuf,
     pub graphics: Option<Graphics>,
     pub theme: Option<String>,
+    pub verbose: u8,
     /// Where the log goes instead of its usual place.
     pub log: Option<PathBuf>,
     /// Printed after the screen is closed.
@@ -463,7 +452,8 @@ fn dispatch(
         Command::Doctor => doctor::doctor(context, surroundings)?,
         Command::Completions { shell } => generate::completions(context, shell)?,
         Command::Man => generate::man(context)?,
-        _ => bail!("not yet"),
+        Command::Config(arguments) => settings::config(context, arguments.action)?,
+        Command::Demo(arguments) => return demo::demo(context, &arguments),
     };
     Ok(Next::Exit(status))
 }
@@ -506,6 +496,7 @@ fn open_screen(context: &Context) -> Result<ScreenRequest> {
         root,
         graphics: context.options.graphics,
         theme: context.options.theme.clone(),
+        verbose: context.options.verbose,
         log: None,
         farewell: None,
     })

@@ -1,10 +1,27 @@
 //! The program: arguments in, exit code out. Everything else is in the library.
 
-use std::{env, process, process::ExitCode, time::Duration};
+use std::{env, process, process::ExitCode, sync::Arc, time::Duration};
 
+use anyhow::{Context as _, Result};
 use tagloupe::{
-    cli::{self, Cli, Next, Status, Surroundings},
-    engine::job::{self, Cancel},
+    app::{
+        App, LibraryInfo,
+        config::{self, Config, ViewState},
+        keymap::Keymap,
+        runtime::Runtime,
+    },
+    cli::{
+        self, Cli, Next, ScreenRequest, Status, Surroundings, log,
+        output::{Output, counted},
+        settings::variable,
+    },
+    engine::{
+        Engine, Library,
+        event::{self, Level},
+        job::{self, Cancel},
+    },
+    model::text::display_text,
+    tui::{self, Ending},
 };
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -18,15 +35,111 @@ fn main() -> ExitCode {
     };
     let surroundings = Surroundings {
         cancel: Cancel::default(),
-        describe_terminal: |_| Ok(Vec::new()),
+        describe_terminal: |graphics| match tui::describe(graphics.unwrap_or_default()) {
+            Ok(report) => Ok(report),
+            Err(error) => Err(format!("{:#}", anyhow::Error::from(error))),
+        },
     };
     if !opens_screen(&cli) {
         watch_signals(&surroundings.cancel);
     }
-    match cli::run(cli, &surroundings) {
-        Next::Exit(status) => ExitCode::from(status.code()),
-        Next::OpenScreen(_) => ExitCode::from(2),
+    let status = match cli::run(cli, &surroundings) {
+        Next::Exit(status) => status,
+        Next::OpenScreen(request) => {
+            let output = Output::standard();
+            match open_screen(&request, &output) {
+                Ok(status) => status,
+                Err(error) => {
+                    output.note(&format!("tagloupe: {error:#}"));
+                    Status::Failed
+                }
+            }
+        }
+    };
+    ExitCode::from(status.code())
+}
+
+/// Opens a library on the screen and returns when the session has ended.
+fn open_screen(request: &ScreenRequest, output: &Output) -> Result<Status> {
+    let (mut config, mut problems) = Config::load(&variable);
+    if let Some(graphics) = request.graphics {
+        config.graphics = graphics;
     }
+    if let Some(theme) = &request.theme {
+        config.theme.clone_from(theme);
+    }
+    let keymap = match config::read_keymap(&variable) {
+        Ok(None) => Keymap::default(),
+        Ok(Some(text)) => {
+            let (keymap, mistakes) = Keymap::with_user(&text);
+            problems.extend(
+                mistakes
+                    .into_iter()
+                    .map(|text| format!("keymap.toml: {text}")),
+            );
+            keymap
+        }
+        Err(error) => {
+            problems.push(error);
+            Keymap::default()
+        }
+    };
+    if let Some(folder) = request.log.clone().or_else(log::folder)
+        && let Err(error) = log::start(&folder, request.verbose)
+    {
+        problems.push(format!("{error:#}"));
+    }
+    let library = Library::open(&request.root)?;
+    let root = library.root().to_owned();
+    let (events, receiver) = event::channel();
+    let engine = Engine::start(library, cli::engine_settings(&config), events.clone())
+        .context("cannot start the engine")?;
+    let engine = Arc::new(engine);
+    for problem in problems {
+        events.notice(Level::Warning, problem);
+    }
+    engine.start_catalog();
+    let inbox = config
+        .ingest
+        .folder
+        .clone()
+        .unwrap_or_else(|| engine.inbox());
+    let show = |text: &str| display_text(text).into_owned();
+    let info = LibraryInfo {
+        name: show(engine.library_name()),
+        root: show(&root.to_string_lossy()),
+        ingest_folder: Some(show(&inbox.to_string_lossy())),
+        folder: root.clone(),
+    };
+    engine.watch(Some(inbox));
+    let view_path = config::view_path(&variable, &root);
+    let mut app = App::new(info, config, keymap);
+    if let Some(path) = &view_path {
+        app.restore(&ViewState::load(path));
+    }
+    let options = tui::Options {
+        themes: config::config_dir(&variable).map(|folder| folder.join("themes")),
+        no_mouse: false,
+        clock: job::system_clock,
+    };
+    let runtime = Runtime::start(engine, receiver, view_path)?;
+    let ended = tui::run(app, runtime, &options)?;
+    if ended.by == Ending::Terminated {
+        // The terminal may be gone, and whoever ended us does not read.
+        return Ok(Status::Interrupted);
+    }
+    if ended.unsaved > 0 {
+        let pictures = counted(ended.unsaved, "picture", "pictures");
+        output.note(&format!("the edits of {pictures} were not saved"));
+    }
+    if !ended.is_complete {
+        output.note("something was still being done; the next start goes on with it");
+    }
+    if let Some(farewell) = &request.farewell {
+        output.line(farewell)?;
+        output.flush()?;
+    }
+    Ok(Status::Done)
 }
 
 /// Whether the screen takes over, which has its own way with signals.

@@ -130,6 +130,24 @@ pub fn run(app: App, runtime: Runtime, options: &Options) -> Result<Ended, Termi
     })
 }
 
+/// Panics on the thread of the screen when `TAGLOUPE_FAULT=panic`: how a test sees
+/// that the terminal is given back. Not part of a release build.
+#[cfg(debug_assertions)]
+#[expect(clippy::panic, reason = "the fault that a test asks for")]
+fn planned_fault() {
+    if std::env::var_os("TAGLOUPE_FAULT").is_some_and(|fault| fault == "panic") {
+        panic!("planned fault");
+    }
+}
+
+/// Asks the terminal what it can do and describes it, line by line.
+///
+/// # Errors
+/// When there is no terminal, or it cannot be asked.
+pub fn describe(graphics: config::Graphics) -> Result<Vec<(&'static str, String)>, TerminalError> {
+    terminal::diagnose(wanted_graphics(graphics)).map(|capabilities| capabilities.report())
+}
+
 fn wanted_graphics(graphics: config::Graphics) -> Option<Graphics> {
     match graphics {
         config::Graphics::Auto => None,
@@ -283,6 +301,8 @@ impl Loop {
 
     async fn run(&mut self) -> io::Result<Ending> {
         self.draw()?;
+        #[cfg(debug_assertions)]
+        planned_fault();
         loop {
             let turn = self.next().await;
             let (start, name) = (Instant::now(), turn.name());

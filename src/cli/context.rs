@@ -13,7 +13,9 @@ use anyhow::{Context as _, Result, bail};
 use super::{
     Options, log,
     output::{Output, counted},
+    settings::variable,
 };
+use crate::app::config::Config;
 use crate::engine::{
     Engine, EngineSettings, Error, IndexState, LayoutKind, Library, Recognised,
     event::{self, Events},
@@ -100,7 +102,11 @@ impl Context {
     /// An engine on the library as it is.
     pub fn bare_engine(&self, events: Events) -> Result<Engine> {
         let library = self.library()?;
-        Engine::start(library, EngineSettings::default(), events).context("cannot start the engine")
+        let (config, problems) = Config::load(&variable);
+        for problem in &problems {
+            self.output.note(problem);
+        }
+        Engine::start(library, engine_settings(&config), events).context("cannot start the engine")
     }
 
     fn rebuild(&self, engine: &Engine) -> Result<()> {
@@ -169,6 +175,18 @@ impl Context {
         // An input that ended is no yes.
         Ok(answer.ends_with('\n')
             && matches!(answer.trim().to_lowercase().as_str(), "" | "y" | "yes"))
+    }
+}
+
+/// What the settings say to an engine.
+pub fn engine_settings(config: &Config) -> EngineSettings {
+    let ingest = &config.ingest;
+    EngineSettings {
+        workers: (ingest.workers > 0).then_some(ingest.workers),
+        settle: Duration::from_millis(ingest.settle_ms),
+        force_polling: ingest.polling,
+        cache_bytes: config.cache_mb.saturating_mul(1_000_000),
+        ..EngineSettings::default()
     }
 }
 

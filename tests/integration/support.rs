@@ -199,10 +199,14 @@ pub fn files_below(folder: &Path) -> Vec<PathBuf> {
 /// sidecar nor caption.
 pub fn originals(library: &Path) -> Vec<PathBuf> {
     let is_original = |path: &PathBuf| {
-        !matches!(
-            path.extension().and_then(OsStr::to_str),
-            Some("json" | "txt")
-        )
+        let name = path.file_name().unwrap_or_default();
+        // What a killed program left half written.
+        let is_leftover = name.as_encoded_bytes().starts_with(b".");
+        !is_leftover
+            && !matches!(
+                path.extension().and_then(OsStr::to_str),
+                Some("json" | "txt")
+            )
     };
     let mut files = files_below(&library.join("images"));
     files.retain(is_original);

@@ -249,6 +249,29 @@ fn the_demo_opens_and_says_how_to_go_on() {
     assert!(terminal.wait_exit().success());
     terminal.assert_restored();
     terminal.wait_for("tagloupe init");
+
+    let on = |arguments: &[&str]| {
+        let mut all = vec!["--library", "try"];
+        all.extend(arguments);
+        home.run(&all)
+    };
+    let count = on(&["search", "--count"]).expect(0).text();
+    assert!(count.trim().parse::<u64>().unwrap() >= 40, "{count}");
+    for query in [
+        "type:mask",
+        "type:animation",
+        "has:caption",
+        "stars:>0",
+        "rating:any",
+    ] {
+        on(&["search", query]).expect(0);
+    }
+    on(&["verify"]).expect(0);
+    // A second start keeps what was done, and needs no time.
+    on(&["tag", "limit:1", "+mine"]).expect(0);
+    let arguments = [&arguments[..], &["--no-screen".as_ref()]].concat();
+    home.run(&arguments).expect(0);
+    on(&["search", "mine"]).expect(0);
 }
 
 #[test]
