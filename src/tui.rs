@@ -422,7 +422,9 @@ impl Loop {
                 self.warn(&warnings);
                 self.redraw()?;
             }
-            ScreenEffect::Quit => self.ending = Some(Ending::Quit),
+            ScreenEffect::Quit => {
+                self.ending.get_or_insert(Ending::Quit);
+            }
         }
         Ok(())
     }

@@ -577,6 +577,7 @@ fn placeholders(buffer: &mut Buffer, area: Rect, id: u32, rows: &[String]) {
 fn half_blocks(buffer: &mut Buffer, area: Rect, pixels: &Pixels, crop: Crop, theme: &Theme) {
     let (columns, rows) = (u32::from(area.width), u32::from(area.height) * 2);
     let ground = theme.background();
+    let ground = backing(pixels, ground).unwrap_or(ground);
     let at = |column: u32, row: u32| {
         let scale = |i: u32, of: u32, from: u32, to: u32, side: u32| {
             let share = u64::from(from)
@@ -620,7 +621,7 @@ fn over([r, g, b, a]: [u8; 4], ground: (u8, u8, u8)) -> (u8, u8, u8) {
 
 /// The mean color, from a few pixels.
 pub fn mean(pixels: &Pixels) -> (u8, u8, u8) {
-    const STEPS: u32 = 8;
+    const STEPS: u32 = 16;
     let mut sums = [0u32; 4];
     for y in 0..STEPS {
         for x in 0..STEPS {
@@ -746,7 +747,8 @@ impl Encoder {
             Graphics::Sixel => Ground::WithHoles(self.theme.background()),
             Graphics::Halfblocks | Graphics::None => Ground::Solid(self.theme.background()),
         };
-        let picture = pad(&scaled, (width, height), job.id.align, ground);
+        let backing = backing(&job.pixels, self.theme.background());
+        let picture = pad(&scaled, (width, height), job.id.align, ground, backing);
         Some(match self.graphics {
             Graphics::Kitty => self.kitty(picture, job.cells, job.kitty)?,
             Graphics::Sixel => {
@@ -828,6 +830,33 @@ fn scale(pixels: &Pixels, crop: Crop, (width, height): (u32, u32)) -> Option<Rgb
     RgbaImage::from_raw(width.max(1), height.max(1), scaled.into_vec())
 }
 
+fn solid(pixel: [u8; 4], ground: (u8, u8, u8)) -> [u8; 4] {
+    let (r, g, b) = over(pixel, ground);
+    [r, g, b, 255]
+}
+
+/// A ground for a transparent picture that could not be told from the screen's
+/// own: black ink on a dark theme, white ink on a light one.
+fn backing(pixels: &Pixels, ground: (u8, u8, u8)) -> Option<(u8, u8, u8)> {
+    const LIGHT: (u8, u8, u8) = (200, 202, 206);
+    const DARK: (u8, u8, u8) = (56, 60, 68);
+    let luminance = |(r, g, b): (u8, u8, u8)| {
+        (u32::from(r) * 299 + u32::from(g) * 587 + u32::from(b) * 114) / 1000
+    };
+    let steps = 16;
+    let samples = (0..steps * steps).map(|i| {
+        let at = |i: u32, side: u32| (2 * i + 1) * side / (2 * steps);
+        pixel(
+            pixels,
+            at(i % steps, pixels.width),
+            at(i / steps, pixels.height),
+        )
+    });
+    let clear = samples.filter(|pixel| pixel[3] < 128).count();
+    let is_alike = luminance(mean(pixels)).abs_diff(luminance(ground)) < 40;
+    (clear > 12 && is_alike).then_some(if luminance(ground) < 128 { LIGHT } else { DARK })
+}
+
 /// What a picture with transparent pixels is laid on.
 #[derive(Clone, Copy)]
 enum Ground {
@@ -836,20 +865,18 @@ enum Ground {
     Solid((u8, u8, u8)),
 }
 
-/// Lays the picture on a canvas of whole cells.
+/// Lays the picture on a canvas of whole cells, and on a backing of its own first.
 fn pad(
     picture: &RgbaImage,
     (width, height): (u32, u32),
     align: Align,
     ground: Ground,
+    backing: Option<(u8, u8, u8)>,
 ) -> RgbaImage {
     let laid = |pixel: [u8; 4]| match ground {
         Ground::None => pixel,
         Ground::WithHoles(_) if pixel[3] < 16 => [0; 4],
-        Ground::WithHoles(ground) | Ground::Solid(ground) => {
-            let (r, g, b) = over(pixel, ground);
-            [r, g, b, 255]
-        }
+        Ground::WithHoles(ground) | Ground::Solid(ground) => solid(pixel, ground),
     };
     let mut canvas = RgbaImage::from_pixel(width, height, image::Rgba(laid([0; 4])));
     let left = (width - picture.width().min(width)) / 2;
@@ -860,7 +887,10 @@ fn pad(
     };
     for (x, y, pixel) in picture.enumerate_pixels() {
         if let Some(target) = canvas.get_pixel_mut_checked(left + x, top + y) {
-            target.0 = laid(pixel.0);
+            target.0 = match backing {
+                Some(backing) => solid(pixel.0, backing),
+                None => laid(pixel.0),
+            };
         }
     }
     canvas
@@ -1050,6 +1080,23 @@ mod tests {
         let (_, bytes) = screen.frame(usize::MAX, vec![], &[(1, &broken)]);
         assert!(bytes.before.is_empty());
         assert!(screen.pictures.worker.lock().jobs.is_empty());
+    }
+
+    #[test]
+    fn ink_like_the_background_gets_a_ground_of_its_own() {
+        let dark = (20, 22, 26);
+        let mut line_art = vec![0; 64 * 64 * 4];
+        for pixel in line_art.chunks_exact_mut(4).step_by(5) {
+            pixel.copy_from_slice(&[0, 0, 0, 255]);
+        }
+        let line_art = Pixels {
+            width: 64,
+            height: 64,
+            rgba: line_art,
+        };
+        assert!(backing(&line_art, dark).is_some_and(|(r, ..)| r > 128));
+        assert_eq!(backing(&line_art, (250, 250, 250)), None);
+        assert_eq!(backing(&pixels(64, 64, [0, 0, 0, 255]), dark), None);
     }
 
     #[test]
