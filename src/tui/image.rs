@@ -853,7 +853,7 @@ fn backing(pixels: &Pixels, ground: (u8, u8, u8)) -> Option<(u8, u8, u8)> {
         )
     });
     let clear = samples.filter(|pixel| pixel[3] < 128).count();
-    let is_alike = luminance(mean(pixels)).abs_diff(luminance(ground)) < 40;
+    let is_alike = luminance(mean(pixels)).abs_diff(luminance(ground)) < 32;
     (clear > 12 && is_alike).then_some(if luminance(ground) < 128 { LIGHT } else { DARK })
 }
 

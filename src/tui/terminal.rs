@@ -342,8 +342,15 @@ fn ask(environment: &Environment) -> io::Result<(Replies, Vec<u8>)> {
     let outcome = (|| {
         write_all(probe::questions(environment, replies.tmux.as_ref()).as_bytes())?;
         let start = std::time::Instant::now();
+        // tmux answers the last question itself, before the terminal around it has
+        // answered the one that was passed through.
+        let is_passed = replies
+            .tmux
+            .as_ref()
+            .is_some_and(|tmux| tmux.passes_through);
         let mut chunk = [0; 1024];
-        while !replies.is_complete && start.elapsed() < probe::DEADLINE {
+        let is_done = |replies: &Replies| replies.is_complete && (replies.kitty || !is_passed);
+        while !is_done(&replies) && start.elapsed() < probe::DEADLINE {
             match rustix::io::read(&stdin, &mut chunk) {
                 Ok(read) => unread.extend_from_slice(&chunk[..read]),
                 Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}
