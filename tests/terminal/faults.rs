@@ -3,7 +3,7 @@
 
 use std::{fs, path::PathBuf};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
 use super::pty::{Answers, Terminal};
 use crate::support::{Home, program, write_pictures};
@@ -15,10 +15,6 @@ fn home() -> Home {
     write_pictures(&home.path().join("source"), 0..3);
     home.on_library(&["ingest", "source"]).expect(0);
     home
-}
-
-fn pid(terminal: &Terminal) -> Pid {
-    Pid::from_raw(i32::try_from(terminal.process_id()).unwrap()).unwrap()
 }
 
 #[test]
@@ -54,7 +50,9 @@ fn suspend_gives_the_terminal_back_and_continue_draws_again() {
         });
     }
     terminal.keys("q");
-    terminal.wait("the shell", |screen| !screen.alternate_screen());
+    terminal.wait("the shell", |screen| {
+        !screen.alternate_screen() && screen.contents().trim_end().ends_with("ready$")
+    });
     terminal.keys("exit\r");
     terminal.wait_exit();
 }
@@ -67,7 +65,7 @@ fn signals_end_the_session_and_restore_the_terminal() {
         terminal.wait("the gallery", |screen| {
             screen.alternate_screen() && screen.contents().contains("library")
         });
-        kill_process(pid(&terminal), signal).unwrap();
+        terminal.end(signal);
         terminal.wait_exit();
         if signal != Signal::HUP {
             terminal.assert_restored();
@@ -103,7 +101,7 @@ fn a_panic_gives_the_terminal_back_before_it_speaks() {
         Answers::Plain,
         program(),
         &["library"],
-        &[("TAGLOUPE_FAULT", "panic")],
+        &[("TAGLOUPE_FAULT", "panic"), ("RUST_BACKTRACE", "0")],
     );
     let status = terminal.wait_exit();
     assert!(!status.success());

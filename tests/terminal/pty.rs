@@ -15,6 +15,7 @@ use std::{
 use portable_pty::{
     Child, CommandBuilder, ExitStatus, MasterPty, PtySize, SlavePty, native_pty_system,
 };
+use rustix::process::{Pid, Signal, kill_process};
 use vt100::{Parser, Screen};
 
 use crate::support::{Home, program};
@@ -222,8 +223,10 @@ impl Terminal {
         );
     }
 
-    pub fn process_id(&self) -> u32 {
-        self.child.process_id().unwrap()
+    /// Sends the program a signal.
+    pub fn end(&self, signal: Signal) {
+        let id = i32::try_from(self.child.process_id().unwrap()).unwrap();
+        kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
     }
 
     /// Closes the terminal as a dropped connection does.

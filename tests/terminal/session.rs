@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeSet, ffi::OsStr, fs, os::unix::ffi::OsStrExt, path::Path};
 
+use rustix::process::Signal;
+
 use super::pty::{Answers, Terminal};
 use crate::support::{Home, originals, program, write_picture, write_pictures, write_text};
 
@@ -58,10 +60,8 @@ fn a_plain_terminal_gets_no_picture_escapes() {
             variables,
         );
         terminal.wait_for("otter");
-        terminal.keys("\r");
-        terminal.keys("\x1b");
-        terminal.keys("q");
-        terminal.keys("q");
+        // Into the viewer, out of it, and out.
+        terminal.keys("\rqq");
         terminal.wait_exit();
         assert_no_pictures(&terminal);
     }
@@ -133,19 +133,26 @@ fn hostile_texts_never_steer_the_terminal() {
             "tags": [{"category": "gen\u001b[7mSTEERED", "value": "\u001bc STEERED"}]}"#,
     );
     home.on_library(&["rebuild"]).expect(0);
-    let mut terminal = Terminal::start(&home, (120, 40), &["library"]);
-    terminal.wait_for("otter");
-    // The gallery with its panes, the viewer, the editor, the help.
-    for keys in ["i", "l", "h", "\r", "\x1b", "e", "\x1b", "w", "?", "\x1b"] {
-        let before = terminal.bytes().len();
-        terminal.keys(keys);
-        terminal.wait_for_more(before);
+    // The gallery with its panes and the viewer; the editor; the monitor and the help.
+    for keys in [&["i", "l", "h", "\r"][..], &["e"], &["w", "?"]] {
+        let mut terminal = Terminal::start(&home, (120, 40), &["library"]);
+        terminal.wait_for("otter");
+        for keys in keys {
+            let before = terminal.bytes().len();
+            terminal.keys(keys);
+            terminal.wait_for_more(before);
+        }
+        terminal.end(Signal::TERM);
+        terminal.wait_exit();
+        terminal.assert_restored();
+        assert_nothing_steers(&terminal.bytes());
     }
-    terminal.keys("ZQ");
-    terminal.wait_exit();
-    terminal.assert_restored();
-    let bytes = terminal.bytes();
-    let text = String::from_utf8_lossy(&bytes);
+}
+
+/// No control character that came from data, alone or inside a sequence.
+#[track_caller]
+fn assert_nothing_steers(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
     assert!(
         !text.contains('\u{202e}'),
         "a bidirectional override was printed"
@@ -155,16 +162,16 @@ fn hostile_texts_never_steer_the_terminal() {
         "a C1 control was printed"
     );
     let mut kinds = BTreeSet::new();
-    for sequence in sequences(&bytes) {
+    for sequence in sequences(bytes) {
         let shown = String::from_utf8_lossy(&sequence).into_owned();
         assert!(
             !shown.contains("STEERED") && !shown.contains("U1RFRVJFRA"),
             "{shown:?}"
         );
         assert!(!shown.starts_with("\x1bc"), "the terminal was reset");
-        kinds.insert(sequence[1]);
+        kinds.insert(sequence.get(1).copied());
     }
-    assert!(kinds.contains(&b'['), "sequences were looked at");
+    assert!(kinds.contains(&Some(b'[')), "sequences were looked at");
 }
 
 /// Every escape sequence in these bytes, from its ESC to its end.
@@ -219,7 +226,7 @@ fn waiting_files_are_filed_while_the_screen_is_open() {
     // One more arrives while it is open, and is seen without a key.
     write_picture(&home.path().join("late.png"), 9);
     fs::rename(home.path().join("late.png"), inbox.join("late.png")).unwrap();
-    terminal.wait_for("late");
+    terminal.wait("four pictures", |screen| screen.contents().contains("/4"));
     terminal.keys("q");
     assert!(terminal.wait_exit().success());
     terminal.assert_restored();
