@@ -14,7 +14,7 @@ use super::{
     dialog::{Dialog, Purpose},
     facets::{self, FacetRow},
     list,
-    message::Effect,
+    message::{Counted, Effect},
     text_input::TextInput,
 };
 use crate::{
@@ -161,7 +161,7 @@ impl Editor {
             self.name.clear();
         }
         if self.is_large() {
-            self.counting = facets::ask(&self.targets.clone().into(), ctx);
+            self.counting = facets::ask(Counted::Selection, &self.targets.clone().into(), ctx);
             self.is_counting = true;
         }
         self.rebuild(ctx);

@@ -7,7 +7,7 @@ use super::{
     action::Action,
     context::{Context, sketch},
     list,
-    message::Effect,
+    message::{Counted, Effect},
     query_bar::term_of,
 };
 use crate::model::{
@@ -42,7 +42,7 @@ pub struct FacetRow {
 impl Facets {
     /// Asks for the counts of a result.
     pub fn ask(&mut self, results: &Arc<[MediaKey]>, ctx: &mut Context<'_>) {
-        self.generation = ask(results, ctx);
+        self.generation = ask(Counted::Result, results, ctx);
         self.is_stale = true;
     }
 
@@ -104,7 +104,7 @@ impl Facets {
 
 /// Asks for the tags of some media, pending edits included; gives the number of the
 /// request.
-pub fn ask(keys: &Arc<[MediaKey]>, ctx: &mut Context<'_>) -> u64 {
+pub fn ask(of: Counted, keys: &Arc<[MediaKey]>, ctx: &mut Context<'_>) -> u64 {
     let generation = ctx.next_generation();
     let pending = ctx
         .changes
@@ -112,6 +112,7 @@ pub fn ask(keys: &Arc<[MediaKey]>, ctx: &mut Context<'_>) -> u64 {
         .map(|key| (key, ctx.changes.pending(key)))
         .collect();
     ctx.effect(Effect::Facets {
+        of,
         keys: Arc::clone(keys),
         pending,
         generation,

@@ -126,6 +126,15 @@ impl Default for Viewport {
     }
 }
 
+/// Whose tags are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    /// Those of the result, for the sidebar.
+    Result,
+    /// Those of the selection, for the editor.
+    Selection,
+}
+
 /// What the session asks of the world. None of it blocks the one who asks.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
@@ -141,12 +150,10 @@ pub enum Effect {
         generation: u64,
     },
     /// Latest wins: what is no longer in the list is no longer wanted. First things first.
-    Pictures {
-        wanted: Vec<(MediaKey, PictureSize)>,
-        generation: u64,
-    },
-    /// Latest wins: count the tags of a result.
+    Pictures(Vec<(MediaKey, PictureSize)>),
+    /// Latest of its kind wins: count the tags of many media.
     Facets {
+        of: Counted,
         keys: Arc<[MediaKey]>,
         /// Edits that the catalog does not know yet.
         pending: Vec<(MediaKey, Vec<Edit>)>,

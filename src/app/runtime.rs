@@ -19,7 +19,7 @@ use tokio::{
 use super::{
     config::ViewState,
     facets,
-    message::{Effect, Message, ScreenEffect},
+    message::{Counted, Effect, Message, ScreenEffect},
 };
 use crate::{
     engine::{
@@ -44,6 +44,7 @@ pub struct Runtime {
     /// Counting, remembering: small work that would still hold up a frame.
     pool: Pool,
     newest_count: Arc<AtomicU64>,
+    newest_selection_count: Arc<AtomicU64>,
     /// The newest search, while the pause after the one before lasts.
     search: Option<(Query, u64)>,
     next_search: Instant,
@@ -68,6 +69,7 @@ impl Runtime {
             own_sender,
             pool: Pool::new("session", 1)?,
             newest_count: Arc::default(),
+            newest_selection_count: Arc::default(),
             search: None,
             next_search: Instant::now(),
             view_path,
@@ -92,14 +94,18 @@ impl Runtime {
                 context,
                 generation,
             } => engine.suggest(prefix, context, generation),
-            Effect::Pictures { wanted, .. } => engine.want_pictures(wanted),
+            Effect::Pictures(wanted) => engine.want_pictures(wanted),
             Effect::Facets {
+                of,
                 keys,
                 pending,
                 generation,
             } => {
-                self.newest_count.store(generation, Ordering::Release);
-                let newest = Arc::clone(&self.newest_count);
+                let newest = Arc::clone(match of {
+                    Counted::Result => &self.newest_count,
+                    Counted::Selection => &self.newest_selection_count,
+                });
+                newest.store(generation, Ordering::Release);
                 let catalog = engine.catalog();
                 let sender = self.own_sender.clone();
                 self.pool.run(move || {

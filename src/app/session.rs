@@ -547,11 +547,7 @@ impl App {
             .collect();
         self.wanted = wanted;
         if !missing.is_empty() {
-            self.generation += 1;
-            self.effects.push(Effect::Pictures {
-                wanted: missing,
-                generation: self.generation,
-            });
+            self.effects.push(Effect::Pictures(missing));
         }
     }
 

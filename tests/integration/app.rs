@@ -16,9 +16,11 @@ use tagloupe::{
         keymap::Keymap,
         message::{Click, Effect, Message, Now, ScreenEffect, Target, Viewport},
         panes::Pane,
+        runtime::Runtime,
     },
     engine::{
-        event::{Event, IngestEvent, IngestOutcome, SaveReport},
+        Engine, EngineSettings, LayoutKind, Library,
+        event::{Event, IngestEvent, IngestOutcome, SaveReport, channel},
         job::{Cancel, JobId, Progress},
         search::{NoFullText, search},
         suggest::suggest,
@@ -171,6 +173,7 @@ impl Desk {
                 keys,
                 pending,
                 generation,
+                ..
             } => {
                 let rows = facets::count(&self.catalog, &keys, &pending, &|| false).unwrap();
                 let rows = rows.into();
@@ -186,7 +189,7 @@ impl Desk {
                     changed: Some(keys),
                 }
             }
-            Effect::Pictures { .. } | Effect::Remember(_) => return,
+            Effect::Pictures(_) | Effect::Remember(_) => return,
             other => return self.asked.push(other),
         };
         self.tell(Message::Engine(event));
@@ -1026,7 +1029,7 @@ fn pictures_are_wanted_where_one_looks() {
     let mut desk = Desk::small();
     let wanted = |effects: Vec<Effect>| {
         effects.into_iter().find_map(|effect| match effect {
-            Effect::Pictures { wanted, .. } => Some(wanted),
+            Effect::Pictures(wanted) => Some(wanted),
             _ => None,
         })
     };
@@ -1070,4 +1073,85 @@ fn any_keys_are_survived() {
             .tags()
             .all(|(name, _)| *name != TagName::new("", ""))
     );
+}
+
+/// Tells the session what the engine says until something is so; each thing said is
+/// waited for, with a limit that only a hanging engine reaches.
+async fn until(app: &mut App, runtime: &mut Runtime, is_so: impl Fn(&App) -> bool) {
+    while !is_so(app) {
+        let message = tokio::time::timeout(Duration::from_secs(60), runtime.next())
+            .await
+            .expect("the engine says something in time")
+            .expect("the engine runs");
+        run(app, runtime, message);
+    }
+}
+
+fn run(app: &mut App, runtime: &mut Runtime, message: Message) {
+    for effect in app.update(message) {
+        runtime.run(effect);
+    }
+}
+
+#[test]
+fn keys_end_in_files() {
+    let folder = tempfile::tempdir().unwrap();
+    for seed in 0..3 {
+        super::support::write_picture(&folder.path().join(format!("{seed}.png")), seed);
+    }
+    let library = Library::create(folder.path(), LayoutKind::InPlace, "test").unwrap();
+    let (events, receiver) = channel();
+    let engine = Arc::new(Engine::start(library, EngineSettings::default(), events).unwrap());
+    engine
+        .rebuild_now(&mut |_| std::ops::ControlFlow::Continue(()))
+        .unwrap();
+    let tokio = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    tokio.block_on(async {
+        let mut runtime = Runtime::start(Arc::clone(&engine), receiver, None).unwrap();
+        let mut app = App::new(LibraryInfo::default(), Config::default(), Keymap::default());
+        engine.start_catalog();
+        until(&mut app, &mut runtime, |app| {
+            app.gallery.results.len() == 3 && app.jobs.is_empty()
+        })
+        .await;
+        for key in "%F".chars() {
+            run(&mut app, &mut runtime, Message::Key(Key::char(key)));
+        }
+        for key in "gltsolo".chars() {
+            run(&mut app, &mut runtime, Message::Key(Key::char(key)));
+        }
+        run(
+            &mut app,
+            &mut runtime,
+            Message::Key(Key::plain(KeyCode::Enter)),
+        );
+        assert_eq!(app.unsaved(), 3);
+        run(&mut app, &mut runtime, Message::Key(Key::ctrl('s')));
+        until(&mut app, &mut runtime, |app| {
+            app.unsaved() == 0
+                && !app.query_bar.is_searching
+                && app.facets.rows.iter().any(|row| row.count == 3)
+        })
+        .await;
+        assert!(
+            runtime
+                .shutdown(Duration::from_secs(60), &mut Vec::new())
+                .await
+        );
+    });
+    let written = super::support::files_below(folder.path())
+        .into_iter()
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "json")
+        })
+        .filter(|path| {
+            std::fs::read_to_string(folder.path().join(path))
+                .is_ok_and(|text| text.contains("\"solo\""))
+        })
+        .count();
+    assert_eq!(written, 3, "each picture has its tag in its sidecar");
 }
