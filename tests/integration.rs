@@ -9,4 +9,6 @@ mod integration {
     mod cli;
     mod ingest;
     mod panes;
+    mod rebuild;
+    mod sidecar;
 }

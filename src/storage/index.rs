@@ -187,6 +187,12 @@ impl Index {
         })
     }
 
+    /// Any SQL, so that tests can break an index.
+    #[cfg(test)]
+    pub(super) fn execute(&self, sql: &str) -> Result<(), Error> {
+        self.write("test", |transaction| transaction.execute_batch(sql))
+    }
+
     fn failed(&self, action: &'static str, error: &rusqlite::Error) -> Error {
         if is_corrupt(error) && !self.is_damaged.swap(true, Ordering::Relaxed) {
             // The next start must not trust it; that it cannot be noted down (a

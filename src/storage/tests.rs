@@ -312,11 +312,8 @@ fn a_failed_index_write_is_a_warning_and_made_good_later() {
     let (dir, library) = bucketed();
     let entry = ingest(&library, &write(dir.path(), "a.png", "x"), Transfer::Copy);
     let id = entry.id.as_str();
-    let index = library.root().join("library.db");
-    let blocker = rusqlite::Connection::open(&index).unwrap();
-    blocker
-        .execute_batch("DROP TABLE post; CREATE TABLE post (broken INTEGER)")
-        .unwrap();
+    let execute = |sql: &str| library.current().index.execute(sql).unwrap();
+    execute("DROP TABLE post; CREATE TABLE post (broken INTEGER)");
     let written = change(&library, id, vec![add("tag")]);
     assert!(written.warning.is_some());
     assert_eq!(
@@ -326,17 +323,15 @@ fn a_failed_index_write_is_a_warning_and_made_good_later() {
     );
     assert_eq!(library.index_state(), IndexState::Stale);
     assert!(read(library.root(), &entry.path.replace(".png", ".json")).contains("tag"));
-    blocker
-        .execute_batch(
-            "DROP TABLE post; CREATE TABLE post (
+    execute(
+        "DROP TABLE post; CREATE TABLE post (
     medium INTEGER NOT NULL,
     position INTEGER NOT NULL,
     site TEXT NOT NULL,
     post TEXT NOT NULL,
     PRIMARY KEY (medium, position)
 ) WITHOUT ROWID",
-        )
-        .unwrap();
+    );
     let again = Library::open(library.root()).unwrap();
     assert_eq!(again.index_state(), IndexState::Stale);
     assert_eq!(again.reindex_marked().unwrap(), 1);
