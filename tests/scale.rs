@@ -2,6 +2,10 @@
 //! 200 000 tags. They are printed, not asserted: run
 //! `cargo test --release --test scale -- --ignored --nocapture`.
 
+mod scale {
+    mod storage;
+}
+
 use std::{
     hint::black_box,
     time::{Duration, Instant},

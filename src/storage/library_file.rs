@@ -44,6 +44,7 @@ pub(super) fn find(root: &Path) -> Option<PathBuf> {
             ["library_name", "layout", "images"]
                 .iter()
                 .any(|key| object.contains_key(*key))
+                || root.join("images").is_dir()
                 || path.with_file_name("images").is_dir()
         })
     })
@@ -70,6 +71,7 @@ pub(super) fn identify(root: &Path) -> Result<Identity, Error> {
     };
     Ok(Identity {
         name: text("library_name")
+            .or_else(|| text("name"))
             .filter(|name| !name.is_empty())
             .map_or_else(folder_name, str::to_owned),
         id: text("id")
