@@ -202,11 +202,10 @@ fn upsert(
             |row| row.get(0),
         )?;
     entry.key = MediaKey(key);
+    let mut insert = transaction.prepare_cached("INSERT INTO medium_tag VALUES (?1, ?2, ?3)")?;
     for (position, tag) in entry.tags.iter().enumerate() {
         let tag = tag_id(transaction, tag, tags)?;
-        transaction
-            .prepare_cached("INSERT INTO medium_tag VALUES (?1, ?2, ?3)")?
-            .execute(params![key, ordinal(position), tag])?;
+        insert.execute(params![key, ordinal(position), tag])?;
     }
     for (position, (site, post)) in entry.posts.iter().enumerate() {
         transaction
