@@ -411,7 +411,7 @@ impl Task {
             ("curves", 0) => vec![about.drawing(&name, "png", png(&cut_out(pixels)))],
             ("curves", 1) => {
                 about.tags.push(("meta".into(), "animated".into()));
-                let frames: Vec<Pixels> = (0..10).map(turning_wheel).collect();
+                let frames: Vec<Pixels> = (0..10).map(patterns::wheel).collect();
                 vec![about.drawing(&name, "gif", gif(&frames))]
             }
             _ if series.name == "ribbons" || series.name == "flow" && number == 3 => {
@@ -529,7 +529,8 @@ fn id(bytes: &[u8]) -> String {
 fn planet_mask((width, height): (u32, u32)) -> Pixels {
     let mut painter = Painter::new(width, height);
     let (w, h) = (painter.w, painter.h);
-    painter.disk((w * 0.5, h * 0.52), w.min(h) * 0.27, [1.0; 3], 1.0);
+    let radius = scenes::planet_radius(w, h);
+    painter.disk((w * 0.5, h * 0.52), radius, [1.0; 3], 1.0);
     painter.into_pixels()
 }
 
@@ -549,31 +550,12 @@ fn cut_out(mut pixels: Pixels) -> Pixels {
     pixels
 }
 
-/// One of ten frames of a wheel that turns for ever.
-fn turning_wheel(frame: u8) -> Pixels {
-    let mut painter = Painter::new(320, 320);
-    painter.shade_soft(|_, _, _| painter::hex(0x0f1a2b));
-    let inks = [0xe8b04a, 0xe4572e, 0x76b5c5, 0xf4ece0].map(painter::hex);
-    for spoke in 0_u8..40 {
-        let turn = (f32::from(spoke) + f32::from(frame) * 0.4) / 40.0 * std::f32::consts::TAU;
-        let wave = (turn * 5.0).sin();
-        let at = |radius: f32, twist: f32| {
-            let angle = turn + twist;
-            (160.0 + angle.cos() * radius, 160.0 + angle.sin() * radius)
-        };
-        let color = inks[usize::from(spoke / 4 % 4)];
-        painter.line(at(22.0, 0.0), at(120.0, 0.5), 2.0, color, 0.8);
-        painter.line(at(120.0, 0.5), at(146.0, 0.3), 1.4, color, 0.6);
-        painter.disk(at(120.0 + wave * 18.0, 0.5), 5.0, color, 1.0);
-    }
-    painter.into_pixels()
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
 
     use super::*;
+    use crate::engine::decode::{Limits, MemoryGate, decode};
 
     /// Drawing takes seconds without optimization: one test looks at everything.
     #[test]
@@ -606,12 +588,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let save = std::env::var_os("DEMO_PICTURES");
         let folder = save.map_or_else(|| folder.path().to_owned(), std::path::PathBuf::from);
-        let memory = crate::engine::decode::MemoryGate::default();
+        let memory = MemoryGate::default();
         for drawing in &drawings {
             let path = folder.join(&drawing.name);
             std::io::Write::write_all(&mut std::fs::File::create(&path).unwrap(), &drawing.bytes)
                 .unwrap();
-            let decoded = crate::engine::decode::decode(&path, &Default::default(), &memory);
+            let decoded = decode(&path, &Limits::default(), &memory);
             if drawing.name == "new-broken.png" {
                 assert!(decoded.is_err());
                 continue;

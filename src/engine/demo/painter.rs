@@ -110,6 +110,50 @@ pub fn fractal(mut x: f32, mut y: f32, octaves: u32, seed: u32) -> f32 {
     sum / total
 }
 
+/// A costly smooth function, computed on a coarse grid and interpolated.
+pub struct Field {
+    step: f32,
+    columns: usize,
+    values: Vec<f32>,
+}
+
+impl Field {
+    /// Of a canvas of that size, every `step` pixels.
+    pub fn new(w: f32, h: f32, step: f32, value: impl Fn(f32, f32) -> f32) -> Self {
+        let columns = (w / step) as usize + 4;
+        let rows = (h / step) as usize + 4;
+        // One cell of margin, for those who look left of or above a place.
+        let values = (0..rows * columns)
+            .map(|i| {
+                let (x, y) = ((i % columns) as f32 - 1.0, (i / columns) as f32 - 1.0);
+                value(x * step, y * step)
+            })
+            .collect();
+        Self {
+            step,
+            columns,
+            values,
+        }
+    }
+
+    pub fn at(&self, x: f32, y: f32) -> f32 {
+        let (x, y) = (
+            (x / self.step + 1.0).max(0.0),
+            (y / self.step + 1.0).max(0.0),
+        );
+        let (i, j) = (x as usize, y as usize);
+        let (u, v) = (x - i as f32, y - j as f32);
+        let start = (j * self.columns + i).min(self.values.len() - self.columns - 2);
+        let [a, b] = [self.values[start], self.values[start + 1]];
+        let [c, d] = [
+            self.values[start + self.columns],
+            self.values[start + self.columns + 1],
+        ];
+        let top = a + (b - a) * u;
+        top + (c + (d - c) * u - top) * v
+    }
+}
+
 /// The canvas. Coordinates run from (0, 0) at the top left to (`w`, `h`).
 pub struct Painter {
     pub w: f32,
@@ -159,8 +203,8 @@ impl Painter {
                 let now = color(there, x, y);
                 let change = [0, 1, 2].map(|c: usize| now[c] - there[c]);
                 for near in [at, at + 1, at + self.width, at + self.width + 1] {
-                    for c in 0..3 {
-                        self.fine[near][c] += change[c];
+                    for (c, change) in self.fine[near].iter_mut().zip(change) {
+                        *c += change;
                     }
                 }
             }

@@ -5,14 +5,17 @@
     clippy::cast_sign_loss,
     clippy::cast_precision_loss,
     clippy::many_single_char_names,
-    reason = "pixel arithmetic: all values are small, coordinates have one letter"
+    clippy::unreadable_literal,
+    reason = "pixel arithmetic: all values are small, coordinates have one letter; \
+              colors are written as everywhere"
 )]
 
 use std::f32::consts::{PI, TAU};
 
 use super::painter::{
-    Color, Painter, Point, Random, fractal, hex, mix, noise, ramp, scale, smooth,
+    Color, Field, Painter, Point, Random, fractal, hex, mix, noise, ramp, scale, smooth,
 };
+use crate::model::media::Pixels;
 
 /// Palettes of a ground and four inks.
 const PALETTES: [[u32; 5]; 6] = [
@@ -76,12 +79,21 @@ pub fn mosaic(p: &mut Painter, variant: u32) {
         })
         .collect();
     let sun = (w * 0.62, h * 0.36);
+    let panes: Vec<Color> = points
+        .iter()
+        .map(|a| {
+            let away = ((a.0 - sun.0) / w).hypot((a.1 - sun.1) / h);
+            let drift = fractal(a.0 / w * 4.0, a.1 / h * 4.0, 2, variant) * 0.5;
+            let tone = 0.88 + 0.24 * noise(a.0 * 0.7, a.1 * 0.7, variant + 3);
+            scale(ramp(&glass, 1.25 - away * 1.5 - drift), tone)
+        })
+        .collect();
     p.shade(|_, x, y| {
         let (cx, cy) = ((x / cell) as i32 + 1, (y / cell) as i32 + 1);
         let mut nearest = (f32::MAX, 0_usize);
         let mut second = (f32::MAX, 0_usize);
-        for gy in (cy - 2).max(0)..(cy + 3).min(rows) {
-            for gx in (cx - 2).max(0)..(cx + 3).min(columns) {
+        for gy in (cy - 1).max(0)..(cy + 2).min(rows) {
+            for gx in (cx - 1).max(0)..(cx + 2).min(columns) {
                 let i = (gy * columns + gx) as usize;
                 let (dx, dy) = (points[i].0 - x, points[i].1 - y);
                 let d = dx * dx + dy * dy;
@@ -96,11 +108,8 @@ pub fn mosaic(p: &mut Painter, variant: u32) {
         let (a, b) = (points[nearest.1], points[second.1]);
         let between = (a.0 - b.0).hypot(a.1 - b.1).max(1.0);
         let edge = (second.0 - nearest.0) / (2.0 * between);
-        let away = ((a.0 - sun.0) / w).hypot((a.1 - sun.1) / h);
-        let t = 1.0 - (away * 1.5 + fractal(a.0 / w * 4.0, a.1 / h * 4.0, 2, variant) * 0.5 - 0.25);
-        let tone = 0.88 + 0.24 * noise(a.0 * 0.7, a.1 * 0.7, variant + 3);
         let wave = 0.95 + 0.1 * noise(x * 0.09, y * 0.09, variant + 9);
-        let color = scale(ramp(&glass, t), tone * wave);
+        let color = scale(panes[nearest.1], wave);
         mix(hex(0x101014), color, smooth(1.0, 2.4, edge))
     });
 }
@@ -110,6 +119,9 @@ pub fn ribbons(p: &mut Painter, variant: u32) {
     let colors = palette(variant + 1);
     let (w, h) = (p.w, p.h);
     let tile = [60.0, 40.0, 80.0][variant as usize % 3];
+    let drift = Field::new(w, h, 6.0, |x, y| {
+        fractal(x / w * 1.6, y / h * 1.6, 2, variant + 6)
+    });
     p.shade(|_, x, y| {
         let (gx, gy) = ((x / tile).floor(), (y / tile).floor());
         let (mut u, v) = (x / tile - gx, y / tile - gy);
@@ -119,7 +131,7 @@ pub fn ribbons(p: &mut Painter, variant: u32) {
         let d = (u.hypot(v) - 0.5)
             .abs()
             .min(((1.0 - u).hypot(1.0 - v) - 0.5).abs());
-        let t = fractal(x / w * 1.6, y / h * 1.6, 2, variant + 6);
+        let t = drift.at(x, y);
         let ground = mix(colors[0], colors[1], smooth(0.3, 0.9, t) * 0.25);
         let ribbon = ramp(
             &[colors[2], colors[3], colors[4], colors[2]],
@@ -200,7 +212,7 @@ pub fn julia(p: &mut Painter, variant: u32) {
         let (a, b) = ((px - w / 2.0) * zoom, (py - h / 2.0) * zoom);
         let (mut x, mut y) = (a * cos - b * sin, a * sin + b * cos);
         let mut trap = f32::MAX;
-        for i in 0..140_u16 {
+        for i in 0..100_u16 {
             let (x2, y2) = (x * x, y * y);
             if x2 + y2 > 64.0 {
                 let smooth_count = f32::from(i) + 1.0 - ((x2 + y2).ln() / 2.0 / 2_f32.ln()).log2();
@@ -231,11 +243,12 @@ pub fn map(p: &mut Painter, variant: u32) {
     ];
     let v = variant as usize % 3;
     let (land, sea) = (lands[v].map(hex), seas[v].map(hex));
-    let height = |x: f32, y: f32| {
+    let heights = Field::new(w, h, 1.5, |x, y| {
         let (u, v) = (x / w - 0.5, y / h - 0.5);
         let round = 1.0 - (u * u * 3.2 + v * v * 3.2);
         fractal(x / 170.0 + 3.0, y / 170.0, 5, variant * 13 + 1) * 0.85 + round * 0.36 - 0.3
-    };
+    });
+    let height = |x: f32, y: f32| heights.at(x, y);
     let level = 0.42;
     p.shade_soft(|_, x, y| {
         let z = height(x, y);
@@ -380,4 +393,27 @@ pub fn gradient(p: &mut Painter, variant: u32) {
         let at = (w * (0.42 + 0.08 * i as f32), h * (0.46 + 0.05 * i as f32));
         p.disk(at, r, [1.0; 3], 0.07);
     }
+}
+
+/// One of ten frames of a wheel that turns for ever.
+pub fn wheel(frame: u8) -> Pixels {
+    let mut painter = Painter::new(320, 320);
+    painter.shade_soft(|_, _, _| hex(0x0f1a2b));
+    let inks = [0xe8b04a, 0xe4572e, 0x76b5c5, 0xf4ece0].map(hex);
+    for spoke in 0_u8..40 {
+        let turn = (f32::from(spoke) + f32::from(frame) * 0.4) / 40.0 * TAU;
+        let wave = (turn * 5.0).sin();
+        let at = |radius: f32, twist: f32| {
+            let angle = turn + twist;
+            (160.0 + angle.cos() * radius, 160.0 + angle.sin() * radius)
+        };
+        let color = inks[usize::from(spoke / 4 % 4)];
+        let spoke: Vec<Point> = (0_u8..=14)
+            .map(|i| f32::from(i) / 14.0)
+            .map(|t| at(22.0 + t * 124.0, t * t * 1.1))
+            .collect();
+        painter.path(&spoke, 1.8, color, 0.8);
+        painter.disk(at(112.0 + wave * 22.0, 0.62), 5.0, color, 1.0);
+    }
+    painter.into_pixels()
 }

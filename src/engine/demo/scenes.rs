@@ -3,13 +3,15 @@
 #![expect(
     clippy::cast_precision_loss,
     clippy::many_single_char_names,
-    reason = "pixel arithmetic: all values are small, coordinates have one letter"
+    clippy::unreadable_literal,
+    reason = "pixel arithmetic: all values are small, coordinates have one letter; \
+              colors are written as everywhere"
 )]
 
 use std::f32::consts::{PI, TAU};
 
 use super::painter::{
-    Color, Painter, Point, Random, fractal, hex, mix, noise, ramp, scale, smooth,
+    Color, Field, Painter, Point, Random, fractal, hex, mix, noise, ramp, scale, smooth,
 };
 
 fn colors<const N: usize>(values: [u32; N]) -> [Color; N] {
@@ -323,8 +325,11 @@ pub fn planet(p: &mut Painter, variant: u32) {
     let body = colors(bodies[(variant % 3) as usize]);
     let (w, h) = (p.w, p.h);
     let mut random = Random::new(u64::from(variant) + 130);
+    let clouds = Field::new(w, h, 3.0, |x, y| {
+        fractal(x / w * 3.0, y / w * 3.0, 5, variant + 77)
+    });
     p.shade_soft(|_, x, y| {
-        let cloud = fractal(x / w * 3.0, y / w * 3.0, 5, variant + 77);
+        let cloud = clouds.at(x, y);
         mix(
             hex(0x04040c),
             scale(body[1], 0.55),
@@ -333,13 +338,12 @@ pub fn planet(p: &mut Painter, variant: u32) {
     });
     stars(p, &mut random, 420, h * 3.0);
     let center = (w * 0.5, h * 0.52);
-    let r = w.min(h) * 0.27;
+    let r = planet_radius(w, h);
     let tilt: f32 = -0.32;
     let (sin, cos) = tilt.sin_cos();
     let light = (-0.6_f32, -0.45_f32, 0.66_f32);
     p.glow(center, r * 2.4, body[2], 0.16);
     let rings = |front: bool| {
-        let body = body;
         move |c: Color, x: f32, y: f32| {
             let (dx, dy) = ((x - center.0) / r, (y - center.1) / r);
             let (a, b) = (dx * cos + dy * sin, (dy * cos - dx * sin) / 0.3);
@@ -400,6 +404,11 @@ pub fn planet(p: &mut Painter, variant: u32) {
     p.finish_photo(variant + 17);
 }
 
+/// Small enough for the rings to stay on the canvas.
+pub fn planet_radius(w: f32, h: f32) -> f32 {
+    (h * 0.27).min(w * 0.205)
+}
+
 /// Conifers that vanish in fog.
 pub fn forest(p: &mut Painter, variant: u32) {
     let moods: [[u32; 3]; 3] = [
@@ -436,8 +445,11 @@ pub fn forest(p: &mut Painter, variant: u32) {
             tree(p, &mut random, (x, ground(x) + 4.0), tall, color);
             x += tall * random.range(0.16, 0.42);
         }
+        let fogs = Field::new(w, h, 5.0, |x, y| {
+            fractal(x / w * 3.0 + t * 4.0, y / h * 5.0, 4, variant + 60 + layer)
+        });
         p.shade_soft(|c, x, y| {
-            let fog = fractal(x / w * 3.0 + t * 4.0, y / h * 5.0, 4, variant + 60 + layer);
+            let fog = fogs.at(x, y);
             let low = smooth(base - h * 0.24, base + h * 0.08, y);
             mix(
                 c,
@@ -450,12 +462,13 @@ pub fn forest(p: &mut Painter, variant: u32) {
 }
 
 fn tree(p: &mut Painter, random: &mut Random, foot: Point, tall: f32, color: Color) {
-    p.line((foot.0, foot.1 - tall), foot, tall * 0.03 + 0.6, color, 1.0);
+    let trunk = (foot.0, foot.1 - tall * 0.5);
+    p.line(trunk, foot, tall * 0.03 + 0.6, color, 1.0);
     let tiers = 9;
     for tier in 0..tiers {
         let t = tier as f32 / tiers as f32;
         let y = foot.1 - tall * (1.0 - t * 0.9);
-        let half = tall * (0.02 + 0.16 * t) * random.range(0.8, 1.15);
+        let half = tall * (0.025 + 0.16 * t) * random.range(0.8, 1.15);
         let drop = tall * 0.15;
         p.polygon(
             &[
