@@ -359,7 +359,7 @@ mod tests {
             (&gif[..], (65_535, 65_535)),
             (&jpeg[..], (65_500, 65_500)),
             (b"P6\n60000 60000 255\n", (60_000, 60_000)),
-            (b"qoif\0\0\xea\x60\0\0\xea\x60\x04\0", (60_000, 60_000)),
+            (b"qoif\0\0\x4e\x20\0\0\x4e\x20\x04\0", (20_000, 20_000)),
         ] {
             let path = file(&folder, "a", bytes);
             let error = decode(&path, &Limits::default(), &gate).unwrap_err();

@@ -287,7 +287,12 @@ pub fn pictures() -> Vec<Drawing> {
 
 /// The same; `on` hears (done, total) from any thread.
 pub fn pictures_with(on: &(dyn Fn(usize, usize) + Sync)) -> Vec<Drawing> {
-    let tasks: Vec<Task> = tasks();
+    draw_all(1, on)
+}
+
+/// Draws everything with its sides divided.
+fn draw_all(divisor: u32, on: &(dyn Fn(usize, usize) + Sync)) -> Vec<Drawing> {
+    let tasks = tasks(divisor);
     let next = AtomicUsize::new(0);
     let done = AtomicUsize::new(0);
     let drawn: Mutex<Vec<(usize, Vec<Drawing>)>> = Mutex::default();
@@ -318,10 +323,11 @@ struct Task {
     series: usize,
     variant: u32,
     size: (u32, u32),
+    divisor: u32,
     is_waiting: bool,
 }
 
-fn tasks() -> Vec<Task> {
+fn tasks(divisor: u32) -> Vec<Task> {
     let filed = SERIES.iter().enumerate().flat_map(|(series, of)| {
         (0..)
             .zip(of.sizes)
@@ -337,7 +343,8 @@ fn tasks() -> Vec<Task> {
             order,
             series,
             variant,
-            size,
+            size: (size.0 / divisor, size.1 / divisor),
+            divisor,
             is_waiting,
         })
         .collect()
@@ -365,7 +372,7 @@ impl Task {
         match (series.name, number) {
             // One picture in two files, and one that only looks like it.
             ("sea", 0) => {
-                let small = jpeg(&resize(&pixels, 560), 62);
+                let small = jpeg(&resize(&pixels, pixels.width * 2 / 3), 62);
                 let large = jpeg(&pixels, 90);
                 about
                     .extra
@@ -434,7 +441,7 @@ fn waiting(task: &Task, name: &str, pixels: &Pixels) -> Vec<Drawing> {
     let mut drawings = vec![file(format!("new-{name}.jpg"), jpeg(pixels, 88))];
     if task.series == 2 {
         let (width, height) = SERIES[3].sizes[0];
-        let mut painter = Painter::new(width, height);
+        let mut painter = Painter::new(width / task.divisor, height / task.divisor);
         (SERIES[3].draw)(&mut painter, 0);
         drawings.push(file(
             "new-copy-of-aurora-1.jpg".into(),
@@ -557,10 +564,10 @@ mod tests {
     use super::*;
     use crate::engine::decode::{Limits, MemoryGate, decode};
 
-    /// Drawing takes seconds without optimization: one test looks at everything.
+    /// One test looks at everything, small: drawing is slow without optimization.
     #[test]
     fn the_demo_has_everything_it_should_show() {
-        let drawings = pictures();
+        let drawings = draw_all(4, &|_, _| {});
         let named = |name: &str| {
             drawings
                 .iter()
@@ -586,11 +593,9 @@ mod tests {
         );
 
         let folder = tempfile::tempdir().unwrap();
-        let save = std::env::var_os("DEMO_PICTURES");
-        let folder = save.map_or_else(|| folder.path().to_owned(), std::path::PathBuf::from);
         let memory = MemoryGate::default();
         for drawing in &drawings {
-            let path = folder.join(&drawing.name);
+            let path = folder.path().join(&drawing.name);
             std::io::Write::write_all(&mut std::fs::File::create(&path).unwrap(), &drawing.bytes)
                 .unwrap();
             let decoded = decode(&path, &Limits::default(), &memory);
@@ -602,7 +607,7 @@ mod tests {
             match drawing.name.as_str() {
                 "curves-2.gif" => assert_eq!(facts.frames, 10),
                 "curves-1.png" => assert!(facts.alpha),
-                "forest-2.jpg" => assert_eq!((facts.orientation, facts.width), (6, 560)),
+                "forest-2.jpg" => assert_eq!((facts.orientation, facts.width), (6, 140)),
                 _ => assert!(!facts.alpha),
             }
             if let Some(sidecar) = &drawing.sidecar {
