@@ -267,7 +267,7 @@ const SERIES: [Series; 17] = [
     },
 ];
 
-/// What is drawn for the inbox: the series, the variant, the size, the tag list.
+/// What is drawn for the inbox: the series, the variant, the size.
 const WAITING: [(usize, u32, (u32, u32)); 9] = [
     (0, 5, (760, 500)),
     (1, 4, (600, 760)),
