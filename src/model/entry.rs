@@ -29,7 +29,8 @@ pub struct Entry {
     pub id: MediaId,
     pub path: String,
     pub kind: MediaKind,
-    /// The display name; empty when the sidecar gives none.
+    /// The display name: the sidecar's, else the stem of the name the file had when
+    /// it was ingested; empty when there is neither.
     pub name: String,
     pub md5: Option<Md5>,
     pub phash: Option<PerceptualHash>,
@@ -120,7 +121,7 @@ impl Entry {
             id,
             path: facts.path.clone(),
             kind: media.kind,
-            name: media.name.clone(),
+            name: display_name(media).to_owned(),
             md5: media.hashes.md5.as_deref().and_then(|md5| md5.parse().ok()),
             phash: media
                 .hashes
@@ -210,6 +211,14 @@ pub fn format_time(seconds: i64) -> String {
         .to_string()
 }
 
+fn display_name(media: &Media) -> &str {
+    if !media.name.is_empty() {
+        return &media.name;
+    }
+    let original = media.fact("original_name").unwrap_or_default();
+    original.rsplit_once('.').map_or(original, |(stem, _)| stem)
+}
+
 /// Milliseconds of a fact that is stored as seconds.
 fn seconds(media: &Media, key: &str) -> Option<i64> {
     let value = media
@@ -271,6 +280,30 @@ fn facets(facts: &FileFacts, media: &Media) -> Facets {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_medium_is_called_by_its_name_else_by_that_of_its_file() {
+        let title = |media: &str| {
+            let media = super::super::sidecar::Sidecar::parse(media).unwrap().media;
+            let facts = FileFacts {
+                path: "images/ab/cd/abcd.png".to_owned(),
+                ..FileFacts::default()
+            };
+            let id = "abcd".parse().unwrap();
+            Entry::new(MediaKey(1), id, &facts, &media)
+                .title()
+                .to_owned()
+        };
+        assert_eq!(
+            title(r#"{"name": "Fox", "metadata": {"original_name": "IMG_1.png"}}"#),
+            "Fox"
+        );
+        assert_eq!(
+            title(r#"{"metadata": {"original_name": "IMG_1.v2.png"}}"#),
+            "IMG_1.v2"
+        );
+        assert_eq!(title("{}"), "abcd.png");
+    }
 
     #[test]
     fn times_are_read_in_several_forms() {
