@@ -62,6 +62,9 @@ pub use crate::storage::{
 /// How often an open library asks whether another process changed its index.
 const FOLLOW_INTERVAL: Duration = Duration::from_secs(1);
 
+/// Turns of following after which an index that fell behind is tried again.
+const REINDEX_TURNS: u64 = 5;
+
 /// Completions offered at once.
 const SUGGESTIONS: usize = 20;
 
@@ -277,10 +280,12 @@ impl Engine {
         let job = JobId::next();
         let core = Arc::clone(&self.core);
         let started = spawn("follow", move || {
+            core.tell_index_state();
             maintenance::load_first_page(&core.library, &core.catalog);
-            let sequence = core.load_catalog(job, &Cancel::default());
+            let sequence = core.load_catalog(job, &Cancel::default()).unwrap_or(0);
+            let sequence = core.refresh(JobId::next(), sequence);
             core.thumbnails.trim(core.settings.cache_bytes);
-            core.follow(sequence.unwrap_or(0));
+            core.follow(sequence);
         });
         match started {
             Ok(thread) => lock(&self.threads).push(thread),
@@ -737,10 +742,59 @@ impl Core {
         }
     }
 
-    /// Applies what other processes write, until the end.
+    /// Says why an index is about to be made.
+    fn tell_index_state(&self) {
+        let (level, text) = match self.library.index_state() {
+            IndexState::Ready | IndexState::Stale => return,
+            IndexState::Missing => (
+                Level::Info,
+                "this library has no index: making one from its files".to_owned(),
+            ),
+            IndexState::Unusable(reason) => (
+                Level::Warning,
+                format!("the index cannot be used ({reason}): making another from the files"),
+            ),
+        };
+        self.events.notice(level, text);
+    }
+
+    /// Finds what changed behind the index since it was written last.
+    fn refresh(&self, job: JobId, sequence: u64) -> u64 {
+        let mut progress = Progress::new(job, "looking for changed files");
+        let refreshed = maintenance::refresh(&self.library, &self.catalog, sequence, &mut |step| {
+            progress.done = step.done;
+            progress.total = Some(step.total);
+            progress.errors = step.errors;
+            self.events.progress(progress.clone());
+            if self.stop.wait(Duration::ZERO) {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        });
+        self.events.end_progress(job);
+        refreshed.unwrap_or_else(|error| {
+            let reason = error.chain();
+            let text = format!("cannot look for changed files: {reason}");
+            self.events.notice(Level::Warning, text);
+            sequence
+        })
+    }
+
+    /// Applies what other processes write, and brings the index up to files that it
+    /// could not follow, until the end.
     fn follow(&self, mut sequence: u64) {
         let mut version = self.library.data_version().ok();
+        let mut turn = 0_u64;
         while !self.stop.wait(FOLLOW_INTERVAL) {
+            turn += 1;
+            if turn.is_multiple_of(REINDEX_TURNS) && self.library.index_state() == IndexState::Stale
+            {
+                match self.library.reindex_marked() {
+                    Ok(_) => sequence = maintenance::follow(&self.library, &self.catalog, sequence),
+                    Err(error) => tracing::warn!("the index is still behind: {}", error.chain()),
+                }
+            }
             let newest = self.library.data_version().ok();
             if newest != version {
                 version = newest;

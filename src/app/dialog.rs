@@ -125,27 +125,6 @@ impl Dialog {
         )
     }
 
-    /// What a library whose index cannot be used offers.
-    pub fn rebuild(reason: &str) -> Self {
-        Self::choice(
-            "The index cannot be used",
-            [
-                reason.to_owned(),
-                "The pictures and their tags were read straight from the files. A rebuild makes \
-                 a new index from them, which opens faster; it changes no other file."
-                    .to_owned(),
-            ],
-            vec![
-                Choice::new(
-                    "Rebuild it in the background",
-                    'r',
-                    vec![Release::Effect(Effect::Rebuild)],
-                ),
-                Choice::new("Not now", 'n', Vec::new()),
-            ],
-        )
-    }
-
     /// Moving several media, or one with unsaved edits, to the trash.
     pub fn trash(keys: Vec<MediaKey>, unsaved: usize) -> Self {
         let what = match keys.len() {

@@ -267,10 +267,15 @@ impl Events {
         });
     }
 
-    /// Takes the job out of the progress and says how it ended.
-    pub fn done(&self, job: JobId, label: impl Into<String>, outcome: Result<String, String>) {
+    /// Takes a job out of the progress that has nothing to say at its end.
+    pub fn end_progress(&self, job: JobId) {
         self.progress
             .send_modify(|all| all.retain(|known| known.job != job));
+    }
+
+    /// Takes the job out of the progress and says how it ended.
+    pub fn done(&self, job: JobId, label: impl Into<String>, outcome: Result<String, String>) {
+        self.end_progress(job);
         self.send(Event::JobDone {
             job,
             label: label.into(),

@@ -11,12 +11,15 @@ use super::{
 };
 use crate::{
     model::catalog::{Catalog, Change},
-    storage::{Error, Library, RebuildSummary, VerifyReport},
+    storage::{Error, IndexState, Library, RebuildProgress, RebuildSummary, VerifyReport},
 };
 
 /// Media of the first page, which is shown before the catalog is loaded: enough for
 /// the largest screen.
 const FIRST_PAGE: usize = 600;
+
+/// Media found by a rebuild before they are shown.
+const SHOW_EVERY: u64 = 2_000;
 
 /// Puts the first page into an empty catalog: one indexed query.
 pub fn load_first_page(library: &Library, store: &CatalogStore) {
@@ -31,7 +34,9 @@ pub fn load_first_page(library: &Library, store: &CatalogStore) {
     }
 }
 
-/// Loads all media and swaps them in, then what was written meanwhile.
+/// Loads all media and swaps them in, then what was written meanwhile. An index that
+/// is not complete is completed from the files first, and what is found so far is
+/// shown.
 ///
 /// # Errors
 /// When the library cannot be read, or the load was cancelled; the catalog stays
@@ -41,12 +46,40 @@ pub fn load_catalog(
     store: &CatalogStore,
     on: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
 ) -> Result<u64, Error> {
-    let before = library
-        .changed_since(u64::MAX)
-        .map_or(0, |(sequence, ..)| sequence);
-    let entries = library.load_entries(on)?;
+    let before = library.sequence().unwrap_or(0);
+    let mut is_rebuilding = matches!(
+        library.index_state(),
+        IndexState::Missing | IndexState::Unusable(_)
+    );
+    let (mut shown, mut shown_at, mut last) = (before, 0, 0);
+    let entries = library.load_entries(&mut |done, total| {
+        // Counting starts again when the rebuild ends and the index is read, and
+        // while it is read it can be asked nothing else.
+        is_rebuilding &= done >= last;
+        last = done;
+        if is_rebuilding && done >= shown_at + SHOW_EVERY {
+            shown = follow(library, store, shown);
+            shown_at = done;
+        }
+        on(done, total)
+    })?;
     store.replace(Catalog::from_entries(entries, true));
     Ok(follow(library, store, before))
+}
+
+/// Finds what other programs, or a crash, changed behind the index, with progress,
+/// and shows it.
+///
+/// # Errors
+/// When the library cannot be read or the index cannot be written.
+pub fn refresh(
+    library: &Library,
+    store: &CatalogStore,
+    sequence: u64,
+    on: &mut dyn FnMut(RebuildProgress) -> ControlFlow<()>,
+) -> Result<u64, Error> {
+    library.refresh(on)?;
+    Ok(follow(library, store, sequence))
 }
 
 /// Applies what the index says has changed since a sequence number, by whichever
