@@ -43,6 +43,8 @@ fn modules_only_look_down() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
     collect(&root, &mut files);
+    // A file of unit tests may use whatever it needs to look from outside.
+    files.retain(|file| file.file_name().is_some_and(|name| name != "tests.rs"));
     assert!(files.len() > 10, "no sources under {}", root.display());
     let mut breaches: Vec<String> = files
         .iter()

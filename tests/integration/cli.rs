@@ -180,7 +180,7 @@ fn scan_empties_the_librarys_own_inbox() {
     home.init();
     let inbox = home.library().join("ingest");
     write_pictures(&inbox, 0..3);
-    write_text(&inbox.join("1.txt"), "A red fox, asleep in the snow.");
+    write_text(&inbox.join("1.txt"), "A red fox is asleep in the snow.");
     home.on_library(&["scan"]).expect(0);
     assert_eq!(originals(&home.library()).len(), 3);
     assert!(!inbox.join("0.png").exists());
@@ -473,7 +473,7 @@ fn an_image_tagger_library_opens_edits_and_rebuilds() {
     assert_eq!(tags(&root.join(files[1])), ["mountain", "sky"]);
     let keys: Vec<&String> = json.as_object().unwrap().keys().collect();
     let place = |key: &str| keys.iter().position(|known| *known == key).unwrap();
-    assert_eq!(place("zebra"), 0);
+    assert!(place("zebra") < place("type"));
     assert!(place("metadata") < place("apple"));
 
     let before = on(&["--json", "search"]).expect(0).text();
@@ -612,9 +612,9 @@ fn an_ingest_that_is_ended_goes_on_where_it_was() {
             std::thread::park_timeout(Duration::from_millis(1));
         }
         let id = rustix::process::Pid::from_child(&child);
-        rustix::process::kill_process(id, signal).unwrap();
+        // On a fast machine it may be through before the signal comes.
+        let _ = rustix::process::kill_process(id, signal);
         let ended = child.wait().unwrap().code();
-        // On a fast machine it may have been through before the signal came.
         assert!(ended == code || ended == Some(0), "{signal:?}: {ended:?}");
         assert_eq!(fs::read_dir(&source).unwrap().count(), 40);
     }

@@ -239,6 +239,10 @@ fn the_demo_opens_and_says_how_to_go_on() {
     let home = Home::new();
     let folder = home.path().join("try");
     let arguments: [&OsStr; 3] = ["demo".as_ref(), "--dir".as_ref(), folder.as_os_str()];
+    // Made beforehand: without optimization, drawing takes minutes.
+    let make = [&arguments[..], &["--no-screen".as_ref()]].concat();
+    home.run(&make).expect(0);
+    assert!((8..=12).contains(&fs::read_dir(folder.join("ingest")).unwrap().count()));
     let mut terminal = Terminal::start(&home, (120, 40), &arguments);
     terminal.wait("the gallery", vt100::Screen::alternate_screen);
     let inbox = folder.join("ingest");
@@ -276,8 +280,7 @@ fn the_demo_opens_and_says_how_to_go_on() {
     on(&["verify"]).expect(0);
     // A second start keeps what was done, and needs no time.
     on(&["tag", "limit:1", "+mine"]).expect(0);
-    let arguments = [&arguments[..], &["--no-screen".as_ref()]].concat();
-    home.run(&arguments).expect(0);
+    home.run(&make).expect(0);
     on(&["search", "mine"]).expect(0);
 }
 
