@@ -1,6 +1,7 @@
 //! Tests over more than one floor, in one binary: the floors themselves, and the
 //! real program driven from outside.
 
+#[cfg(test)]
 mod integration {
     pub mod support;
 

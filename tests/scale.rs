@@ -2,6 +2,13 @@
 //! 200 000 tags. They are printed, not asserted: run
 //! `cargo test --release --test scale -- --ignored --nocapture`.
 
+#![expect(
+    clippy::format_push_string,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "measurements that are read, and fail loudly"
+)]
+
 mod scale {
     mod storage;
 }

@@ -2,9 +2,11 @@
 //! would see, and the state in which the terminal is left.
 
 #[path = "integration/support.rs"]
+#[cfg(test)]
 #[expect(dead_code, reason = "shared with the integration tests")]
 mod support;
 
+#[cfg(test)]
 mod terminal {
     mod faults;
     mod pty;

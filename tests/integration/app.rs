@@ -1079,7 +1079,7 @@ fn any_keys_are_survived() {
 /// waited for, with a limit that only a hanging engine reaches.
 async fn until(app: &mut App, runtime: &mut Runtime, is_so: impl Fn(&App) -> bool) {
     while !is_so(app) {
-        let message = tokio::time::timeout(Duration::from_secs(60), runtime.next())
+        let message = tokio::time::timeout(Duration::from_mins(1), runtime.next())
             .await
             .expect("the engine says something in time")
             .expect("the engine runs");
@@ -1138,7 +1138,7 @@ fn keys_end_in_files() {
         .await;
         assert!(
             runtime
-                .shutdown(Duration::from_secs(60), &mut Vec::new())
+                .shutdown(Duration::from_mins(1), &mut Vec::new())
                 .await
         );
     });

@@ -264,7 +264,10 @@ fn what_is_moved_leaves_nothing_and_takes_its_companions_along() {
     let media = bench.sidecar(&original).media;
     assert_eq!(media.urls, ["https://a.example/1"]);
     assert_eq!(media.sources["danbooru"]["id"], "7");
-    assert_eq!(media.rating.map(|rating| rating.letter()), Some("s"));
+    assert_eq!(
+        media.rating.map(tagloupe::model::media::Rating::letter),
+        Some("s")
+    );
     assert_eq!(media.fact("original_name"), Some("old.png"));
     let raw = files_below(&bench.library.root().join("raw"));
     assert_eq!(raw.len(), 1, "more than a sidecar has room for: {raw:?}");
@@ -482,7 +485,7 @@ struct Meddler {
 }
 
 impl Meddler {
-    fn new(meddle: fn(&Path)) -> Arc<dyn MetadataSource> {
+    fn source(meddle: fn(&Path)) -> Arc<dyn MetadataSource> {
         Arc::new(Self {
             meddle,
             done: AtomicBool::new(false),
@@ -508,7 +511,7 @@ impl MetadataSource for Meddler {
 #[test]
 fn a_file_that_changes_in_the_middle_is_taken_as_it_is_in_the_end() {
     let bench = Bench::with(|settings| {
-        settings.sources = vec![Meddler::new(|path| write_picture(path, 2))];
+        settings.sources = vec![Meddler::source(|path| write_picture(path, 2))];
     });
     write_picture(&bench.inbox().join("a.png"), 1);
     let tally = bench.ingest(&bench.inbox()).tally();
@@ -524,7 +527,7 @@ fn a_file_that_changes_in_the_middle_is_taken_as_it_is_in_the_end() {
 #[test]
 fn a_file_that_vanishes_in_the_middle_leaves_nothing() {
     let bench = Bench::with(|settings| {
-        settings.sources = vec![Meddler::new(|path| fs::remove_file(path).unwrap())];
+        settings.sources = vec![Meddler::source(|path| fs::remove_file(path).unwrap())];
     });
     write_picture(&bench.inbox().join("a.png"), 1);
     let tally = bench.ingest(&bench.inbox()).tally();
@@ -537,7 +540,7 @@ fn a_file_that_vanishes_in_the_middle_leaves_nothing() {
 fn a_panic_is_the_failure_of_one_file() {
     let bench = Bench::with(|settings| {
         settings.workers = 1;
-        settings.sources = vec![Meddler::new(|_| panic!("planned"))];
+        settings.sources = vec![Meddler::source(|_| panic!("planned"))];
     });
     write_pictures(&bench.inbox(), 0..5);
     let tally = bench.ingest(&bench.inbox()).tally();

@@ -294,7 +294,7 @@ impl World {
                 Tag::new("", "ingested"),
                 Tag::new("artist", &format!("a{seed}")),
             ],
-            caption: if seed % 2 == 0 { "even" } else { "" }.into(),
+            caption: if seed.is_multiple_of(2) { "even" } else { "" }.into(),
             ..Media::default()
         };
         media.hashes.phash = Some(format!("{seed:016x}"));
