@@ -2,7 +2,7 @@
 //! guard that gives everything back, also when the program panics.
 //!
 //! What the terminal can do is asked once, before the input thread starts, and
-//! judged in [`probe`](super::probe).
+//! judged in [`probe`].
 
 use std::{
     cell::RefCell,
