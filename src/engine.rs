@@ -484,6 +484,11 @@ impl Engine {
         self.core.ingest.ingest_folder()
     }
 
+    /// Whether files wait in a folder; looks no further than the first.
+    pub fn has_files_now(folder: &Path) -> bool {
+        ingest::Walk::new(folder).next().is_some()
+    }
+
     /// Ingests what lies in the inbox now.
     pub fn scan_inbox(&self) -> JobId {
         self.ingest(vec![self.inbox()], Some(Transfer::Move))

@@ -111,12 +111,15 @@ fn open_screen(request: &ScreenRequest, output: &Output) -> Result<Status> {
         ingest_folder: Some(show(&inbox.to_string_lossy())),
         folder: root.clone(),
     };
+    let has_files = Engine::has_files_now(&inbox);
     engine.watch(Some(inbox));
     let view_path = config::view_path(&variable, &root);
     let mut app = App::new(info, config, keymap);
     if let Some(path) = &view_path {
         app.restore(&ViewState::load(path));
     }
+    // Files are about to be filed: that is worth watching.
+    app.panes.monitor |= has_files;
     let options = tui::Options {
         themes: config::config_dir(&variable).map(|folder| folder.join("themes")),
         no_mouse: false,

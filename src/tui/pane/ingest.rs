@@ -160,7 +160,10 @@ fn header(app: &App, line: Rect, is_focused: bool, canvas: &mut Canvas) {
             .saturating_sub(2);
     }
     if line.width >= 110 {
-        let workers = format!("{} workers", log.workers);
+        let workers = match log.workers {
+            1 => "1 worker".to_owned(),
+            n => format!("{n} workers"),
+        };
         right = canvas
             .text_right(right, x + 50, y, &workers, canvas.style(Role::Muted))
             .saturating_sub(2);
