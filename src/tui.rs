@@ -249,7 +249,7 @@ struct Loop {
 
 impl Loop {
     fn new(
-        app: App,
+        mut app: App,
         runtime: Runtime,
         mut session: Session,
         options: &Options,
@@ -264,6 +264,7 @@ impl Loop {
             move || wake.notify_one(),
         )?;
         tracing::info!("terminal: {:?}", session.capabilities);
+        app.themes = Theme::names(options.themes.as_deref());
         let typed_ahead = std::mem::take(&mut session.typed_ahead);
         let mut event_loop = Self {
             screen: Screen::new(theme, pictures, session.capabilities.is_utf8),

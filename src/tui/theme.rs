@@ -226,6 +226,22 @@ impl Theme {
         BUILT_IN.iter().map(|(name, _)| *name)
     }
 
+    /// The names of all themes: those that come with the program and the user's own.
+    pub fn names(folder: Option<&Path>) -> Vec<String> {
+        let mut names: Vec<String> = Self::built_in_names().map(str::to_owned).collect();
+        // A folder that is not there has no themes.
+        let files = folder.and_then(|folder| fs::read_dir(folder).ok());
+        let own = files.into_iter().flatten().flatten().filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            name.strip_suffix(".toml").map(str::to_owned)
+        });
+        names.extend(own);
+        names.push("auto".to_owned());
+        names.sort();
+        names.dedup();
+        names
+    }
+
     pub fn style(&self, role: Role) -> Style {
         self.styles[role as usize]
     }
@@ -525,6 +541,27 @@ mod tests {
     fn contrast(a: Color, b: Color) -> f64 {
         let (a, b) = (luminance(a) + 0.05, luminance(b) + 0.05);
         a.max(b) / a.min(b)
+    }
+
+    #[test]
+    fn built_in_and_own_themes_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), "mine", "");
+        write(folder.path(), "dark", "");
+        fs::write(folder.path().join("notes.txt"), "").unwrap();
+        assert_eq!(
+            Theme::names(Some(folder.path())),
+            [
+                "ansi16",
+                "auto",
+                "colorblind",
+                "dark",
+                "high-contrast",
+                "light",
+                "mine"
+            ]
+        );
+        assert_eq!(Theme::names(None).len(), 6);
     }
 
     #[test]
