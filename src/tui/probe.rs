@@ -318,6 +318,8 @@ pub struct Capabilities {
     pub reason: String,
     /// A cell in pixels, width and height.
     pub cell: (u16, u16),
+    /// The same as the kernel has it, which may count other pixels.
+    window_cell: Option<(u16, u16)>,
     pub colors: ColorDepth,
     pub background: Option<(u8, u8, u8)>,
     pub keyboard: bool,
@@ -334,6 +336,26 @@ impl Capabilities {
     pub fn is_light(&self) -> Option<bool> {
         let (r, g, b) = self.background?;
         Some(u32::from(r) * 299 + u32::from(g) * 587 + u32::from(b) * 114 > 127_500)
+    }
+
+    /// The window changed: its cells did too when the user chose another font size.
+    pub fn resize(&mut self, window: Window) {
+        let Some(now) = window
+            .cell((window.width, window.height))
+            .filter(|(width, height)| *width > 0 && *height > 0)
+        else {
+            return;
+        };
+        if let Some(before) = self.window_cell.replace(now) {
+            let scale = |cell: u16, before: u16, now: u16, least: u16, most: u16| {
+                let scaled = u32::from(cell) * u32::from(now) / u32::from(before.max(1));
+                u16::try_from(scaled).unwrap_or(most).clamp(least, most)
+            };
+            self.cell = (
+                scale(self.cell.0, before.0, now.0, 4, 64),
+                scale(self.cell.1, before.1, now.1, 8, 128),
+            );
+        }
     }
 
     /// Label and value of everything found out, for a report.
@@ -423,6 +445,7 @@ pub fn decide(
         .flatten()
         .find(|(width, height)| (4..=64).contains(width) && (8..=128).contains(height))
         .unwrap_or(DEFAULT_CELL),
+        window_cell: window.cell((window.width, window.height)),
         colors: color_depth(replies, environment, version),
         background: replies.background,
         keyboard: replies.keyboard,
@@ -756,5 +779,27 @@ mod tests {
             );
             assert_eq!(decided.colors, expected, "{variables:?}");
         }
+    }
+
+    #[test]
+    fn another_font_size_is_another_cell() {
+        let window = |width, height| Window {
+            columns: 100,
+            rows: 50,
+            width,
+            height,
+        };
+        let replies = Replies {
+            cell: Some((20, 40)),
+            ..Replies::default()
+        };
+        // The kernel counts half the pixels here.
+        let environment = Environment::default();
+        let mut decided = decide(&replies, &environment, window(1000, 1000), None);
+        assert_eq!(decided.cell, (20, 40));
+        decided.resize(window(1500, 1600));
+        assert_eq!(decided.cell, (30, 64));
+        decided.resize(window(0, 0));
+        assert_eq!(decided.cell, (30, 64));
     }
 }

@@ -246,6 +246,7 @@ impl Session {
 
     /// Takes over the terminal's present size and forgets what was drawn.
     pub fn resize(&mut self) -> io::Result<()> {
+        self.capabilities.resize(window());
         self.terminal
             .resize(Rect::from((ratatui::layout::Position::ORIGIN, size())))
     }
