@@ -8,7 +8,7 @@ use crate::model::{
     entry::format_time,
     id::MediaKey,
     media::{Media, MediaKind},
-    text::display_text,
+    text::{display_text, human_bytes},
 };
 
 /// Sidecars that are kept.
@@ -131,11 +131,11 @@ impl Info {
                     "{} × {}  {}",
                     record.width(),
                     record.height(),
-                    print_bytes(record.bytes())
+                    human_bytes(record.bytes())
                 ),
             );
         } else if record.bytes() > 0 {
-            facts.add("size", &print_bytes(record.bytes()));
+            facts.add("size", &human_bytes(record.bytes()));
         }
         if record.kind() != MediaKind::Image || record.frames() > 1 {
             if record.frames() > 1 {
@@ -205,28 +205,6 @@ impl Facts {
     }
 }
 
-/// Bytes for people: `1.4 MB`.
-pub fn print_bytes(bytes: u64) -> String {
-    let mut unit = "B";
-    let mut divisor = 1_u64;
-    for (next, size) in [
-        ("KB", 1 << 10),
-        ("MB", 1 << 20),
-        ("GB", 1 << 30),
-        ("TB", 1 << 40),
-    ] {
-        if bytes >= size {
-            (unit, divisor) = (next, size);
-        }
-    }
-    let tenths = u128::from(bytes) * 10 / u128::from(divisor);
-    if divisor == 1 || tenths >= 1000 {
-        format!("{} {unit}", tenths / 10)
-    } else {
-        format!("{}.{} {unit}", tenths / 10, tenths % 10)
-    }
-}
-
 fn print_time(unix: i64) -> String {
     format_time(unix).replace('T', " ").replace('Z', "")
 }
@@ -234,19 +212,6 @@ fn print_time(unix: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn bytes_are_printed_short() {
-        for (bytes, expected) in [
-            (0, "0 B"),
-            (1023, "1023 B"),
-            (1536, "1.5 KB"),
-            (250 << 10, "250 KB"),
-            (3 << 30, "3.0 GB"),
-        ] {
-            assert_eq!(print_bytes(bytes), expected);
-        }
-    }
 
     #[test]
     fn a_sidecar_is_asked_for_once_and_again_after_it_changed() {

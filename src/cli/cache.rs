@@ -3,12 +3,8 @@
 use anyhow::Result;
 use serde_json::json;
 
-use super::{
-    CacheAction, CacheArgs, Status,
-    context::Context,
-    output::{counted, human_bytes},
-};
-use crate::engine::event;
+use super::{CacheAction, CacheArgs, Status, context::Context, output::counted};
+use crate::{engine::event, model::text::human_bytes};
 
 pub fn cache(context: &Context, arguments: &CacheArgs) -> Result<Status> {
     let (events, _) = event::channel();

@@ -6,13 +6,11 @@ use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
 use super::{
-    DupsAction, DupsArgs, DupsRemoveArgs, InitArgs, Status,
-    context::Context,
-    output::{counted, human_bytes},
+    DupsAction, DupsArgs, DupsRemoveArgs, InitArgs, Status, context::Context, output::counted,
 };
 use crate::{
     engine::{Engine, Error, Finding, LayoutKind, Library, Recognised, duplicates::Group, event},
-    model::id::Md5,
+    model::{id::Md5, text::human_bytes},
 };
 
 pub fn init(context: &Context, arguments: &InitArgs) -> Result<Status> {

@@ -226,20 +226,6 @@ pub fn counted(count: impl TryInto<u64>, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
-/// `512 B`, `1.5 kB`, `482 kB`, `3.1 GB`: decimal units, as disks are sold.
-pub fn human_bytes(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
-    let (mut whole, mut rest, mut unit) = (bytes, 0, 0);
-    while whole >= 1000 && unit + 1 < UNITS.len() {
-        (whole, rest, unit) = (whole / 1000, whole % 1000, unit + 1);
-    }
-    if unit == 0 || whole >= 10 {
-        format!("{whole} {}", UNITS[unit])
-    } else {
-        format!("{whole}.{} {}", rest / 100, UNITS[unit])
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -317,16 +303,6 @@ mod tests {
 
     #[test]
     fn numbers_read_well() {
-        for (bytes, expected) in [
-            (0, "0 B"),
-            (999, "999 B"),
-            (1500, "1.5 kB"),
-            (482_113, "482 kB"),
-            (3_140_000_000, "3.1 GB"),
-            (u64::MAX, "18446744 TB"),
-        ] {
-            assert_eq!(human_bytes(bytes), expected);
-        }
         assert_eq!(counted(1_usize, "file", "files"), "1 file");
         assert_eq!(counted(0_u64, "file", "files"), "0 files");
     }

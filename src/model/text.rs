@@ -70,6 +70,25 @@ fn is_steering(c: char) -> bool {
             | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
+/// Bytes for people: `512 B`, `1.2 MB`; decimal units, as disks are sold.
+pub fn human_bytes(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
+    if bytes < 1000 {
+        return format!("{bytes} B");
+    }
+    let mut tenths = bytes / 100;
+    let mut unit = 0;
+    while tenths >= 9995 && unit < UNITS.len() - 1 {
+        tenths = (tenths + 500) / 1000;
+        unit += 1;
+    }
+    if tenths >= 100 {
+        format!("{} {}", tenths / 10, UNITS[unit])
+    } else {
+        format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,5 +113,19 @@ mod tests {
     fn combining_marks_are_bounded() {
         let tower = format!("a{}", "\u{301}".repeat(200));
         assert_eq!(display_text(&tower).chars().count(), 1 + MAX_COMBINING);
+    }
+
+    #[test]
+    fn bytes_read_well() {
+        for (n, expected) in [
+            (999, "999 B"),
+            (1234, "1.2 kB"),
+            (45_600, "45 kB"),
+            (1_234_567, "1.2 MB"),
+            (999_950, "1.0 MB"),
+            (u64::MAX, "18446 PB"),
+        ] {
+            assert_eq!(human_bytes(n), expected);
+        }
     }
 }

@@ -101,25 +101,6 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
-/// `1.2 MB`
-pub fn bytes(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
-    if bytes < 1000 {
-        return format!("{bytes} B");
-    }
-    let mut tenths = bytes / 100;
-    let mut unit = 0;
-    while tenths >= 9995 && unit < UNITS.len() - 1 {
-        tenths = (tenths + 500) / 1000;
-        unit += 1;
-    }
-    if tenths >= 100 {
-        format!("{} {}", tenths / 10, UNITS[unit])
-    } else {
-        format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
-    }
-}
-
 /// `0:29`, `1:02:05`
 pub fn clock(seconds: u64) -> String {
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
@@ -183,16 +164,6 @@ mod tests {
         assert_eq!(grouped(999), "999");
         assert_eq!(grouped(104_212), "104 212");
         assert_eq!(grouped(1_000_000), "1 000 000");
-        for (n, expected) in [
-            (999, "999 B"),
-            (1234, "1.2 kB"),
-            (45_600, "45 kB"),
-            (1_234_567, "1.2 MB"),
-            (999_950, "1.0 MB"),
-            (u64::MAX, "18446 PB"),
-        ] {
-            assert_eq!(bytes(n), expected);
-        }
         assert_eq!(clock(29), "0:29");
         assert_eq!(clock(3725), "1:02:05");
         assert_eq!(duration(Duration::from_micros(412)), "0.4 ms");

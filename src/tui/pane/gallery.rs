@@ -11,7 +11,7 @@ use crate::{
         message::{PictureSize, Target},
         panes::Pane,
     },
-    model::text::display_text,
+    model::text::{display_text, human_bytes},
     tui::{
         image::{Align, Picture, mean},
         layout::Grid,
@@ -89,55 +89,53 @@ fn tiles(app: &App, area: Rect, canvas: &mut Canvas) {
 fn draw_tile(app: &App, tile: &Tile, place: Rect, grid: &Grid, canvas: &mut Canvas) {
     let wanted = app.viewport.tile_picture;
     let picture = picture(app, tile.key, wanted);
-    let covered =
-        if let (None, Some(reason)) = (picture.pixels, app.pictures.failure(tile.key, wanted)) {
-            broken(place, tile, reason, canvas);
-            place
-        } else {
-            let (buffer, theme) = (&mut *canvas.buffer, canvas.theme);
-            canvas
-                .pictures
-                .draw(buffer, place, &picture, Align::Bottom, theme)
-        };
+    if let (None, Some(reason)) = (picture.pixels, app.pictures.failure(tile.key, wanted)) {
+        broken(place, tile, reason, canvas);
+    } else {
+        let (buffer, theme) = (&mut *canvas.buffer, canvas.theme);
+        canvas
+            .pictures
+            .draw(buffer, place, &picture, Align::Bottom, theme);
+    }
     let is_focused = app.panes.focus == Pane::Gallery;
     if tile.at_cursor {
-        let role = if is_focused {
-            Role::Accent
-        } else {
-            Role::Muted
-        };
-        frame(covered, grid, canvas.style(role), canvas);
+        let role = if is_focused { Role::Accent } else { Role::Rule };
+        frame(place, grid, canvas.style(role), canvas);
     } else if tile.marks.selected {
-        for y in covered.top()..covered.bottom() {
-            canvas.text(
-                covered.x.saturating_sub(1),
-                y,
-                1,
-                canvas.glyphs.edge_left,
-                canvas.style(Role::Selected),
-            );
-        }
+        edges(
+            place,
+            [canvas.glyphs.edge_left, canvas.glyphs.edge_right],
+            canvas.style(Role::Selected),
+            canvas,
+        );
     }
     if let Some(line) = grid.caption(place) {
         caption(tile, line, is_focused, canvas);
     }
 }
 
-/// Frames a picture in the gap around it, which is there anyway.
+/// Frames a tile in the gap around it, which is there anyway. The frame is that of
+/// the tile and not of its picture: it has one shape wherever the cursor goes, and
+/// no edge of a picture in the middle of a cell tears it open.
 fn frame(place: Rect, grid: &Grid, style: Style, canvas: &mut Canvas) {
     let glyphs = canvas.glyphs;
-    let (left, right) = (place.x.saturating_sub(1), place.right());
-    for y in place.top()..place.bottom() {
-        canvas.text(left, y, 1, glyphs.edge_left, style);
-        canvas.text(right, y, 1, glyphs.edge_right, style);
-    }
+    edges(place, [glyphs.frame_side; 2], style, canvas);
+    let (left, width) = (place.x.saturating_sub(1), place.width + 2);
     if let Some(above) = place.y.checked_sub(1) {
-        let line = glyphs.edge_top.repeat(usize::from(place.width));
-        canvas.text(place.x, above, place.width, &line, style);
+        let line = glyphs.frame_top.repeat(usize::from(width));
+        canvas.text(left, above, width, &line, style);
     }
     if !grid.captions {
-        let line = glyphs.edge_bottom.repeat(usize::from(place.width));
-        canvas.text(place.x, place.bottom(), place.width, &line, style);
+        let line = glyphs.frame_bottom.repeat(usize::from(width));
+        canvas.text(left, place.bottom(), width, &line, style);
+    }
+}
+
+/// The gap at the left and at the right of a tile.
+fn edges(place: Rect, [left, right]: [&str; 2], style: Style, canvas: &mut Canvas) {
+    for y in place.top()..place.bottom() {
+        canvas.text(place.x.saturating_sub(1), y, 1, left, style);
+        canvas.text(place.right(), y, 1, right, style);
     }
 }
 
@@ -145,7 +143,11 @@ fn frame(place: Rect, grid: &Grid, style: Style, canvas: &mut Canvas) {
 fn caption(tile: &Tile, line: Rect, is_focused: bool, canvas: &mut Canvas) {
     let style = match (tile.at_cursor, is_focused) {
         (true, true) => canvas.style(Role::Cursor),
-        (true, false) => canvas.style(Role::CursorDim),
+        (true, false) => Style {
+            // Of one piece with the frame, where there are colors.
+            bg: canvas.style(Role::Rule).fg,
+            ..canvas.style(Role::CursorDim)
+        },
         (false, _) if tile.marks.selected => canvas.style(Role::Selected),
         (false, _) => canvas.style(Role::Muted),
     };
@@ -322,7 +324,7 @@ fn list(app: &App, area: Rect, canvas: &mut Canvas) {
                 column + 20,
                 column + 12,
                 y,
-                &text::bytes(record.bytes()),
+                &human_bytes(record.bytes()),
                 muted,
             );
             column += 23;
@@ -359,21 +361,16 @@ fn empty(app: &App, area: Rect, canvas: &mut Canvas) {
         );
     } else if app.catalog.is_empty() && app.catalog.is_complete() {
         let folder = match &app.library.ingest_folder {
-            Some(folder) => format!("Put pictures into {folder} and press w, then s."),
-            None => "Put pictures into the folder of the library.".to_owned(),
+            Some(folder) => format!("Drop pictures into {folder}"),
+            None => "Put pictures into the folder of the library".to_owned(),
         };
         let lines = [
             folder,
-            "Or leave with q and run: tagloupe ingest ~/pictures".to_owned(),
+            "or run: tagloupe ingest PATH".to_owned(),
             String::new(),
-            "? shows every key.".to_owned(),
+            "w shows how they are filed, ? shows every key.".to_owned(),
         ];
-        canvas.message(
-            area,
-            "This library has no pictures yet",
-            &lines,
-            Role::Strong,
-        );
+        canvas.message(area, "This library is empty", &lines, Role::Strong);
     } else {
         let hint = app
             .gallery

@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use super::{Canvas, gallery};
 use crate::{
     app::{App, message::Target, panes::Pane},
-    model::text::display_text,
+    model::text::{display_text, human_bytes},
     tui::{
         image::{Align, Picture},
         layout::View,
@@ -154,7 +154,7 @@ fn line(
         "{} x {}   {}",
         record.width(),
         record.height(),
-        text::bytes(record.bytes())
+        human_bytes(record.bytes())
     );
     right = canvas
         .text_right(right, area.x + 20, y, &facts, muted)
