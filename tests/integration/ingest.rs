@@ -299,7 +299,7 @@ fn a_duplicate_gives_its_tags_and_leaves_the_ingest_folder() {
     else {
         panic!("{outcome:?}");
     };
-    assert_eq!((of_name.as_str(), *merged_tags), ("first.png", 2));
+    assert_eq!((of_name.as_str(), *merged_tags), ("first", 2));
 }
 
 #[test]
