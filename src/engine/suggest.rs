@@ -30,6 +30,9 @@ const MATCHED: usize = 200;
 /// of those tags.
 const ACCOMPANIED: usize = 16;
 const COMPANY: usize = 2;
+/// What one wrong letter costs, in hundredths: more than any difference in how common
+/// tags are.
+const WRONG_LETTER: i64 = 10_000;
 /// Further tags that are looked at one by one before the index is made anew.
 const MAX_NEW: usize = 512;
 
@@ -44,6 +47,10 @@ pub struct Suggestion {
     /// Which characters (not bytes) of `name.value` matched, ascending.
     pub matched: Vec<usize>,
 }
+
+/// A tag that may be meant: twice the number of wrong letters, how common it is, and
+/// its number.
+type Candidate = (u32, Reverse<u64>, u32);
 
 /// Completes tag names and keeps the index of words it needs for that.
 #[derive(Default)]
@@ -92,9 +99,9 @@ impl Suggester {
                         && typed
                             .category
                             .as_ref()
-                            .is_none_or(|category| name.category == *category)
-                        && typed.matches(class, &name.value);
-                    is_wanted.then(|| (media.len(), number))
+                            .is_none_or(|category| name.category == *category);
+                    let distance = typed.distance(class, &name.value).filter(|_| is_wanted)?;
+                    Some((distance, Reverse(media.len()), number))
                 });
             let ranked = self.rank(catalog, class, &typed, candidates.collect(), context);
             for (number, suggestion) in ranked {
@@ -129,19 +136,13 @@ impl Suggester {
         catalog: &Catalog,
         class: Class,
         typed: &Typed,
-        mut candidates: Vec<(u64, u32)>,
+        mut candidates: Vec<Candidate>,
         context: &[TagName],
     ) -> Vec<(u32, Suggestion)> {
-        candidates.sort_unstable_by_key(|(count, number)| (Reverse(*count), *number));
+        // The likeliest meaning of a typo is the one that takes the fewest changes,
+        // however rare it is.
+        candidates.sort_unstable();
         candidates.dedup();
-        if class == Class::Typo {
-            // The likeliest meaning is the one that takes the fewest changes, however
-            // rare it is.
-            candidates.sort_by_cached_key(|(_, number)| {
-                let name = catalog.tag_at(*number).map(|(name, _)| name);
-                name.and_then(|name| typed.distance(&name.value))
-            });
-        }
         candidates.truncate(MATCHED);
         let company: Vec<_> = context
             .iter()
@@ -150,12 +151,12 @@ impl Suggester {
             .take(COMPANY)
             .collect();
         let mut ranked: Vec<(i64, u32, Suggestion)> = Vec::with_capacity(candidates.len());
-        for (place, (count, number)) in candidates.into_iter().enumerate() {
+        for (place, (distance, Reverse(count), number)) in candidates.into_iter().enumerate() {
             let Some((name, media)) = catalog.tag_at(number) else {
                 continue;
             };
             let (fit, matched) = self.fit(class, typed, &name.value);
-            let mut score = fit + logarithm(count);
+            let mut score = fit + logarithm(count) - WRONG_LETTER * i64::from(distance) / 2;
             if place < ACCOMPANIED {
                 for other in &company {
                     score += logarithm(media.intersection_len(other)) / 2;
@@ -183,10 +184,6 @@ impl Suggester {
     /// How well a tag matches inside its class, in hundredths, and which characters.
     fn fit(&self, class: Class, typed: &Typed, value: &str) -> (i64, Vec<usize>) {
         match class {
-            Class::Typo => {
-                let distance = typed.distance(value).unwrap_or(u32::MAX);
-                (-1200 * i64::from(distance), Vec::new())
-            }
             Class::Letters => {
                 let (score, matched) = self.letters(value, &typed.text);
                 (score * 20, matched)
@@ -228,7 +225,13 @@ pub fn nearest(catalog: &Catalog, word: &str) -> Option<(TagName, u64)> {
     let mask = distance::letters(word);
     catalog
         .tags()
-        .filter(|(name, _)| distance::may_be_near(mask, distance::letters(&name.value)))
+        .filter(|(name, _)| {
+            distance::may_be_near(
+                mask,
+                distance::letters(&name.value),
+                distance::max_wrong(word),
+            )
+        })
         .filter_map(|(name, count)| Some((distance::typo(word, &name.value)?, count, name)))
         .min_by_key(|(distance, count, _)| (*distance, Reverse(*count)))
         .map(|(_, count, name)| (name.clone(), count))

@@ -113,7 +113,7 @@ impl Catalog {
             entries.sort_by_key(|entry| entry.key);
             entries.dedup_by_key(|entry| entry.key);
         }
-        let (tags, numbers) = Tags::build(&entries);
+        let (tags, numbers) = Tags::build(&mut entries);
         let version = next_version();
         let mut catalog = Self {
             chunks: Shared::default(),
@@ -131,11 +131,12 @@ impl Catalog {
         };
         let mut with_flag: Vec<Vec<u32>> = vec![Vec::new(); flag::COUNT];
         let (mut ids, mut md5s, mut posts) = (Vec::new(), Vec::new(), Vec::new());
-        let mut rest = numbers.as_slice();
+        let mut rest = numbers.numbers.as_slice();
+        let mut lengths = numbers.lengths.iter();
         for same_chunk in entries.chunk_by(|a, b| place(a.key).0 == place(b.key).0) {
             let mut chunk = Chunk::default();
             for entry in same_chunk {
-                let (tags, others) = rest.split_at(entry.tags.len());
+                let (tags, others) = rest.split_at(lengths.next().copied().unwrap_or_default());
                 rest = others;
                 let flags = packed::flags(entry);
                 for (bit, keys) in with_flag.iter_mut().enumerate() {
@@ -790,6 +791,11 @@ impl<'a> Record<'a> {
     pub fn tags(&self) -> impl Iterator<Item = &'a TagName> + use<'a> {
         let catalog = self.catalog;
         packed::numbers(self.details().tags).filter_map(|number| catalog.tags.name(number))
+    }
+
+    /// The numbers of its tags, for [`Catalog::tag_at`].
+    pub fn tag_numbers(&self) -> impl Iterator<Item = u32> + use<'a> {
+        packed::numbers(self.details().tags)
     }
 
     pub fn tag_count(&self) -> usize {

@@ -461,10 +461,31 @@ impl<'a> Evaluation<'a> {
         if !is_known {
             return Ok(self.unavailable(&format!("{}:", key.name())));
         }
+        if let Some(category) = category {
+            return self.category_counts(category, tests);
+        }
         let now = self.now;
         self.scan(|record| {
-            number(record, key, category, now)
+            number(record, key, None, now)
                 .is_some_and(|number| tests.iter().any(|test| test.matches(number)))
+        })
+    }
+
+    fn category_counts(&self, category: &str, tests: &[NumberTest]) -> Result<Media<'a>> {
+        let (_, known) = self.catalog.vocabulary();
+        let is_counted: Vec<bool> = (0..)
+            .take(known)
+            .map(|number| {
+                let name = self.catalog.tag_at(number).map(|(name, _)| name);
+                name.is_some_and(|name| name.category == category)
+            })
+            .collect();
+        self.scan(|record| {
+            let counted = record
+                .tag_numbers()
+                .filter(|number| is_counted.get(*number as usize) == Some(&true));
+            let count = f64::from(u32::try_from(counted.count()).unwrap_or(u32::MAX));
+            tests.iter().any(|test| test.matches(count))
         })
     }
 

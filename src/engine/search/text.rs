@@ -1,7 +1,7 @@
 //! Matching of names: substrings, globs, regular expressions, and the order in
 //! which people expect names to stand.
 
-use std::cmp::Ordering;
+use std::{borrow::Cow, cmp::Ordering};
 
 use crate::model::query::{parser::compile, tree::Pattern};
 
@@ -38,15 +38,27 @@ impl Matcher {
             Self::Substring {
                 needle,
                 ignores_case: true,
-            } => text.to_lowercase().contains(needle),
+            } => lower(text).contains(needle),
             Self::Substring { needle, .. } => text.contains(needle),
             Self::Glob {
                 pattern,
                 ignores_case: true,
-            } => glob(pattern, &text.to_lowercase()),
+            } => glob(pattern, &lower(text)),
             Self::Glob { pattern, .. } => glob(pattern, text),
             Self::Regex(regex) => regex.is_match(text),
         }
+    }
+}
+
+/// The text in lower case; borrowed when it is plainly so already.
+fn lower(text: &str) -> Cow<'_, str> {
+    if text
+        .bytes()
+        .all(|b| b.is_ascii() && !b.is_ascii_uppercase())
+    {
+        Cow::Borrowed(text)
+    } else {
+        Cow::Owned(text.to_lowercase())
     }
 }
 

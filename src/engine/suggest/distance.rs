@@ -4,9 +4,12 @@
 use super::words::words;
 
 /// The most letters that may be wrong.
-pub const MAX: u32 = 2;
-/// The shortest text in which two letters may be wrong.
+const MAX: u32 = 2;
+/// Bytes of the shortest text in which two letters may be wrong.
 const TWO_WRONG: usize = 5;
+
+/// Texts this long have no typos.
+const LONGEST: usize = 64;
 
 /// The letters a text has, as bits.
 pub fn letters(text: &str) -> u64 {
@@ -22,33 +25,63 @@ pub fn letters(text: &str) -> u64 {
     })
 }
 
-/// Whether texts with these letters can be within [`MAX`]: each wrong letter
+/// How many letters of a text may be wrong.
+pub fn max_wrong(typed: &str) -> u32 {
+    if typed.len() < TWO_WRONG { 1 } else { MAX }
+}
+
+/// Whether texts with these letters can be as near as `limit`: each wrong letter
 /// changes two bits at most.
-pub fn may_be_near(a: u64, b: u64) -> bool {
-    (a ^ b).count_ones() <= 2 * MAX
+pub fn may_be_near(a: u64, b: u64, limit: u32) -> bool {
+    (a ^ b).count_ones() <= 2 * limit
+}
+
+/// Whether a whole text or word is near enough to be what was meant.
+pub fn is_near(typed: &str, other: &str) -> bool {
+    let limit = max_wrong(typed);
+    if typed.is_ascii() && other.is_ascii() {
+        return bounded(typed.as_bytes(), other.as_bytes(), limit).is_some();
+    }
+    let chars = |text: &str| text.chars().collect::<Vec<char>>();
+    bounded(&chars(typed), &chars(other), limit).is_some()
 }
 
 /// How far what was typed is from a value, when that is little enough to be a typo:
 /// twice the number of wrong letters, and one more when it is like the start or one
 /// word of the value and not like the whole.
 pub fn typo(typed: &str, value: &str) -> Option<u32> {
-    let typed: Vec<char> = typed.chars().collect();
-    let limit = if typed.len() < TWO_WRONG { 1 } else { MAX };
-    let value_chars: Vec<char> = value.chars().collect();
-    if let Some(distance) = bounded(&typed, &value_chars, limit) {
+    let limit = max_wrong(typed);
+    if typed.is_ascii() && value.is_ascii() {
+        let parts = words(value).map(|(_, word)| word.as_bytes());
+        return nearest_part(typed.as_bytes(), value.as_bytes(), parts, limit);
+    }
+    let chars = |text: &str| text.chars().collect::<Vec<char>>();
+    let parts: Vec<Vec<char>> = words(value).map(|(_, word)| chars(word)).collect();
+    nearest_part(
+        &chars(typed),
+        &chars(value),
+        parts.iter().map(Vec::as_slice),
+        limit,
+    )
+}
+
+fn nearest_part<'a, T: PartialEq + 'a>(
+    typed: &[T],
+    value: &[T],
+    words: impl Iterator<Item = &'a [T]>,
+    limit: u32,
+) -> Option<u32> {
+    if let Some(distance) = bounded(typed, value, limit) {
         return Some(2 * distance);
     }
-    let is_start = typed.first() == value_chars.first() && value_chars.len() > typed.len();
-    let start = value_chars
+    let is_start = typed.first() == value.first() && value.len() > typed.len();
+    let start = value
         .get(..typed.len())
         .filter(|_| is_start)
-        .and_then(|start| bounded(&typed, start, limit));
-    let word = words(value)
-        .filter(|(_, word)| word.len() < value.len())
-        .filter_map(|(_, word)| {
-            let word: Vec<char> = word.chars().collect();
-            bounded(&typed, &word, limit)
-        })
+        .and_then(|start| bounded(typed, start, limit));
+    let word = words
+        .filter(|word| word.len() < value.len())
+        .filter_map(|word| bounded(typed, word, limit))
         .min();
     start
         .into_iter()
@@ -58,27 +91,33 @@ pub fn typo(typed: &str, value: &str) -> Option<u32> {
 }
 
 /// The distance of two texts when it is at most `limit`. Only the diagonal band
-/// that such a distance can lie in is looked at.
+/// that such a distance can lie in is looked at. Nobody completes a text of
+/// [`LONGEST`] letters.
 #[expect(
     clippy::indexing_slicing,
-    reason = "rows are one longer than the text, and columns run to its length"
+    reason = "rows have room for the longest text, and columns run to its length"
 )]
-fn bounded(a: &[char], b: &[char], limit: u32) -> Option<u32> {
+fn bounded<T: PartialEq>(a: &[T], b: &[T], limit: u32) -> Option<u32> {
     let band = limit as usize;
-    if a.len().abs_diff(b.len()) > band {
+    if a.len().abs_diff(b.len()) > band || b.len() >= LONGEST {
         return None;
     }
     let far = limit + 1;
-    let mut before = vec![far; b.len() + 1];
-    let mut above: Vec<u32> = (0..).take(b.len() + 1).collect();
-    let mut row = vec![far; b.len() + 1];
+    let mut before = [far; LONGEST];
+    let mut row = [far; LONGEST];
+    let mut above = [far; LONGEST];
+    for (column, cost) in (0..=limit).zip(&mut above) {
+        *cost = column;
+    }
     for i in 1..=a.len() {
-        row.fill(far);
+        let columns = i.saturating_sub(band).max(1)..=(i + band).min(b.len());
+        // The cells beside the band are read, and hold what an earlier row left.
+        row[columns.start() - 1] = far;
         if i <= band {
             row[0] = u32::try_from(i).unwrap_or(far);
         }
-        let mut best = row[0];
-        for j in i.saturating_sub(band).max(1)..=(i + band).min(b.len()) {
+        let mut best = row[columns.start() - 1];
+        for j in columns.clone() {
             let is_same = a[i - 1] == b[j - 1];
             let mut cost = (above[j - 1] + u32::from(!is_same))
                 .min(above[j] + 1)
@@ -86,15 +125,18 @@ fn bounded(a: &[char], b: &[char], limit: u32) -> Option<u32> {
             if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
                 cost = cost.min(before[j - 2] + 1);
             }
-            row[j] = cost;
+            row[j] = cost.min(far);
             best = best.min(cost);
+        }
+        if let Some(beside) = row.get_mut(columns.end() + 1) {
+            *beside = far;
         }
         if best > limit {
             return None;
         }
         (before, above, row) = (above, row, before);
     }
-    above.last().copied().filter(|distance| *distance <= limit)
+    Some(above[b.len()]).filter(|distance| *distance <= limit)
 }
 
 #[cfg(test)]
@@ -131,7 +173,7 @@ mod tests {
             let expected = Some(naive(&x, &y)).filter(|distance| *distance <= 2);
             prop_assert_eq!(bounded(&x, &y, 2), expected);
             if expected.is_some() {
-                prop_assert!(may_be_near(letters(&a), letters(&b)));
+                prop_assert!(may_be_near(letters(&a), letters(&b), 2));
             }
         }
     }

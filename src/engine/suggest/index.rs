@@ -2,8 +2,10 @@
 //! their words in alphabetical order, so that candidates are found without looking
 //! at every tag.
 
+use std::collections::HashMap;
+
 use super::{
-    distance::{MAX, letters, may_be_near},
+    distance::{is_near, letters, max_wrong, may_be_near},
     typed::{Class, Typed},
     words::{is_separator, words},
 };
@@ -11,6 +13,8 @@ use crate::model::catalog::Catalog;
 
 /// Candidates handed out of one class, the most frequent ones.
 const MAX_CANDIDATES: usize = 1000;
+/// Tags kept for a word that many have.
+const MAX_OF_PART: usize = 64;
 /// Places of a substring that are looked at; frequent tags come first in the text.
 const MAX_PLACES: usize = 20_000;
 
@@ -18,14 +22,43 @@ struct Word {
     /// Where it starts in the text.
     start: u32,
     number: u32,
-    letters: u64,
 }
 
 struct Value {
     start: u32,
     count: u32,
-    letters: u64,
     category: u16,
+}
+
+/// What the search for typos looks at first, packed because it looks at all of them.
+#[derive(Default)]
+struct Shapes {
+    letters: Vec<u64>,
+    lengths: Vec<u8>,
+}
+
+impl Shapes {
+    fn push(&mut self, text: &str) {
+        self.letters.push(letters(text));
+        self.lengths
+            .push(u8::try_from(text.len()).unwrap_or(u8::MAX));
+    }
+
+    /// The places of those that may be as far from a text as a typo.
+    fn near(&self, text: &str) -> impl Iterator<Item = usize> {
+        let wanted = letters(text);
+        let length = text.len();
+        let limit = max_wrong(text);
+        // A letter that is not ASCII has up to four bytes.
+        let slack = limit as usize * if text.is_ascii() { 1 } else { 4 };
+        self.letters
+            .iter()
+            .zip(&self.lengths)
+            .enumerate()
+            .filter(move |(_, (letters, _))| may_be_near(wanted, **letters, limit))
+            .filter(move |(_, (_, other))| usize::from(**other).abs_diff(length) <= slack)
+            .map(|(place, _)| place)
+    }
 }
 
 pub struct Index {
@@ -36,6 +69,12 @@ pub struct Index {
     categories: Vec<String>,
     /// In the order of the text from each on.
     words: Vec<Word>,
+    /// By number.
+    value_shapes: Shapes,
+    /// Every word that is only part of a value, once, with the most frequent tags that
+    /// have it.
+    parts: Vec<(Box<str>, Vec<u32>)>,
+    part_shapes: Shapes,
 }
 
 impl Index {
@@ -47,7 +86,11 @@ impl Index {
             values: Vec::with_capacity(len),
             categories: Vec::new(),
             words: Vec::new(),
+            value_shapes: Shapes::default(),
+            parts: Vec::new(),
+            part_shapes: Shapes::default(),
         };
+        let mut places: HashMap<&str, usize> = HashMap::new();
         let position = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
         for number in (0..).take(len) {
             let Some((name, media)) = catalog.tag_at(number) else {
@@ -65,22 +108,35 @@ impl Index {
             index.values.push(Value {
                 start: position(start),
                 count: u32::try_from(media.len()).unwrap_or(u32::MAX),
-                letters: letters(&name.value),
                 category: u16::try_from(category).unwrap_or(u16::MAX),
             });
+            index.value_shapes.push(&name.value);
             for (at, word) in words(&name.value) {
                 index.words.push(Word {
                     start: position(start + at),
                     number,
-                    letters: letters(word),
                 });
+                // A single word is the value itself.
+                if word.len() == name.value.len() {
+                    continue;
+                }
+                let place = *places.entry(word).or_insert_with(|| {
+                    index.part_shapes.push(word);
+                    index.parts.push((word.into(), Vec::new()));
+                    index.parts.len() - 1
+                });
+                // Numbers are given to frequent tags first.
+                if let Some((_, numbers)) = index.parts.get_mut(place)
+                    && numbers.len() < MAX_OF_PART
+                {
+                    numbers.push(number);
+                }
             }
             // A value that starts with a separator is found by its start, too.
             if !name.value.starts_with(|c| !is_separator(c)) {
                 index.words.push(Word {
                     start: position(start),
                     number,
-                    letters: letters(&name.value),
                 });
             }
             index.text.push_str(&name.value);
@@ -185,14 +241,19 @@ impl Index {
                 let wanted = letters(text);
                 self.starting(first)
                     .filter(|number| {
-                        self.values
-                            .get(*number as usize)
-                            .is_some_and(|value| wanted & !value.letters == 0)
+                        let known = self.value_shapes.letters.get(*number as usize);
+                        known.is_some_and(|known| wanted & !known == 0)
                     })
                     .collect()
             }
         };
-        self.most_frequent(found, category)
+        // A rare tag may be the only one that a typo means.
+        let limit = if class == Class::Typo {
+            usize::MAX
+        } else {
+            MAX_CANDIDATES
+        };
+        self.most_frequent(found, category, limit)
     }
 
     fn containing(&self, text: &str) -> Vec<u32> {
@@ -220,45 +281,42 @@ impl Index {
     /// that start with the first letter and have most of the others.
     fn near(&self, text: &str, first: &str) -> Vec<u32> {
         let wanted = letters(text);
-        let slack = if text.is_ascii() { 2 } else { 8 };
-        let is_near = |other: &str| other.len().abs_diff(text.len()) <= slack;
-        let mut found: Vec<u32> = (0..)
-            .zip(&self.values)
-            .filter(|(_, value)| may_be_near(wanted, value.letters))
-            .map(|(number, _)| number)
-            .filter(|number| is_near(self.value(*number)))
+        let mut found: Vec<u32> = self
+            .value_shapes
+            .near(text)
+            .filter_map(|place| u32::try_from(place).ok())
+            .filter(|number| is_near(text, self.value(*number)))
             .collect();
         found.extend(
-            self.words
-                .iter()
-                .filter(|word| may_be_near(wanted, word.letters))
-                .filter(|word| {
-                    let rest = self.text.get(word.start as usize..).unwrap_or_default();
-                    words(rest.lines().next().unwrap_or_default())
-                        .next()
-                        .is_some_and(|(_, word)| is_near(word))
-                })
-                .map(|word| word.number),
+            self.part_shapes
+                .near(text)
+                .filter_map(|place| self.parts.get(place))
+                .filter(|(word, _)| is_near(text, word))
+                .flat_map(|(_, numbers)| numbers),
         );
         let starts = self.starting(first).filter(|number| {
-            self.values
-                .get(*number as usize)
-                .is_some_and(|value| (wanted & !value.letters).count_ones() <= MAX)
+            let known = self.value_shapes.letters.get(*number as usize);
+            known.is_some_and(|known| (wanted & !known).count_ones() <= max_wrong(text))
         });
-        found.extend(self.most_frequent(starts.collect(), None));
+        found.extend(self.most_frequent(starts.collect(), None, MAX_CANDIDATES));
         found
     }
 
-    fn most_frequent(&self, mut numbers: Vec<u32>, category: Option<u16>) -> Vec<u32> {
+    fn most_frequent(
+        &self,
+        mut numbers: Vec<u32>,
+        category: Option<u16>,
+        limit: usize,
+    ) -> Vec<u32> {
         let value = |number: u32| self.values.get(number as usize);
         if let Some(category) = category {
             numbers.retain(|number| value(*number).is_some_and(|value| value.category == category));
         }
-        if numbers.len() > MAX_CANDIDATES {
-            numbers.select_nth_unstable_by_key(MAX_CANDIDATES, |number| {
+        if numbers.len() > limit {
+            numbers.select_nth_unstable_by_key(limit, |number| {
                 std::cmp::Reverse(value(*number).map_or(0, |value| value.count))
             });
-            numbers.truncate(MAX_CANDIDATES);
+            numbers.truncate(limit);
         }
         numbers
     }

@@ -59,8 +59,15 @@ impl Typed {
         self.text.is_empty()
     }
 
-    pub fn distance(&self, value: &str) -> Option<u32> {
-        typo(&self.text, value)
+    /// How far a value is from what was typed, or `None` when it is not of this class;
+    /// it may be of a better one, too. Only a typo is any distance away.
+    pub fn distance(&self, class: Class, value: &str) -> Option<u32> {
+        if class == Class::Typo {
+            return (self.text.chars().count() >= MIN_TYPO)
+                .then(|| typo(&self.text, value))
+                .flatten();
+        }
+        self.matches(class, value).then_some(0)
     }
 
     /// Whether a value is of this class; it may be of a better one, too.
@@ -80,7 +87,7 @@ impl Typed {
                 typed.chars().all(|letter| initials.next() == Some(letter))
             }),
             Class::Substring => self.text.chars().count() > 1 && value.contains(&self.text),
-            Class::Typo => self.text.chars().count() >= MIN_TYPO && self.distance(value).is_some(),
+            Class::Typo => self.distance(class, value).is_some(),
             Class::Letters => {
                 let mut letters = value.chars();
                 !self.is_empty()

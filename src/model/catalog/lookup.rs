@@ -84,14 +84,22 @@ pub type Quick = BuildHasherDefault<QuickHasher>;
 const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl Hasher for QuickHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        for word in bytes.chunks(8) {
-            let mut padded = [0; 8];
-            for (to, from) in padded.iter_mut().zip(word) {
-                *to = *from;
-            }
-            self.write_u64(u64::from_le_bytes(padded));
+    fn write(&mut self, mut bytes: &[u8]) {
+        while let Some((word, rest)) = bytes.split_first_chunk() {
+            self.write_u64(u64::from_le_bytes(*word));
+            bytes = rest;
         }
+        // The tail as one word: the first and the last four bytes, which may overlap,
+        // or up to three bytes one by one.
+        let tail = match (bytes.first_chunk(), bytes.last_chunk()) {
+            (Some(first), Some(last)) => {
+                u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last))
+            }
+            _ => bytes
+                .iter()
+                .fold(0, |word, byte| word << 8 | u64::from(*byte)),
+        };
+        self.write_u64(tail ^ (bytes.len() as u64) << 56);
     }
 
     fn write_u8(&mut self, n: u8) {

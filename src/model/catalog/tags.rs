@@ -3,7 +3,7 @@
 //! Invariant: a number is never given to another name; a tag that is used no more
 //! keeps its number and has an empty bitmap.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, hash::BuildHasher, sync::Arc};
 
 use roaring::RoaringBitmap;
 
@@ -21,6 +21,64 @@ struct Slot {
     media: Arc<RoaringBitmap>,
 }
 
+/// The names met so far, while a catalog is built.
+///
+/// A map from names would follow four pointers for each of some millions of tags;
+/// here a look-up touches its slot and one short text.
+#[derive(Default)]
+struct Names {
+    /// From a hash, or the next free one after it, to a number.
+    numbers: HashMap<u64, u32, Quick>,
+    /// Category and value of each number, and where the next one starts.
+    text: String,
+    ends: Vec<usize>,
+    first: Vec<TagName>,
+}
+
+impl Names {
+    fn number(&mut self, name: TagName) -> u32 {
+        let mut hash = Quick::default().hash_one(&name);
+        while let Some(number) = self.numbers.get(&hash).copied() {
+            if self.is(number, &name) {
+                return number;
+            }
+            hash = hash.wrapping_add(1);
+        }
+        let number = u32::try_from(self.first.len()).unwrap_or(u32::MAX);
+        self.numbers.insert(hash, number);
+        self.text.push_str(&name.category);
+        self.text.push_str(&name.value);
+        self.ends.push(self.text.len());
+        self.first.push(name);
+        number
+    }
+
+    fn is(&self, number: u32, name: &TagName) -> bool {
+        let number = number as usize;
+        let start = match number.checked_sub(1) {
+            Some(before) => self.ends.get(before).copied().unwrap_or_default(),
+            None => 0,
+        };
+        let end = self.ends.get(number).copied().unwrap_or_default();
+        let known = self.text.as_bytes().get(start..end).unwrap_or_default();
+        // Of two names with the same text, one has a longer category.
+        known.len() == name.category.len() + name.value.len()
+            && known.ends_with(name.value.as_bytes())
+            && known.starts_with(name.category.as_bytes())
+            && self
+                .first
+                .get(number)
+                .is_some_and(|first| first.value.len() == name.value.len())
+    }
+}
+
+/// The numbers of the tags of all entries, one entry after the other.
+pub struct Numbers {
+    pub numbers: Vec<u32>,
+    /// How many of them each entry has.
+    pub lengths: Vec<usize>,
+}
+
 #[derive(Clone, Default)]
 pub struct Tags {
     slots: Shared<Vec<Slot>>,
@@ -32,22 +90,26 @@ pub struct Tags {
 
 impl Tags {
     /// Numbers all tags of entries that are sorted by key, frequent ones first, and
-    /// gives the numbers of every entry's tags, one entry after the other.
+    /// gives the numbers of every entry's tags. Takes the tags out of the entries on
+    /// the way: text that was just read is freed at no cost, later it is not.
     #[expect(clippy::indexing_slicing, reason = "all indices were counted here")]
-    pub fn build(entries: &[Entry]) -> (Self, Vec<u32>) {
-        let mut numbers: HashMap<&TagName, u32, Quick> = HashMap::default();
-        let mut names: Vec<&TagName> = Vec::new();
+    pub fn build(entries: &mut [Entry]) -> (Self, Numbers) {
+        let mut names = Names::default();
         let mut counts: Vec<usize> = Vec::new();
         let mut used = Vec::with_capacity(entries.iter().map(|entry| entry.tags.len()).sum());
-        for name in entries.iter().flat_map(|entry| &entry.tags) {
-            let number = *numbers.entry(name).or_insert_with(|| {
-                names.push(name);
-                counts.push(0);
-                u32::try_from(names.len() - 1).unwrap_or(u32::MAX)
-            });
-            counts[number as usize] += 1;
-            used.push(number);
+        let mut lengths = Vec::with_capacity(entries.len());
+        for entry in entries.iter_mut() {
+            lengths.push(entry.tags.len());
+            for name in std::mem::take(&mut entry.tags) {
+                let number = names.number(name);
+                if number as usize == counts.len() {
+                    counts.push(0);
+                }
+                counts[number as usize] += 1;
+                used.push(number);
+            }
         }
+        let mut names = names.first;
         let mut by_count: Vec<u32> = (0..).take(names.len()).collect();
         by_count.sort_by_key(|number| std::cmp::Reverse(counts[*number as usize]));
         let mut rank = vec![0_u32; names.len()];
@@ -68,8 +130,8 @@ impl Tags {
         let mut keys = vec![0_u32; total];
         let mut ends = starts.clone();
         let mut next = used.iter();
-        for entry in entries {
-            for number in next.by_ref().take(entry.tags.len()) {
+        for (entry, length) in entries.iter().zip(&lengths) {
+            for number in next.by_ref().take(*length) {
                 let end = &mut ends[*number as usize];
                 keys[*end] = entry.key.0;
                 *end += 1;
@@ -79,11 +141,11 @@ impl Tags {
         let mut tags = Self::default();
         let mut pairs = Vec::with_capacity(names.len());
         for (place, number) in by_count.iter().enumerate() {
-            let name = names[*number as usize];
+            let name = std::mem::replace(&mut names[*number as usize], TagName::new("", ""));
             let media = keys[starts[place]..ends[place]].iter().copied();
             pairs.push((hash(&name.value), tags.len));
             tags.push(
-                Arc::new(name.clone()),
+                Arc::new(name),
                 RoaringBitmap::from_sorted_iter(media.clone()).unwrap_or_else(|_| media.collect()),
             );
         }
@@ -93,7 +155,13 @@ impl Tags {
                 .map(|(hash, place)| (hash, u32::try_from(place).unwrap_or(u32::MAX)))
                 .collect(),
         );
-        (tags, used)
+        (
+            tags,
+            Numbers {
+                numbers: used,
+                lengths,
+            },
+        )
     }
 
     /// How many numbers were given.
