@@ -257,7 +257,7 @@ actions! {
     PanDown "viewer.pan_down" "pan down" [Viewer "J" "Down"]
     PanUp "viewer.pan_up" "pan up" [Viewer "K" "Up"]
     PanRight "viewer.pan_right" "pan right; next when all of it is in view" [Viewer "L" "Right"]
-    ToggleMasks "viewer.masks" "lay the masks over it or not" [Viewer "m"]
+    ToggleMasks "viewer.masks" "lay its next mask over it, or none" [Viewer "m"]
 
     // The tag editor.
     EditorInsert "editor.input" "type a tag" [Editor "i" "A" "o"]

@@ -128,7 +128,7 @@ impl App {
             A::Previous => self.turn_page(count.unwrap_or(1), false),
             A::First => self.gallery.move_to(0),
             A::Last => self.gallery.move_to(usize::MAX),
-            A::ToggleMasks => self.viewer.show_masks = !self.viewer.show_masks,
+            A::ToggleMasks => self.viewer.next_mask(),
             A::PanLeft if !self.viewer.pans_sideways() => self.turn_page(1, false),
             A::PanRight if !self.viewer.pans_sideways() => self.turn_page(1, true),
             A::NextUntagged => self.jump(Jump::Untagged, true),

@@ -461,7 +461,7 @@ impl App {
             catalog: self.catalog.version(),
             editor: self.panes.editor,
             info: self.panes.info,
-            masks: self.panes.viewer && self.viewer.show_masks,
+            masks: self.panes.viewer && self.viewer.shown_mask > 0,
         };
         if now != self.settled {
             if self.panes.editor {
@@ -497,7 +497,7 @@ impl App {
 
     fn find_masks(&mut self) {
         self.viewer.masks.clear();
-        if !(self.panes.viewer && self.viewer.show_masks) {
+        if !(self.panes.viewer && self.viewer.shown_mask > 0) {
             return;
         }
         if let Some(media) = self

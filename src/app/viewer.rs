@@ -23,9 +23,9 @@ pub struct Viewer {
     /// screen told last; 1 means all of it is in view.
     pub visible_x: f64,
     pub visible_y: f64,
-    /// Whether masks are laid over the picture.
-    pub show_masks: bool,
-    /// The masks of the picture, when they are shown.
+    /// Which mask is laid over the picture, from 1; 0: none.
+    pub shown_mask: usize,
+    /// The masks of the picture, when one is shown.
     pub masks: Vec<MediaKey>,
 }
 
@@ -48,7 +48,7 @@ impl Default for Viewer {
             center_y: 0.5,
             visible_x: 1.0,
             visible_y: 1.0,
-            show_masks: false,
+            shown_mask: 0,
             masks: Vec::new(),
         }
     }
@@ -59,6 +59,21 @@ impl Viewer {
     pub fn turn(&mut self) {
         (self.center_x, self.center_y) = (0.5, 0.5);
         self.masks.clear();
+        self.shown_mask = self.shown_mask.min(1);
+    }
+
+    /// To the next mask; after the last to none.
+    pub fn next_mask(&mut self) {
+        self.shown_mask = if self.shown_mask == 0 || self.shown_mask < self.masks.len() {
+            self.shown_mask + 1
+        } else {
+            0
+        };
+    }
+
+    /// The mask that is laid over the picture.
+    pub fn mask(&self) -> Option<MediaKey> {
+        self.masks.get(self.shown_mask.checked_sub(1)?).copied()
     }
 
     /// Runs an action of zoom and pan; says whether it was one that changed anything.
@@ -154,6 +169,20 @@ mod tests {
             viewer.act(Action::ZoomIn);
         }
         assert_eq!(viewer.zoom, Zoom::Scale(8.0));
+    }
+
+    #[test]
+    fn masks_come_one_after_the_other() {
+        let mut viewer = Viewer::default();
+        viewer.next_mask();
+        viewer.masks = vec![MediaKey(4), MediaKey(7)];
+        assert_eq!(viewer.mask(), Some(MediaKey(4)));
+        viewer.next_mask();
+        assert_eq!(viewer.mask(), Some(MediaKey(7)));
+        viewer.turn();
+        assert_eq!((viewer.shown_mask, viewer.mask()), (1, None));
+        viewer.next_mask();
+        assert_eq!(viewer.shown_mask, 0);
     }
 
     #[test]

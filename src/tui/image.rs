@@ -61,6 +61,15 @@ pub struct Picture<'a> {
     pub natural: (u32, u32),
     /// The best pixels there are, if any have come.
     pub pixels: Option<&'a Arc<Pixels>>,
+    /// A mask to lay over it.
+    pub mask: Option<Mask<'a>>,
+}
+
+/// A mask: light where it marks something.
+#[derive(Clone, Copy, Debug)]
+pub struct Mask<'a> {
+    pub key: MediaKey,
+    pub pixels: &'a Arc<Pixels>,
 }
 
 /// Where in its area a picture stands, if it is smaller.
@@ -92,6 +101,8 @@ struct Id {
     /// Pixels on the screen.
     size: (u32, u32),
     align: Align,
+    /// The mask laid over it, and how wide it is.
+    mask: Option<(MediaKey, u32)>,
 }
 
 #[derive(Debug)]
@@ -253,6 +264,7 @@ impl Pictures {
             crop,
             size,
             align,
+            mask: picture.mask.map(|mask| (mask.key, mask.pixels.width)),
         };
         let paints = matches!(self.graphics, Graphics::Sixel | Graphics::Iterm2);
         let is_covered = paints && self.covers.iter().any(|cover| cover.intersects(area));
@@ -264,6 +276,7 @@ impl Pictures {
             self.wanted.push(Job {
                 id,
                 pixels: Arc::clone(pixels),
+                mask: picture.mask.map(|mask| Arc::clone(mask.pixels)),
                 cells: area.as_size(),
                 kitty: 0,
                 encoder: self.encoder.clone(),
@@ -299,11 +312,13 @@ impl Pictures {
             crop: WHOLE,
             size,
             align,
+            mask: None,
         };
         if self.graphics != Graphics::None && !self.kept.contains_key(&id) {
             self.ahead.push(Job {
                 id,
                 pixels: Arc::clone(pixels),
+                mask: None,
                 cells: self.cells(size),
                 kitty: 0,
                 encoder: self.encoder.clone(),
@@ -641,6 +656,7 @@ pub fn mean(pixels: &Pixels) -> (u8, u8, u8) {
 struct Job {
     id: Id,
     pixels: Arc<Pixels>,
+    mask: Option<Arc<Pixels>>,
     cells: Size,
     /// The id it gets if the protocol is kitty's.
     kitty: u32,
@@ -739,7 +755,10 @@ impl Encoder {
             Graphics::Halfblocks | Graphics::None => (width, height),
             _ => (job.id.size.0.min(width), job.id.size.1.min(height)),
         };
-        let scaled = scale(&job.pixels, job.id.crop, size)?;
+        let mut scaled = scale(&job.pixels, job.id.crop, size)?;
+        if let Some(mask) = &job.mask {
+            lay_mask(&mut scaled, &scale(mask, job.id.crop, size)?);
+        }
         let ground = match self.graphics {
             Graphics::Kitty | Graphics::Iterm2 => Ground::None,
             // Sixel knows no half transparent pixel, but its colors are too coarse to
@@ -828,6 +847,23 @@ fn scale(pixels: &Pixels, crop: Crop, (width, height): (u32, u32)) -> Option<Rgb
         .resize(&source, &mut scaled, &options)
         .ok()?;
     RgbaImage::from_raw(width.max(1), height.max(1), scaled.into_vec())
+}
+
+/// Lays a mask of the same size over a picture: what it marks is tinted, so that
+/// what is below stays visible.
+fn lay_mask(picture: &mut RgbaImage, mask: &RgbaImage) {
+    const TINT: [u8; 3] = [255, 48, 96];
+    for (pixel, mask) in picture.pixels_mut().zip(mask.pixels()) {
+        let [r, g, b, a] = mask.0.map(u32::from);
+        // Of 255 * 255; a little more than half of it at most.
+        let share = (r * 299 + g * 587 + b * 114) / 1000 * a * 11 / 20;
+        for (channel, tint) in pixel.0.iter_mut().zip(TINT) {
+            let sum = u32::from(tint) * share + u32::from(*channel) * (255 * 255 - share);
+            *channel = u8::try_from(sum / (255 * 255)).unwrap_or(255);
+        }
+        let opaque = u8::try_from(share / 255).unwrap_or(255);
+        pixel.0[3] = pixel.0[3].max(opaque);
+    }
 }
 
 fn solid(pixel: [u8; 4], ground: (u8, u8, u8)) -> [u8; 4] {
@@ -955,6 +991,7 @@ mod tests {
                     stamp: 0,
                     natural: (pixels.width, pixels.height),
                     pixels: Some(pixels),
+                    mask: None,
                 };
                 let area = Rect::new(place * 10, 1, 8, 4);
                 self.pictures
@@ -1097,6 +1134,17 @@ mod tests {
         assert!(backing(&line_art, dark).is_some_and(|(r, ..)| r > 128));
         assert_eq!(backing(&line_art, (250, 250, 250)), None);
         assert_eq!(backing(&pixels(64, 64, [0, 0, 0, 255]), dark), None);
+    }
+
+    #[test]
+    fn a_mask_tints_what_it_marks_and_nothing_else() {
+        let mut picture = RgbaImage::from_pixel(2, 1, image::Rgba([100, 100, 100, 255]));
+        let mut mask = RgbaImage::from_pixel(2, 1, image::Rgba([0, 0, 0, 255]));
+        mask.put_pixel(1, 0, image::Rgba([255, 255, 255, 255]));
+        lay_mask(&mut picture, &mask);
+        assert_eq!(picture.get_pixel(0, 0).0, [100, 100, 100, 255]);
+        let [r, g, b, a] = picture.get_pixel(1, 0).0;
+        assert!(r > 150 && g < 80 && b < 110 && a == 255, "{r} {g} {b} {a}");
     }
 
     #[test]

@@ -39,6 +39,7 @@ pub fn picture(app: &App, key: crate::model::id::MediaKey, size: PictureSize) ->
         stamp: record.map_or(0, |record| record.bytes()),
         natural: record.map_or((0, 0), |record| (record.width(), record.height())),
         pixels: app.pictures.best(key, size).map(|(_, pixels)| pixels),
+        mask: None,
     }
 }
 

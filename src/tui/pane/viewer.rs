@@ -7,7 +7,7 @@ use crate::{
     app::{App, message::Target, panes::Pane},
     model::text::{display_text, human_bytes},
     tui::{
-        image::{Align, Picture},
+        image::{Align, Mask, Picture},
         layout::View,
         text,
         theme::Role,
@@ -66,8 +66,11 @@ pub fn draw(app: &App, area: Rect, canvas: &mut Canvas) {
         }
         _ => {
             if let Some(view) = &view {
+                let found = Picture {
+                    mask: mask(app),
+                    ..found
+                };
                 show(&found, view, area, canvas);
-                masks(app, view, area, canvas);
             }
         }
     }
@@ -87,39 +90,11 @@ fn show(picture: &Picture, view: &View, area: Rect, canvas: &mut Canvas) {
     );
 }
 
-/// The masks of the picture, small in the corner: laying them over needs pixels
-/// that the terminal holds.
-fn masks(app: &App, _view: &View, area: Rect, canvas: &mut Canvas) {
-    if !app.viewer.show_masks {
-        return;
-    }
-    let area = canvas_area(area);
-    let width = (area.width / 6).clamp(8, 24);
-    let height = (area.height / 4).clamp(3, 10);
-    for (place, key) in (0u16..).zip(&app.viewer.masks) {
-        let Some(y) = area
-            .bottom()
-            .checked_sub((place + 1) * (height + 1))
-            .filter(|y| *y >= area.y)
-        else {
-            break;
-        };
-        let place = Rect {
-            x: area.right().saturating_sub(width + 1),
-            y,
-            width,
-            height,
-        };
-        let picture = gallery::picture(app, *key, app.viewport.tile_picture);
-        let (buffer, theme) = (&mut *canvas.buffer, canvas.theme);
-        canvas.pictures.draw(
-            buffer,
-            place.intersection(area),
-            &picture,
-            Align::Bottom,
-            theme,
-        );
-    }
+/// The mask that is laid over the picture, if its pixels are there.
+fn mask(app: &App) -> Option<Mask<'_>> {
+    let key = app.viewer.mask()?;
+    let (_, pixels) = app.pictures.best(key, app.viewport.viewer_picture)?;
+    Some(Mask { key, pixels })
 }
 
 /// Place, name, size and zoom.
@@ -145,6 +120,16 @@ fn line(
         let percent = (view.scale * 100.0).round().clamp(1.0, 99_999.0) as u32;
         right = canvas
             .text_right(right, area.x, y, &format!("{percent}%"), muted)
+            .saturating_sub(2);
+    }
+    if app.viewer.shown_mask > 0 {
+        let text = match app.viewer.masks.len() {
+            0 => "no mask".to_owned(),
+            count => format!("mask {}/{count}", app.viewer.shown_mask.min(count)),
+        };
+        let style = canvas.style(Role::Accent);
+        right = canvas
+            .text_right(right, area.x, y, &text, style)
             .saturating_sub(2);
     }
     let Some(record) = app.catalog.record(key) else {
