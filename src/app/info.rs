@@ -128,7 +128,7 @@ impl Info {
             facts.add(
                 "size",
                 &format!(
-                    "{} × {}  {}",
+                    "{} x {}, {}",
                     record.width(),
                     record.height(),
                     human_bytes(record.bytes())

@@ -611,10 +611,23 @@ fn half_blocks(buffer: &mut Buffer, area: Rect, pixels: &Pixels, crop: Crop, the
         );
         let cell = &mut buffer[position];
         cell.reset();
+        if theme.is_monochrome() {
+            cell.set_char(shade(at(column, row), at(column, row + 1)));
+            continue;
+        }
         cell.set_symbol("▀")
             .set_fg(theme.color(at(column, row)))
             .set_bg(theme.color(at(column, row + 1)));
     }
+}
+
+/// A character about as light as two pixels, for terminals without colors.
+fn shade(upper: (u8, u8, u8), lower: (u8, u8, u8)) -> char {
+    const RAMP: [char; 10] = [' ', '.', ':', '-', '=', '+', '*', '#', '%', '@'];
+    let luminance =
+        |(r, g, b): (u8, u8, u8)| u32::from(r) * 299 + u32::from(g) * 587 + u32::from(b) * 114;
+    let mean = (luminance(upper) + luminance(lower)) / 2000;
+    usize::try_from(mean * 10 / 256).map_or(' ', |step| RAMP[step.min(9)])
 }
 
 fn pixel(pixels: &Pixels, x: u32, y: u32) -> [u8; 4] {

@@ -433,6 +433,14 @@ pub fn decide(
         Some(graphics) => (graphics, "as asked for".to_owned()),
         None => choose_graphics(replies, environment, version),
     };
+    let colors = color_depth(replies, environment, version);
+    let (graphics, reason) = match (graphics, colors) {
+        (Graphics::Halfblocks, ColorDepth::Monochrome) => (
+            Graphics::None,
+            "half-blocks show nothing without colors".to_owned(),
+        ),
+        chosen => (chosen.0, reason),
+    };
     Capabilities {
         graphics,
         reason,
@@ -446,7 +454,7 @@ pub fn decide(
         .find(|(width, height)| (4..=64).contains(width) && (8..=128).contains(height))
         .unwrap_or(DEFAULT_CELL),
         window_cell: window.cell((window.width, window.height)),
-        colors: color_depth(replies, environment, version),
+        colors,
         background: replies.background,
         keyboard: replies.keyboard,
         in_tmux: environment.in_tmux,

@@ -161,7 +161,7 @@ fn list(app: &App, area: Rect, is_focused: bool, canvas: &mut Canvas) {
                 );
                 let count = text::grouped(*count as u64);
                 canvas.text_right(
-                    line.right(),
+                    line.right().saturating_sub(1),
                     line.x + text::width(&name) + 1,
                     y,
                     &count,

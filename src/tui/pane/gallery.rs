@@ -120,7 +120,11 @@ fn draw_tile(app: &App, tile: &Tile, place: Rect, grid: &Grid, canvas: &mut Canv
 /// no edge of a picture in the middle of a cell tears it open.
 fn frame(place: Rect, grid: &Grid, style: Style, canvas: &mut Canvas) {
     let glyphs = canvas.glyphs;
-    edges(place, [glyphs.frame_side; 2], style, canvas);
+    match style.fg {
+        // Many fonts leave seams between full blocks; backgrounds have none.
+        Some(color) => edges(place, [" "; 2], Style::new().bg(color), canvas),
+        None => edges(place, [glyphs.frame_side; 2], style, canvas),
+    }
     let (left, width) = (place.x.saturating_sub(1), place.width + 2);
     if let Some(above) = place.y.checked_sub(1) {
         let line = glyphs.frame_top.repeat(usize::from(width));
