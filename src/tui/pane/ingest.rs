@@ -73,8 +73,10 @@ pub fn draw(app: &App, area: Rect, canvas: &mut Canvas) {
     let shown = usize::from(list.height);
     let top = scrolled(log.top_row, log.cursor, shown, all.len());
     for (y, (index, row)) in (list.top()..list.bottom()).zip(all.iter().enumerate().skip(top)) {
+        // The last column says that there is more.
         let line = Rect {
             y,
+            width: list.width.saturating_sub(u16::from(all.len() > shown) * 2),
             height: 1,
             ..list
         };
