@@ -548,7 +548,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), "mine", "");
         write(folder.path(), "dark", "");
-        fs::write(folder.path().join("notes.txt"), "").unwrap();
+        fs::File::create(folder.path().join("notes.txt")).unwrap();
         assert_eq!(
             Theme::names(Some(folder.path())),
             [
