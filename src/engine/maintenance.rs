@@ -21,6 +21,10 @@ const FIRST_PAGE: usize = 600;
 /// Media found by a rebuild before they are shown.
 const SHOW_EVERY: u64 = 2_000;
 
+/// Media read from the index before they are packed: unpacked, a medium with thirty
+/// tags takes 3 KB.
+const PACK_EVERY: usize = 25_000;
+
 /// Puts the first page into an empty catalog: one indexed query.
 pub fn load_first_page(library: &Library, store: &CatalogStore) {
     if store.load().is_complete() {
@@ -52,7 +56,9 @@ pub fn load_catalog(
         IndexState::Missing | IndexState::Unusable(_)
     );
     let (mut shown, mut shown_at, mut last) = (before, 0, 0);
-    let entries = library.load_entries(&mut |done, total| {
+    let mut catalog = Catalog::default();
+    let mut waiting = Vec::new();
+    library.load_in_chunks(&mut |chunk, done, total| {
         // Counting starts again when the rebuild ends and the index is read, and
         // while it is read it can be asked nothing else.
         is_rebuilding &= done >= last;
@@ -61,9 +67,14 @@ pub fn load_catalog(
             shown = follow(library, store, shown);
             shown_at = done;
         }
+        waiting.extend(chunk.into_iter().map(Change::Upsert));
+        if waiting.len() >= PACK_EVERY {
+            catalog = catalog.apply(&waiting);
+            waiting.clear();
+        }
         on(done, total)
     })?;
-    store.replace(Catalog::from_entries(entries, true));
+    store.replace(catalog.apply(&waiting).into_complete());
     Ok(follow(library, store, before))
 }
 

@@ -171,6 +171,14 @@ impl Catalog {
         catalog
     }
 
+    /// The same catalog, now that all media there are have been entered.
+    pub fn into_complete(self) -> Self {
+        Self {
+            complete: true,
+            ..self
+        }
+    }
+
     /// A catalog with these changes, in order. Costs what changes, not what is there.
     pub fn apply(&self, changes: &[Change]) -> Self {
         let mut next = Self {
