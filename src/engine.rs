@@ -489,9 +489,14 @@ impl Engine {
         ingest::Walk::new(folder).next().is_some()
     }
 
-    /// Ingests what lies in the inbox now.
-    pub fn scan_inbox(&self) -> JobId {
-        self.ingest(vec![self.inbox()], Some(Transfer::Move))
+    /// Ingests what lies in the inbox now. Where it is watched the watcher looks
+    /// again, so that no file is queued twice.
+    pub fn scan_inbox(&self) {
+        self.order(|ingest| {
+            if !ingest.rescan() {
+                ingest.submit(vec![ingest.ingest_folder()], Some(Transfer::Move));
+            }
+        });
     }
 
     /// Watches a folder, or no longer; answered by

@@ -245,6 +245,11 @@ impl IngestPipeline {
         end_all(self.shared.queue.forget(submission));
     }
 
+    /// Has the watcher look through its folder now; false when nothing is watched.
+    pub fn rescan(&self) -> bool {
+        lock(&self.watcher).as_ref().map(Watcher::rescan).is_some()
+    }
+
     /// Holds back what waits; files in work go on.
     pub fn pause(&self, paused: bool) {
         self.shared.queue.pause(paused);
