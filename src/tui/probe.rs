@@ -230,11 +230,13 @@ impl Replies {
         } else if let Some(body) = text.strip_prefix("\x1b[?") {
             match body.as_bytes().last() {
                 Some(b'c') => {
-                    self.sixel = body
+                    // One number that no terminal gives, and none is believed.
+                    let attributes: Option<Vec<u16>> = body
                         .trim_end_matches('c')
                         .split(';')
-                        .skip(1)
-                        .any(|n| n == "4");
+                        .map(|n| n.parse().ok())
+                        .collect();
+                    self.sixel = attributes.is_some_and(|all| all.iter().skip(1).any(|n| *n == 4));
                     self.is_complete = true;
                 }
                 Some(b'u') => self.keyboard = true,
@@ -724,6 +726,9 @@ mod tests {
         answers.take_from(&mut input);
         assert_eq!(input, b"a\x1b[Aq");
         assert!(answers.is_complete && answers.sixel);
+        let mut answers = Replies::default();
+        answers.take_from(&mut b"\x1b[?4;4;99999999999c".to_vec());
+        assert!(answers.is_complete && !answers.sixel);
     }
 
     #[test]
