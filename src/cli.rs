@@ -16,6 +16,7 @@ mod maintenance;
 pub mod output;
 mod query;
 pub mod settings;
+mod trash;
 
 use std::{
     ffi::OsString,
@@ -128,6 +129,8 @@ pub enum Command {
     Doctor,
     /// Report or remove duplicates.
     Dups(DupsArgs),
+    /// Look into the trash, bring back, throw away for good.
+    Trash(TrashArgs),
     /// Look at or empty the thumbnail cache.
     Cache(CacheArgs),
     /// Print a completion script.
@@ -185,6 +188,7 @@ folder are moved. A copied or linked source is never touched, not even a duplica
 Examples:
   tagloupe ingest ~/downloads
   tagloupe ingest --move *.png
+  tagloupe ingest --force ~/downloads/wanted-again.png
   find . -newer stamp -name '*.jpg' -print0 | xargs -0 tagloupe ingest")]
 pub struct IngestArgs {
     /// Files and folders.
@@ -192,6 +196,9 @@ pub struct IngestArgs {
     pub paths: Vec<PathBuf>,
     #[command(flatten)]
     pub transfer: TransferArgs,
+    /// Take what was thrown away for good, too.
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// How an original gets into the library.
@@ -311,6 +318,55 @@ pub struct DupsRemoveArgs {
     #[arg(long, value_name = "PATH", requires = "md5")]
     pub keep: Option<PathBuf>,
     /// Say what would be removed and remove nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+What is in the trash lies in deleted/ with a note that says where it belongs, and is
+thrown away for good after 60 days (setting trash.days; 0: never). What is thrown
+away for good is not taken in again, unless by ingest --force.
+
+Examples:
+  tagloupe trash list
+  tagloupe trash restore images/ab/cd/abcd….png
+  tagloupe trash restore --all
+  tagloupe trash empty --older-than 30 --dry-run")]
+pub struct TrashArgs {
+    #[command(subcommand)]
+    pub action: TrashAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum TrashAction {
+    /// What is in the trash, the newest first: when, why, how large, where it was.
+    List,
+    /// Bring media back to where they were, with sidecar and caption.
+    Restore(TrashRestoreArgs),
+    /// Throw away for good.
+    Empty(TrashEmptyArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct TrashRestoreArgs {
+    /// Ids, or paths in the library where they were.
+    #[arg(value_name = "ID|PATH", required_unless_present = "all")]
+    pub items: Vec<String>,
+    /// Everything.
+    #[arg(long, conflicts_with = "items")]
+    pub all: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct TrashEmptyArgs {
+    /// What has been in the trash for at least that long.
+    #[arg(long, value_name = "DAYS", required_unless_present = "all")]
+    pub older_than: Option<u64>,
+    /// Everything.
+    #[arg(long, conflicts_with = "older_than")]
+    pub all: bool,
+    /// Say what would go and remove nothing.
     #[arg(long)]
     pub dry_run: bool,
 }
@@ -444,6 +500,7 @@ fn dispatch(
         Command::Watch => ingest::watch(context)?,
         Command::Scan => ingest::scan(context)?,
         Command::Cache(arguments) => cache::cache(context, &arguments)?,
+        Command::Trash(arguments) => trash::trash(context, &arguments)?,
         Command::Search(arguments) => query::search(context, &arguments)?,
         Command::Tag(arguments) => query::tag(context, &arguments)?,
         Command::Rebuild => maintenance::rebuild(context)?,

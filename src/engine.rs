@@ -21,6 +21,7 @@ pub mod search;
 pub mod source;
 pub mod suggest;
 pub mod thumbnail;
+pub mod trash;
 pub mod watch;
 
 use std::{
@@ -63,7 +64,7 @@ use crate::{
 /// The values of the floor below that front ends hand in and get back.
 pub use crate::storage::{
     Error, Finding, IndexState, LayoutKind, Library, RebuildProgress, RebuildSummary, Recognised,
-    Transfer, VerifyProgress, VerifyReport,
+    Transfer, Trashed, VerifyProgress, VerifyReport,
 };
 
 /// How often an open library asks whether another process changed its index.
@@ -90,6 +91,10 @@ pub struct EngineSettings {
     pub force_polling: bool,
     /// Bytes of thumbnails and previews that are kept.
     pub cache_bytes: u64,
+    /// How long the trash keeps what is in it; 0: for ever.
+    pub trash_days: u64,
+    /// Whether an ingest takes what was thrown away for good.
+    pub takes_purged: bool,
 }
 
 impl Default for EngineSettings {
@@ -100,6 +105,8 @@ impl Default for EngineSettings {
             settle: Duration::from_secs(2),
             force_polling: false,
             cache_bytes: 1_000 << 20,
+            trash_days: 60,
+            takes_purged: false,
         }
     }
 }
@@ -292,6 +299,7 @@ impl Engine {
             let sequence = core.load_catalog(job, &Cancel::default()).unwrap_or(0);
             let sequence = core.refresh(JobId::next(), sequence);
             core.thumbnails.trim(core.settings.cache_bytes);
+            core.empty_old_trash(&Cancel::default());
             core.follow(sequence);
         });
         match started {
@@ -396,6 +404,41 @@ impl Engine {
         let job = JobId::next();
         lock(&self.saver).trash(job, keys, reason.to_owned());
         job
+    }
+
+    /// What is in the trash, the newest first; waits.
+    ///
+    /// # Errors
+    /// When the trash cannot be listed.
+    pub fn trashed_now(&self) -> Result<Vec<Trashed>, Error> {
+        self.core.library.trashed()
+    }
+
+    /// Brings media back from the trash and waits. `on` hears (done, total) and may
+    /// stop it.
+    pub fn restore_now(
+        &self,
+        items: &[Trashed],
+        on: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+    ) -> trash::Report {
+        trash::restore(&self.core.library, &self.core.catalog, items, on)
+    }
+
+    /// Removes media in the trash for good and waits. `on` hears (done, total) and
+    /// may stop it.
+    pub fn purge_now(
+        &self,
+        items: &[Trashed],
+        on: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+    ) -> trash::Report {
+        let now = (self.core.settings.clock)();
+        trash::purge(&self.core.library, items, now, on)
+    }
+
+    /// Removes for good, in the background, what has been in the trash longer than
+    /// the settings keep it.
+    pub fn empty_old_trash(&self) {
+        self.run_job(|core, _, cancel| core.empty_old_trash(cancel));
     }
 
     /// Rebuilds the index from the files in the background, then loads the catalog.
@@ -640,6 +683,7 @@ impl EngineSettings {
             workers: self.workers.unwrap_or(defaults.workers),
             clock: self.clock,
             settle: self.settle,
+            takes_purged: self.takes_purged,
             ..defaults
         }
     }
@@ -768,6 +812,26 @@ impl Core {
         }
     }
 
+    fn empty_old_trash(&self, cancel: &Cancel) {
+        let now = (self.settings.clock)();
+        let emptied = trash::empty_old(&self.library, self.settings.trash_days, now, &mut || {
+            if self.stop.wait(Duration::ZERO) {
+                ControlFlow::Break(())
+            } else {
+                flow(cancel)
+            }
+        });
+        match emptied {
+            Ok(report) if report.done > 0 => {
+                let (n, days) = (report.done, self.settings.trash_days);
+                let text = format!("{n} media that were in the trash for {days} days are gone");
+                self.events.notice(Level::Info, text);
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!("the trash is not emptied: {}", error.chain()),
+        }
+    }
+
     /// Says why an index is about to be made.
     fn tell_index_state(&self) {
         let (level, text) = match self.library.index_state() {
@@ -853,6 +917,7 @@ fn ingest_summary(tally: &Tally) -> String {
     for (n, what) in [
         (tally.duplicates, "duplicates"),
         (tally.quarantined, "in quarantine"),
+        (tally.refused, "refused"),
         (tally.failed, "failed"),
         (tally.cancelled, "cancelled"),
     ] {

@@ -3,7 +3,8 @@
 //!
 //! Invariant: files are the truth. Everything that changes them goes through
 //! [`Library::write`], [`Library::store`], [`Library::merge_duplicate`],
-//! [`Library::trash`] and [`Library::quarantine`]; the index follows, and one that
+//! [`Library::trash`], [`Library::restore`], [`Library::purge`] and
+//! [`Library::quarantine`]; the index follows, and one that
 //! is lost is built again from the files.
 
 mod change;
@@ -23,6 +24,8 @@ mod rebuild;
 mod requests;
 mod scan;
 mod shelf;
+mod tombstones;
+mod trash;
 mod verify;
 
 use std::{
@@ -45,14 +48,16 @@ use change::Desk;
 use index_choice::OpenIndex;
 use rebuild::Extent;
 use shelf::Shelf;
+use tombstones::Tombstones;
 
 pub use error::{Error, IndexCause};
 pub use layout::{Layout, LayoutKind};
 pub use md5_lock::Md5Lock;
 pub use requests::{
     Change, Finding, Incoming, IndexState, RebuildProgress, RebuildSummary, Recognised, Stored,
-    Transfer, VerifyProgress, VerifyReport, Written,
+    Transfer, Trashed, VerifyProgress, VerifyReport, Written,
 };
+pub use tombstones::Tombstone;
 
 /// Pictures counted in a folder that is no library.
 const COUNT_LIMIT: usize = 10_000;
@@ -65,6 +70,7 @@ pub struct Library {
     shelf: Shelf,
     /// Replaced only when it turns out to be damaged and is built again elsewhere.
     index: RwLock<Arc<OpenIndex>>,
+    tombstones: Tombstones,
 }
 
 impl Library {
@@ -101,6 +107,7 @@ impl Library {
         let layout = Layout::new(root, identity.kind);
         let index = OpenIndex::choose(&layout, &identity.id)?;
         Ok(Self {
+            tombstones: Tombstones::new(layout.tombstones()),
             shelf: Shelf {
                 layout,
                 identity,
@@ -321,6 +328,31 @@ impl Library {
         now: i64,
     ) -> Vec<Result<(), Error>> {
         self.at_desk(|desk| desk.trash(keys, reason, merged_into, now))
+    }
+
+    /// What is in the trash, the newest first. A note that cannot be read is left
+    /// out here and found by [`Library::verify`].
+    pub fn trashed(&self) -> Result<Vec<Trashed>, Error> {
+        Ok(trash::list(&self.shelf)?.items)
+    }
+
+    /// Brings media back from the trash to where they were, with sidecar and
+    /// caption. Refused where something else lies there now. One result per item,
+    /// in order.
+    pub fn restore(&self, items: &[Trashed]) -> Vec<Result<Entry, Error>> {
+        self.at_desk(|desk| desk.restore(items))
+    }
+
+    /// Removes media in the trash for good. Their md5s are noted, so that they are
+    /// not taken in again, unless the library still has the same file. One result
+    /// per item, in order: the bytes that were freed.
+    pub fn purge(&self, items: &[Trashed], now: i64) -> Vec<Result<u64, Error>> {
+        self.at_desk(|desk| desk.purge(items, &self.tombstones, now))
+    }
+
+    /// What is known of a file that was thrown away for good.
+    pub fn tombstone(&self, md5: &Md5) -> Result<Option<Tombstone>, Error> {
+        self.tombstones.find(md5)
     }
 
     /// Puts a file into quarantine with the reason beside it and returns where it

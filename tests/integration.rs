@@ -12,4 +12,5 @@ mod integration {
     mod panes;
     mod rebuild;
     mod sidecar;
+    mod trash;
 }

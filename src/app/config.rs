@@ -31,6 +31,8 @@ pub struct Config {
     pub unknown: Unknown,
     /// How much the caches on disk may hold, in MB.
     pub cache_mb: u64,
+    /// How long the trash keeps what is in it, in days; 0: for ever.
+    pub trash_days: u64,
     /// Whether Enter on an empty input saves and goes to the next picture.
     pub editor_flow: bool,
 }
@@ -115,6 +117,7 @@ impl Default for Config {
             },
             unknown: Unknown::Text,
             cache_mb: 1000,
+            trash_days: 60,
             editor_flow: false,
         }
     }
@@ -233,6 +236,7 @@ impl Config {
                 };
             }
             "cache.size_mb" => self.cache_mb = value.number(key, 1..=10_000_000)?,
+            "trash.days" => self.trash_days = value.number(key, 0..=36_500)?,
             "editor.flow" => self.editor_flow = value.flag(key)?,
             _ => return Err(format!("unknown key {key}")),
         }
@@ -294,6 +298,11 @@ impl Config {
         line(format_args!("\n[cache]"));
         line(format_args!("# thumbnails and previews on disk"));
         line(format_args!("size_mb = {}", self.cache_mb));
+        line(format_args!("\n[trash]"));
+        line(format_args!(
+            "# days after which the trash is emptied by itself; 0: never"
+        ));
+        line(format_args!("days = {}", self.trash_days));
         line(format_args!("\n[editor]"));
         line(format_args!(
             "# Enter on an empty input saves and goes on to the next picture"

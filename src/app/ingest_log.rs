@@ -402,6 +402,10 @@ impl IngestLog {
                 counts.quarantined += 1;
                 (OutcomeKind::Failed, format!("quarantined: {reason}"))
             }
+            IngestOutcome::Refused { reason } => {
+                counts.duplicates += 1;
+                (OutcomeKind::Duplicate, format!("refused: {reason}"))
+            }
             IngestOutcome::Waiting { reason } => {
                 counts.waiting += 1;
                 (OutcomeKind::Waiting, format!("waiting: {reason}"))

@@ -85,7 +85,16 @@ impl Context {
 
     /// An engine with its index in order and nothing loaded.
     pub fn engine_with(&self, events: Events) -> Result<Engine> {
-        let engine = self.bare_engine(events)?;
+        self.engine_with_settings(events, |_| {})
+    }
+
+    /// As [`Context::engine_with`], with the settings changed.
+    pub fn engine_with_settings(
+        &self,
+        events: Events,
+        change: impl FnOnce(&mut EngineSettings),
+    ) -> Result<Engine> {
+        let engine = self.start(events, change)?;
         match engine.index_state() {
             IndexState::Ready | IndexState::Stale => {}
             IndexState::Missing => self.rebuild(&engine)?,
@@ -101,12 +110,18 @@ impl Context {
 
     /// An engine on the library as it is.
     pub fn bare_engine(&self, events: Events) -> Result<Engine> {
+        self.start(events, |_| {})
+    }
+
+    fn start(&self, events: Events, change: impl FnOnce(&mut EngineSettings)) -> Result<Engine> {
         let library = self.library()?;
         let (config, problems) = Config::load(&variable);
         for problem in &problems {
             self.output.note(problem);
         }
-        Engine::start(library, engine_settings(&config), events).context("cannot start the engine")
+        let mut settings = engine_settings(&config);
+        change(&mut settings);
+        Engine::start(library, settings, events).context("cannot start the engine")
     }
 
     fn rebuild(&self, engine: &Engine) -> Result<()> {
@@ -186,6 +201,7 @@ pub fn engine_settings(config: &Config) -> EngineSettings {
         settle: Duration::from_millis(ingest.settle_ms),
         force_polling: ingest.polling,
         cache_bytes: config.cache_mb.saturating_mul(1_000_000),
+        trash_days: config.trash_days,
         ..EngineSettings::default()
     }
 }

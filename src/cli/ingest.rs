@@ -31,7 +31,9 @@ pub fn ingest(context: &Context, arguments: &IngestArgs) -> Result<Status> {
         .map(absolute)
         .collect::<Result<Vec<_>>>()?;
     let (events, _) = event::channel();
-    let engine = context.engine_with(events)?;
+    let engine = context.engine_with_settings(events, |settings| {
+        settings.takes_purged = arguments.force;
+    })?;
     run(context, &engine, paths, how(&arguments.transfer))
 }
 
@@ -112,6 +114,7 @@ fn run(
             "duplicates": tally.duplicates,
             "kept_unshown": list(KEPT),
             "quarantined": list(QUARANTINED),
+            "refused": list(REFUSED),
             "failed": list(FAILED),
             "cancelled": tally.cancelled,
         }))?;
@@ -138,6 +141,7 @@ fn summary(tally: &Tally) -> String {
     for (count, what) in [
         (tally.kept, "of them cannot be shown here"),
         (tally.quarantined, "put into quarantine"),
+        (tally.refused, "refused: thrown away before"),
         (tally.failed, "failed"),
         (tally.cancelled, "left alone"),
     ] {
@@ -150,6 +154,7 @@ fn summary(tally: &Tally) -> String {
 
 const KEPT: &str = "kept";
 const QUARANTINED: &str = "quarantined";
+const REFUSED: &str = "refused";
 const FAILED: &str = "failed";
 
 /// The word for how a file ended.
@@ -159,6 +164,7 @@ fn word(outcome: &IngestOutcome) -> &'static str {
         IngestOutcome::Kept { .. } => KEPT,
         IngestOutcome::Duplicate { .. } => "duplicate",
         IngestOutcome::Quarantined { .. } => QUARANTINED,
+        IngestOutcome::Refused { .. } => REFUSED,
         IngestOutcome::Waiting { .. } => "waiting",
         IngestOutcome::Failed { .. } => FAILED,
         IngestOutcome::Cancelled => "cancelled",
@@ -171,6 +177,7 @@ fn reason(outcome: &IngestOutcome) -> Option<String> {
     match outcome {
         IngestOutcome::Kept { reason, .. }
         | IngestOutcome::Quarantined { reason }
+        | IngestOutcome::Refused { reason }
         | IngestOutcome::Failed { reason } => Some(reason.clone()),
         IngestOutcome::Stored { .. }
         | IngestOutcome::Duplicate { .. }
@@ -183,6 +190,7 @@ pub fn watch(context: &Context) -> Result<Status> {
     let (events, mut receiver) = event::channel();
     let engine = context.engine_with(events)?;
     engine.watch(Some(engine.inbox()));
+    engine.empty_old_trash();
     while !context.cancel.is_cancelled() {
         while let Ok(event) = receiver.events.try_recv() {
             match event {
@@ -224,7 +232,9 @@ fn tell(context: &Context, path: &Path, outcome: &IngestOutcome) -> Result<()> {
             parts.push(format!("of {of_name} ({of})"));
             object["of"] = of.as_str().into();
         }
-        IngestOutcome::Quarantined { .. } | IngestOutcome::Failed { .. } => {}
+        IngestOutcome::Quarantined { .. }
+        | IngestOutcome::Refused { .. }
+        | IngestOutcome::Failed { .. } => {}
     }
     if let Some(reason) = reason(outcome) {
         object["reason"] = reason.as_str().into();

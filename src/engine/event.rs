@@ -106,6 +106,11 @@ pub enum IngestOutcome {
     Quarantined {
         reason: String,
     },
+    /// Thrown away for good before. A file that was to be moved is in `quarantine/`,
+    /// any other where it was.
+    Refused {
+        reason: String,
+    },
     /// Still growing, or locked: tried again by itself.
     Waiting {
         reason: String,

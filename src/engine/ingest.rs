@@ -83,6 +83,8 @@ pub struct IngestSettings {
     /// Whether JSON of other programs that holds more than a sidecar has room for is
     /// kept below `raw/` when its picture is moved; else it is deleted.
     pub keep_raw: bool,
+    /// Whether what was thrown away for good may come back.
+    pub takes_purged: bool,
 }
 
 impl Default for IngestSettings {
@@ -101,6 +103,7 @@ impl Default for IngestSettings {
             store_previews: true,
             sources: Vec::new(),
             keep_raw: true,
+            takes_purged: false,
         }
     }
 }

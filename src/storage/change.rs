@@ -25,7 +25,7 @@ use crate::model::{
 };
 
 /// How long a change waits for another process that changes the same medium.
-const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What every change needs.
 #[derive(Clone, Copy)]

@@ -8,7 +8,7 @@
 use std::{
     collections::BTreeSet,
     fs::{self, File, OpenOptions, Permissions},
-    io::{self, Read, Write as _},
+    io::{self, Read, Seek as _, Write as _},
     path::{Path, PathBuf},
     time::UNIX_EPOCH,
 };
@@ -161,6 +161,34 @@ impl Writes {
             .map_err(|error| Error::file("write", path)(error.error))?;
         self.touched(path);
         Ok(true)
+    }
+
+    /// Adds whole lines at the end of a file, synced; makes it where there is none.
+    /// A line that a crash cut off before stays a line of its own.
+    pub(super) fn append(&mut self, path: &Path, lines: &[u8]) -> Result<(), Error> {
+        make_folder_of(path)?;
+        let write = || {
+            let mut options = OpenOptions::new();
+            options.create(true).read(true).append(true);
+            let mut file = options.open(path)?;
+            let bytes = file.metadata()?.len();
+            let mut last = [b'\n'];
+            if bytes > 0 {
+                file.seek(io::SeekFrom::Start(bytes - 1))?;
+                file.read_exact(&mut last)?;
+            }
+            // One write, so that lines of two processes do not mix.
+            let text = if last == [b'\n'] {
+                lines.to_vec()
+            } else {
+                [b"\n", lines].concat()
+            };
+            file.write_all(&text)?;
+            file.sync_all()
+        };
+        write().map_err(Error::file("write", path))?;
+        self.touched(path);
+        Ok(())
     }
 
     /// Gives a temporary file its name; `false` when that name is taken, which

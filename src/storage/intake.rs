@@ -1,4 +1,4 @@
-//! Filing what comes in, and putting away what goes: store, trash, quarantine.
+//! Filing what comes in: store and quarantine.
 //!
 //! Order of a store: picture and sidecar as synced temporary files, rename the
 //! picture, rename the sidecar, sync the folder; then the caller commits to the
@@ -27,7 +27,7 @@ use super::{
 };
 use crate::model::{
     entry::{Entry, format_time, parse_time},
-    id::{Md5, MediaId, MediaKey},
+    id::{Md5, MediaId},
     media::Media,
 };
 
@@ -229,87 +229,6 @@ impl Desk<'_> {
         }
     }
 
-    /// See [`Library::trash`](super::Library::trash).
-    pub(super) fn trash(
-        &self,
-        keys: &[MediaKey],
-        reason: &str,
-        merged_into: Option<&MediaId>,
-        now: i64,
-    ) -> Vec<Result<(), Error>> {
-        let mut writes = Writes::default();
-        let mut gone = Vec::new();
-        let results: Vec<_> = keys
-            .iter()
-            .map(|key| {
-                let place = self.place(*key)?;
-                self.trash_one(&place, reason, merged_into, now, &mut writes)?;
-                gone.push(place);
-                Ok(())
-            })
-            .collect();
-        let synced = writes.finish();
-        if !gone.is_empty() && self.forget(&gone).is_err() {
-            // The files are where they belong; the rows go with the next re-index.
-            self.marks.add(gone.iter().map(|place| place.path.as_str()));
-        }
-        match synced {
-            Ok(()) => results,
-            Err(error) => {
-                let problem = format!("may undo this in a power cut: {}", error.chain());
-                let failed = |result: Result<(), Error>| {
-                    result.and_then(|()| {
-                        Err(Error::library(self.shelf.layout.root(), problem.clone()))
-                    })
-                };
-                results.into_iter().map(failed).collect()
-            }
-        }
-    }
-
-    fn trash_one(
-        &self,
-        place: &super::index::Place,
-        reason: &str,
-        merged_into: Option<&MediaId>,
-        now: i64,
-        writes: &mut Writes,
-    ) -> Result<(), Error> {
-        let bucket = files::md5_of(place.id.as_str().as_bytes());
-        let locks = self.shelf.layout.locks();
-        let _lock = md5_lock::lock(&locks, Purpose::Sidecar, &bucket, LOCK_TIMEOUT)?;
-        let spot = self.spot(&place.path)?;
-        let loaded = self.shelf.load(&spot)?;
-        let md5 = loaded.sidecar.media.hashes.md5.as_deref();
-        let bucket = md5.and_then(|md5| md5.parse().ok()).unwrap_or(bucket);
-        let folder = self.shelf.layout.deleted().join(bucket.bucket());
-        let name = place.path.rsplit('/').next().unwrap_or(&place.path);
-        let name = free_name(&folder, name)?;
-        let note = json!({
-            "at": format_time(now),
-            "by": self.shelf.host,
-            "reason": reason,
-            "merged_into": merged_into.map(MediaId::as_str),
-            "restore_path": place.path,
-            "id": place.id.as_str(),
-        });
-        // The note first: whatever a crash leaves, it says where things belong.
-        let note_path = folder.join(decode(&format!("{name}.del.json")));
-        writes.replace(&note_path, format!("{note:#}\n").as_bytes())?;
-        for path in self.shelf.companions(&spot, &loaded) {
-            let suffix = path.rsplit_once('.').map_or("json", |(_, suffix)| suffix);
-            let to = folder.join(decode(&format!("{}.{suffix}", stem(&name))));
-            writes.rename(&self.shelf.absolute(&path)?, &to)?;
-        }
-        if !loaded.facts.is_missing {
-            writes.rename(
-                &self.shelf.absolute(&place.path)?,
-                &folder.join(decode(&name)),
-            )?;
-        }
-        Ok(())
-    }
-
     /// See [`Library::quarantine`](super::Library::quarantine).
     pub(super) fn quarantine(
         &self,
@@ -323,7 +242,7 @@ impl Desk<'_> {
         let mut writes = Writes::default();
         let mut temp = None;
         for _ in 0..MAX_NUMBER {
-            let name = free_name(&folder, &shorten(&name))?;
+            let name = free_name(&folder, &shorten(&name), |_| false)?;
             let target = folder.join(decode(&name));
             if temp.is_none() {
                 let linked = match how {
@@ -450,7 +369,7 @@ fn clean_name(incoming: &Incoming) -> String {
 }
 
 /// A name whose stem fits into a file name with the suffixes we add.
-fn shorten(name: &str) -> String {
+pub(super) fn shorten(name: &str) -> String {
     let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
     let end = (0..=stem.len().min(MAX_STEM_BYTES))
         .rev()
@@ -470,8 +389,13 @@ fn taken_stems(folder: &Path) -> std::collections::HashSet<String> {
         .collect()
 }
 
-/// A name such that neither it nor any file with its stem is in the folder.
-fn free_name(folder: &Path, name: &str) -> Result<String, Error> {
+/// A name such that neither it nor any file with its stem is in the folder, nor
+/// about to be.
+pub(super) fn free_name(
+    folder: &Path,
+    name: &str,
+    is_reserved: impl Fn(&str) -> bool,
+) -> Result<String, Error> {
     let taken = taken_stems(folder);
     let base = stem(name);
     let rest = &name[base.len()..];
@@ -481,6 +405,9 @@ fn free_name(folder: &Path, name: &str) -> Result<String, Error> {
             n => format!("{base}-{n}{rest}"),
         })
         .find(|name| {
+            if is_reserved(name) {
+                return false;
+            }
             let name = name.to_lowercase();
             !taken.contains(stem(&name)) && !taken.contains(&name)
         })

@@ -92,6 +92,11 @@ impl Layout {
         self.home().join("deleted")
     }
 
+    /// The md5s of what was thrown away for good.
+    pub fn tombstones(&self) -> PathBuf {
+        self.home().join("tombstones.jsonl")
+    }
+
     pub fn projects(&self) -> PathBuf {
         self.home().join("projects")
     }

@@ -89,6 +89,34 @@ pub struct Written {
     pub warning: Option<String>,
 }
 
+/// A medium in the trash.
+#[derive(Clone, Debug)]
+pub struct Trashed {
+    /// What it was, and where nobody took it will be again.
+    pub id: MediaId,
+    /// Library-relative path where it was and will be again.
+    pub path: String,
+    /// Library-relative path of the original in the trash; none where only its
+    /// sidecar was left.
+    pub original: Option<String>,
+    /// When, in seconds since 1970.
+    pub at: Option<i64>,
+    /// On which host.
+    pub by: String,
+    pub reason: String,
+    /// The medium that has its tags now.
+    pub merged_into: Option<MediaId>,
+    /// Of all its files.
+    pub bytes: u64,
+    /// What its sidecar says.
+    pub media: Media,
+    /// Library-relative path of the note.
+    pub(super) note: String,
+    pub(super) note_text: String,
+    /// Library-relative, from the trash to where they belong.
+    pub(super) files: Vec<(String, String)>,
+}
+
 /// How far a rebuild is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RebuildProgress {

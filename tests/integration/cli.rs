@@ -69,6 +69,7 @@ fn help_and_mistakes() {
         "verify",
         "doctor",
         "dups",
+        "trash",
         "cache",
         "completions",
         "man",

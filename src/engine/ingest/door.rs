@@ -30,7 +30,7 @@ use crate::{
         entry::Entry,
         id::{Md5, MediaId, MediaKey},
     },
-    storage::{Error, IndexState, LayoutKind, Library, Md5Lock, Transfer},
+    storage::{Error, IndexState, LayoutKind, Library, Md5Lock, Tombstone, Transfer},
 };
 
 /// How long one attempt at the door's lock lasts before a stop is noticed.
@@ -112,6 +112,12 @@ pub(super) fn enter(shared: &Shared, item: &Item, how: Transfer) -> Result<Admit
                 reject(shared, path, how, &Companions::default(), &reason)
             }
         });
+    }
+    if !shared.settings.takes_purged
+        && let Some(stone) = (shared.parts.library.tombstone(&md5)).map_err(|e| storage_end(&e))?
+    {
+        drop(lock);
+        return Err(refuse(shared, path, how, &stone));
     }
     // Another process may have moved it while this one waited for the lock.
     match Stamp::of(path) {
@@ -364,6 +370,24 @@ pub(super) fn reject(
             })
         }
         Err(error) => End::failed(format!("{reason}; {}", error.chain())),
+    }
+}
+
+/// Keeps out what was thrown away for good. It is not deleted: whoever put it there
+/// may have had a reason.
+fn refuse(shared: &Shared, path: &Path, how: Transfer, stone: &Tombstone) -> End {
+    let when = stone.at.split('T').next().unwrap_or_default();
+    let why = if stone.reason.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", stone.reason)
+    };
+    let reason = format!("was thrown away for good on {when}{why}; ingest --force takes it");
+    match reject(shared, path, how, &Companions::default(), &reason) {
+        End::Outcome(IngestOutcome::Failed { reason } | IngestOutcome::Quarantined { reason }) => {
+            End::Outcome(IngestOutcome::Refused { reason })
+        }
+        end => end,
     }
 }
 

@@ -37,13 +37,16 @@ pub struct Tally {
     pub kept: u64,
     pub duplicates: u64,
     pub quarantined: u64,
+    /// Thrown away for good before.
+    pub refused: u64,
     pub failed: u64,
     pub cancelled: u64,
 }
 
 impl Tally {
     pub fn done(&self) -> u64 {
-        self.stored + self.kept + self.duplicates + self.quarantined + self.failed + self.cancelled
+        let taken = self.stored + self.kept + self.duplicates;
+        taken + self.quarantined + self.refused + self.failed + self.cancelled
     }
 
     fn count(&mut self, outcome: &IngestOutcome) {
@@ -52,6 +55,7 @@ impl Tally {
             IngestOutcome::Kept { .. } => self.kept += 1,
             IngestOutcome::Duplicate { .. } => self.duplicates += 1,
             IngestOutcome::Quarantined { .. } => self.quarantined += 1,
+            IngestOutcome::Refused { .. } => self.refused += 1,
             IngestOutcome::Failed { .. } => self.failed += 1,
             IngestOutcome::Cancelled => self.cancelled += 1,
             IngestOutcome::Waiting { .. } => {}

@@ -1,0 +1,506 @@
+//! The trash: media that were put away, each with a note that says where it belongs.
+//!
+//! Every move is planned first and performed then, so that it can be written down in
+//! between, and performing is idempotent, so that one that was cut off can be
+//! finished. The note comes before the files on the way in and goes after them on
+//! the way out: whatever a crash leaves, a note says where things belong.
+
+mod listing;
+
+use std::{
+    collections::HashSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    change::{Desk, LOCK_TIMEOUT},
+    error::Error,
+    files::{self, Writes},
+    index::Place,
+    intake::{free_name, shorten},
+    md5_lock::{self, Md5Lock, Purpose},
+    path_text::decode,
+    requests::Trashed,
+    shelf::stem,
+    tombstones::{Tombstone, Tombstones},
+};
+use crate::model::{
+    entry::{Entry, format_time},
+    id::{Md5, MediaId, MediaKey},
+};
+
+pub(super) use listing::list;
+
+/// What the name of a note adds to that of its original.
+const NOTE_SUFFIX: &str = ".del.json";
+
+/// The files of one medium on their way into the trash, or out of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Moves {
+    pub id: MediaId,
+    /// Library-relative path where the original belongs.
+    pub path: String,
+    /// Library-relative, from and to.
+    pub files: Vec<(String, String)>,
+    /// The note in the trash: its path and text.
+    pub note: Option<(String, String)>,
+}
+
+impl Moves {
+    /// The files go where their note is.
+    fn goes_in(&self) -> bool {
+        let Some((note, _)) = &self.note else {
+            return false;
+        };
+        let folder = |path: &str| path.rsplit_once('/').map(|(folder, _)| folder.to_owned());
+        self.files.iter().all(|(_, to)| folder(to) == folder(note))
+    }
+}
+
+/// Names that plans which are not performed yet will take: folder and stem.
+pub(super) type Reserved = HashSet<PathBuf>;
+
+impl Desk<'_> {
+    /// See [`Library::trash`](super::Library::trash).
+    pub(super) fn trash(
+        &self,
+        keys: &[MediaKey],
+        reason: &str,
+        merged_into: Option<&MediaId>,
+        now: i64,
+    ) -> Vec<Result<(), Error>> {
+        let mut writes = Writes::default();
+        let mut gone = Vec::new();
+        let mut reserved = Reserved::new();
+        let results: Vec<_> = keys
+            .iter()
+            .map(|key| {
+                let place = self.place(*key)?;
+                let _lock = self.lock_sidecar(&place.id)?;
+                let moves = self.plan_trash(&place, reason, merged_into, now, &mut reserved)?;
+                self.perform(&moves, &mut writes)?;
+                gone.push(place);
+                Ok(())
+            })
+            .collect();
+        let synced = writes.finish();
+        if !gone.is_empty() && self.forget(&gone).is_err() {
+            // The files are where they belong; the rows go with the next re-index.
+            self.marks.add(gone.iter().map(|place| place.path.as_str()));
+        }
+        match synced {
+            Ok(()) => results,
+            Err(error) => {
+                let problem = format!("may undo this in a power cut: {}", error.chain());
+                let failed = |result: Result<(), Error>| {
+                    result.and_then(|()| {
+                        Err(Error::library(self.shelf.layout.root(), problem.clone()))
+                    })
+                };
+                results.into_iter().map(failed).collect()
+            }
+        }
+    }
+
+    /// See [`Library::restore`](super::Library::restore).
+    pub(super) fn restore(&self, items: &[Trashed]) -> Vec<Result<Entry, Error>> {
+        let mut writes = Writes::default();
+        let restored: Vec<_> = items
+            .iter()
+            .map(|item| {
+                let _lock = self.lock_sidecar(&item.id)?;
+                let moves = self.plan_restore(item)?;
+                self.perform(&moves, &mut writes)?;
+                Ok(moves)
+            })
+            .collect();
+        let synced = writes.finish();
+        let enter = |moves: Moves| {
+            if let Err(error) = &synced {
+                let problem = format!("may undo this in a power cut: {}", error.chain());
+                return Err(Error::library(self.shelf.layout.root(), problem));
+            }
+            self.enter_restored(&moves)
+        };
+        restored
+            .into_iter()
+            .map(|moves| moves.and_then(enter))
+            .collect()
+    }
+
+    /// Indexes a medium that came back, under its old id where nobody has it.
+    pub(super) fn enter_restored(&self, moves: &Moves) -> Result<Entry, Error> {
+        let entered = || {
+            let id = match self.index.place_by_path(&moves.path)? {
+                Some(place) => place.id,
+                None if self.index.key_of(moves.id.as_str())?.is_none() => moves.id.clone(),
+                None => self.free_id(&moves.path)?,
+            };
+            let loaded = self.shelf.load(&self.spot(&moves.path)?)?;
+            let entries = self.enter(&mut [loaded.into_row(id)])?;
+            let path = self.shelf.absolute(&moves.path)?;
+            let missing = || Error::library(&path, "was restored and is not in the index");
+            entries.into_iter().next().ok_or_else(missing)
+        };
+        entered().inspect_err(|_| self.marks.add([moves.path.as_str()]))
+    }
+
+    /// See [`Library::purge`](super::Library::purge).
+    pub(super) fn purge(
+        &self,
+        items: &[Trashed],
+        tombstones: &Tombstones,
+        now: i64,
+    ) -> Vec<Result<u64, Error>> {
+        items
+            .iter()
+            .map(|item| self.purge_one(item, tombstones, now))
+            .collect()
+    }
+
+    /// The tombstone first: a crash leaves a file that is still in the trash, not
+    /// one that is gone and may come back.
+    fn purge_one(&self, item: &Trashed, tombstones: &Tombstones, now: i64) -> Result<u64, Error> {
+        let _lock = self.lock_sidecar(&item.id)?;
+        let note = self.shelf.absolute(&item.note)?;
+        if files::stat(&note)?.is_none() {
+            return Err(Error::library(&note, "is no longer in the trash"));
+        }
+        let mut writes = Writes::default();
+        if let Some(md5) = self.md5_in_trash(item)?
+            // A copy that stays is wanted, and so is its like.
+            && self.index.find_md5(&md5)?.is_empty()
+            && tombstones.find(&md5)?.is_none()
+        {
+            let stone = Tombstone {
+                md5: md5.to_string(),
+                at: format_time(now),
+                by: self.shelf.host.clone(),
+                reason: item.reason.clone(),
+            };
+            tombstones.add(&[stone], &mut writes)?;
+            writes.finish()?;
+            writes = Writes::default();
+        }
+        let mut bytes = 0;
+        for (path, _) in &item.files {
+            let path = self.shelf.absolute(path)?;
+            bytes += files::stat(&path)?.map_or(0, |stat| stat.bytes);
+            writes.remove(&path)?;
+        }
+        writes.remove(&note)?;
+        writes.finish()?;
+        Ok(bytes)
+    }
+
+    fn md5_in_trash(&self, item: &Trashed) -> Result<Option<Md5>, Error> {
+        if let Some(md5) = &item.media.hashes.md5
+            && let Ok(md5) = md5.parse()
+        {
+            return Ok(Some(md5));
+        }
+        match &item.original {
+            Some(original) => files::md5_of_file(&self.shelf.absolute(original)?, &mut || true),
+            None => Ok(None),
+        }
+    }
+
+    /// The lock under which the files of a medium are planned and moved.
+    pub(super) fn lock_sidecar(&self, id: &MediaId) -> Result<Md5Lock, Error> {
+        let bucket = files::md5_of(id.as_str().as_bytes());
+        let locks = self.shelf.layout.locks();
+        md5_lock::lock(&locks, Purpose::Sidecar, &bucket, LOCK_TIMEOUT)
+    }
+
+    /// What moving a medium to the trash takes. Several may be planned before the
+    /// first is performed; `reserved` keeps them from choosing one name.
+    pub(super) fn plan_trash(
+        &self,
+        place: &Place,
+        reason: &str,
+        merged_into: Option<&MediaId>,
+        now: i64,
+        reserved: &mut Reserved,
+    ) -> Result<Moves, Error> {
+        let spot = self.spot(&place.path)?;
+        let loaded = self.shelf.load(&spot)?;
+        let md5 = loaded.sidecar.media.hashes.md5.as_deref();
+        let bucket = md5
+            .and_then(|md5| md5.parse().ok())
+            .unwrap_or_else(|| files::md5_of(place.id.as_str().as_bytes()));
+        let folder = self.shelf.layout.deleted().join(bucket.bucket());
+        let name = place.path.rsplit('/').next().unwrap_or(&place.path);
+        let name = free_name(&folder, &shorten(name), |name| {
+            reserved.contains(&folder.join(stem(name).to_lowercase()))
+        })?;
+        reserved.insert(folder.join(stem(&name).to_lowercase()));
+        let mut files: Vec<(String, String)> = Vec::new();
+        let mut put = |from: String, name: String| -> Result<(), Error> {
+            let to = folder.join(decode(&name));
+            let outside = || Error::library(&to, "is outside the library");
+            files.push((from, self.shelf.layout.relative(&to).ok_or_else(outside)?));
+            Ok(())
+        };
+        for path in self.shelf.companions(&spot, &loaded) {
+            let suffix = path.rsplit_once('.').map_or("json", |(_, suffix)| suffix);
+            let name = format!("{}.{suffix}", stem(&name));
+            put(path, name)?;
+        }
+        if !loaded.facts.is_missing {
+            put(place.path.clone(), name.clone())?;
+        }
+        let mut moves = Moves {
+            id: place.id.clone(),
+            path: place.path.clone(),
+            files,
+            note: None,
+        };
+        if !moves.files.is_empty() {
+            let note = folder.join(decode(&format!("{name}{NOTE_SUFFIX}")));
+            let outside = || Error::library(&note, "is outside the library");
+            let path = self.shelf.layout.relative(&note).ok_or_else(outside)?;
+            let text = note_text(&moves, reason, merged_into, &self.shelf.host, now);
+            moves.note = Some((path, text));
+        }
+        Ok(moves)
+    }
+
+    /// What bringing a medium back takes; refused where its place is taken.
+    pub(super) fn plan_restore(&self, item: &Trashed) -> Result<Moves, Error> {
+        let taken = |path: &str| -> Result<Error, Error> {
+            let path = self.shelf.absolute(path)?;
+            let problem = "is there already: move it away, or leave this in the trash";
+            Ok(Error::library(&path, problem))
+        };
+        for (from, to) in &item.files {
+            if exists(&self.shelf.absolute(to)?)? && exists(&self.shelf.absolute(from)?)? {
+                return Err(taken(to)?);
+            }
+        }
+        // A sidecar that lies there would become that of the medium that comes back.
+        for sidecar in self.spot(&item.path)?.sidecars {
+            let is_own = item.files.iter().any(|(_, to)| *to == sidecar);
+            if !is_own && exists(&self.shelf.absolute(&sidecar)?)? {
+                return Err(taken(&sidecar)?);
+            }
+        }
+        Ok(Moves {
+            id: item.id.clone(),
+            path: item.path.clone(),
+            files: item.files.clone(),
+            note: Some((item.note.clone(), item.note_text.clone())),
+        })
+    }
+
+    /// Does what was planned. A move that is done already is skipped; where both
+    /// files are there, or neither, nothing is guessed. The caller holds
+    /// [`Desk::lock_sidecar`] of the medium.
+    pub(super) fn perform(&self, moves: &Moves, writes: &mut Writes) -> Result<(), Error> {
+        let goes_in = moves.goes_in();
+        if let Some((path, text)) = &moves.note
+            && goes_in
+        {
+            writes.replace(&self.shelf.absolute(path)?, text.as_bytes())?;
+        }
+        for (from, to) in &moves.files {
+            let from = self.shelf.absolute(from)?;
+            let to = self.shelf.absolute(to)?;
+            match (exists(&from)?, exists(&to)?) {
+                (true, false) => writes.rename(&from, &to)?,
+                (false, true) => {}
+                (true, true) => {
+                    let problem = format!("cannot be moved: {} is there too", to.display());
+                    return Err(Error::library(&from, problem));
+                }
+                (false, false) => {
+                    let problem = format!("is gone, and is not {} either", to.display());
+                    return Err(Error::library(&from, problem));
+                }
+            }
+        }
+        if let Some((path, _)) = &moves.note
+            && !goes_in
+        {
+            writes.remove(&self.shelf.absolute(path)?)?;
+        }
+        Ok(())
+    }
+}
+
+fn note_text(
+    moves: &Moves,
+    reason: &str,
+    merged_into: Option<&MediaId>,
+    host: &str,
+    now: i64,
+) -> String {
+    let name = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
+    let files: Map<String, Value> = moves
+        .files
+        .iter()
+        .map(|(from, to)| (name(to), Value::from(from.as_str())))
+        .collect();
+    let note = json!({
+        "at": format_time(now),
+        "by": host,
+        "reason": reason,
+        "merged_into": merged_into.map(MediaId::as_str),
+        "restore_path": moves.path,
+        "id": moves.id.as_str(),
+        "files": files,
+    });
+    format!("{note:#}\n")
+}
+
+fn exists(path: &Path) -> Result<bool, Error> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Ok(true),
+        Err(error) if files::is_absent(&error) => Ok(false),
+        Err(error) => Err(Error::file("examine", path)(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+
+    use super::*;
+    use crate::storage::{LayoutKind, Library};
+
+    const NOW: i64 = 1_700_000_000;
+
+    fn put(root: &Path, name: &str, text: &str) {
+        Writes::default()
+            .replace(&root.join(name), text.as_bytes())
+            .unwrap();
+    }
+
+    fn library(files: &[(&str, &str)]) -> (tempfile::TempDir, Library) {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("library");
+        Library::create(&root, LayoutKind::Flat, "Test").unwrap();
+        for (name, text) in files {
+            put(&root, name, text);
+        }
+        let library = Library::open(&root).unwrap();
+        library.rebuild(&mut |_| ControlFlow::Continue(())).unwrap();
+        (dir, library)
+    }
+
+    fn place(library: &Library, path: &str) -> Place {
+        library
+            .at_desk(|desk| desk.index.place_by_path(path))
+            .unwrap()
+            .unwrap()
+    }
+
+    #[test]
+    fn a_move_that_was_cut_off_anywhere_is_finished_either_way() {
+        let files = [
+            ("images/a.png", "picture"),
+            ("images/a.json", "{\"tags\": [], \"caption\": \"x\"}"),
+            ("images/a.txt", "x"),
+        ];
+        for cut in 0..=3 {
+            let (_dir, library) = library(&files);
+            let place = place(&library, "images/a.png");
+            library.at_desk(|desk| {
+                let mut reserved = Reserved::new();
+                let moves = desk
+                    .plan_trash(&place, "why", None, NOW, &mut reserved)
+                    .unwrap();
+                assert_eq!(moves.files.len(), 3);
+                // What a crash left: the note and the first of the files.
+                let mut partly = moves.clone();
+                partly.files.truncate(cut);
+                desk.perform(&partly, &mut Writes::default()).unwrap();
+                for _ in 0..2 {
+                    desk.perform(&moves, &mut Writes::default()).unwrap();
+                }
+                let item = list(desk.shelf).unwrap().items.remove(0);
+                assert_eq!(item.reason, "why");
+                let back = desk.plan_restore(&item).unwrap();
+                let mut partly = back.clone();
+                partly.files.truncate(cut);
+                partly.note = None;
+                desk.perform(&partly, &mut Writes::default()).unwrap();
+                for _ in 0..2 {
+                    desk.perform(&back, &mut Writes::default()).unwrap();
+                }
+            });
+            for (name, text) in files {
+                let found = fs::read_to_string(library.root().join(name)).unwrap();
+                assert_eq!(found, text, "cut after {cut}");
+            }
+            let listing = list(&library.shelf).unwrap();
+            assert!(listing.items.is_empty() && listing.empty_notes.is_empty());
+        }
+    }
+
+    #[test]
+    fn where_both_files_are_or_neither_nothing_is_guessed() {
+        let (_dir, library) = library(&[("images/a.png", "picture")]);
+        let place = place(&library, "images/a.png");
+        library.at_desk(|desk| {
+            let moves = desk
+                .plan_trash(&place, "", None, NOW, &mut Reserved::new())
+                .unwrap();
+            let (_, to) = moves.files[0].clone();
+            put(library.root(), &to, "another");
+            let error = desk.perform(&moves, &mut Writes::default()).unwrap_err();
+            assert!(error.to_string().contains("is there too"), "{error}");
+            fs::remove_file(library.root().join(&to)).unwrap();
+            fs::remove_file(library.root().join("images/a.png")).unwrap();
+            let error = desk.perform(&moves, &mut Writes::default()).unwrap_err();
+            assert!(error.to_string().contains("is gone"), "{error}");
+        });
+    }
+
+    #[test]
+    fn two_plans_never_choose_one_name() {
+        let (_dir, library) = library(&[
+            ("images/one/a.png", "picture"),
+            ("images/two/a.png", "picture"),
+        ]);
+        let places = ["images/one/a.png", "images/two/a.png"].map(|path| place(&library, path));
+        library.at_desk(|desk| {
+            let mut reserved = Reserved::new();
+            let to: Vec<String> = places
+                .iter()
+                .map(|place| {
+                    let same = Place {
+                        id: "same".parse().unwrap(),
+                        ..place.clone()
+                    };
+                    let moves = desk.plan_trash(&same, "", None, NOW, &mut reserved);
+                    moves.unwrap().files.remove(0).1
+                })
+                .collect();
+            assert_ne!(to[0], to[1]);
+        });
+    }
+
+    #[test]
+    fn a_note_that_lists_no_files_means_those_of_its_name() {
+        let (_dir, library) = library(&[
+            ("deleted/ab/cd/a.png", "picture"),
+            ("deleted/ab/cd/a.json", "{\"tags\": [\"fox\"]}"),
+            (
+                "deleted/ab/cd/a.png.del.json",
+                "{\"restore_path\": \"images/x.png\"}",
+            ),
+            ("deleted/ab/cd/stranger.png", "picture"),
+        ]);
+        let listing = list(&library.shelf).unwrap();
+        assert_eq!(listing.items.len(), 1);
+        assert_eq!(listing.unexplained.len(), 1);
+        let item = &listing.items[0];
+        assert_eq!((item.id.as_str(), item.at), ("x", None));
+        let restored = library.restore(&listing.items).remove(0).unwrap();
+        assert_eq!(restored.path, "images/x.png");
+        assert!(library.root().join("images/x.json").is_file());
+    }
+}
