@@ -35,6 +35,7 @@ use clap_complete::Shell;
 use crate::{
     app::config::Graphics,
     engine::{LayoutKind, Library, Recognised, job::Cancel},
+    model::text::grouped,
 };
 use context::Context;
 pub use context::engine_settings;
@@ -449,6 +450,16 @@ pub struct ScreenRequest {
     pub log: Option<PathBuf>,
     /// Printed after the screen is closed.
     pub farewell: Option<String>,
+    /// The folder is no library: what it is, and what it would become. The screen asks.
+    pub offer: Option<Offer>,
+}
+
+/// A folder that could become a library.
+#[derive(Clone, Debug)]
+pub struct Offer {
+    /// What the folder is, for people.
+    pub what: String,
+    pub kind: LayoutKind,
 }
 
 /// What `main` has to do after a command.
@@ -529,34 +540,50 @@ fn open_screen(context: &Context) -> Result<ScreenRequest> {
         bail!("the screen needs a terminal; see tagloupe --help for what works without one");
     }
     let shown = root.display();
-    let offer = match recognised {
-        Recognised::Library => None,
+    let (what, kind) = match recognised {
+        Recognised::Library => (String::new(), None),
         Recognised::NotADirectory => bail!("{shown} is not a folder"),
-        Recognised::New => Some((
-            "does not exist. Make a new library there?",
-            LayoutKind::Bucketed,
-        )),
-        Recognised::Empty => Some(("is empty. Make it a library?", LayoutKind::Bucketed)),
-        Recognised::PicturesInside(_) => Some((
-            "is a folder of pictures. Open it as a library? Nothing is moved; what you add \
-             is written beside the pictures.",
-            LayoutKind::InPlace,
-        )),
+        Recognised::New => (
+            format!("{shown} does not exist."),
+            Some(LayoutKind::Bucketed),
+        ),
+        Recognised::Empty => (
+            format!("{shown} is no library: there are no pictures in it."),
+            Some(LayoutKind::Bucketed),
+        ),
+        Recognised::PicturesInside(pictures) => (
+            format!(
+                "{shown} is no library. {} in it and below.",
+                match (
+                    pictures,
+                    grouped(u64::try_from(pictures).unwrap_or(u64::MAX))
+                ) {
+                    (1, _) => "There is a picture".to_owned(),
+                    (n, count) if n < Recognised::COUNT_LIMIT =>
+                        format!("There are {count} pictures"),
+                    (_, count) => format!("There are {count} pictures or more"),
+                }
+            ),
+            Some(LayoutKind::InPlace),
+        ),
     };
-    if let Some((question, kind)) = offer {
-        if !context.ask(&format!("{shown} {question}"))? {
-            bail!("no library was opened");
-        }
-        Context::create(&root, kind, None)?;
-    }
     Ok(ScreenRequest {
         root,
+        offer: kind.map(|kind| Offer { what, kind }),
         graphics: context.options.graphics,
         theme: context.options.theme.clone(),
         verbose: context.options.verbose,
         log: None,
         farewell: None,
     })
+}
+
+/// Makes a folder a library with the folder's name, as the screen was told to.
+///
+/// # Errors
+/// When it cannot be written, or is one already.
+pub fn create_library(root: &Path, kind: LayoutKind) -> Result<()> {
+    Context::create(root, kind, None).map(drop)
 }
 
 /// The command that a word was probably meant to be.

@@ -30,7 +30,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Condvar, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::JoinHandle,
     time::Duration,
@@ -39,7 +39,7 @@ use std::{
 use self::{
     catalog_store::CatalogStore,
     decode::MemoryGate,
-    event::{Event, Events, Level, PictureSize, SaveReport},
+    event::{Event, Events, IndexLack, IndexOffer, Level, PictureSize, SaveReport},
     ingest::{IngestParts, IngestPipeline, IngestSettings, Listener, Submission, Tally},
     job::{Cancel, Clock, JobId, Pool, Progress, Slot, lock, spawn},
     pictures::{PictureParts, Pictures},
@@ -95,6 +95,9 @@ pub struct EngineSettings {
     pub trash_days: u64,
     /// Whether an ingest takes what was thrown away for good.
     pub takes_purged: bool,
+    /// Media that are taken into an index that lacks them without asking; the index
+    /// of a small library is whole after that.
+    pub index_unasked: u64,
 }
 
 impl Default for EngineSettings {
@@ -107,6 +110,7 @@ impl Default for EngineSettings {
             cache_bytes: 1_000 << 20,
             trash_days: 60,
             takes_purged: false,
+            index_unasked: 1_000,
         }
     }
 }
@@ -139,6 +143,8 @@ struct Core {
     suggestions: Slot<SuggestRequest>,
     jobs: Mutex<BTreeMap<JobId, Cancel>>,
     is_loading: AtomicBool,
+    /// Up to which change of the index the catalog is.
+    followed: AtomicU64,
     stop: Stop,
 }
 
@@ -226,6 +232,7 @@ impl Engine {
             suggestions: Slot::default(),
             jobs: Mutex::default(),
             is_loading: AtomicBool::new(false),
+            followed: AtomicU64::new(0),
             stop: Stop::default(),
         });
         let events = core.events.clone();
@@ -289,18 +296,20 @@ impl Engine {
     }
 
     /// Shows the first page, then loads everything in the background and goes on to
-    /// follow what other processes write.
+    /// follow what other processes write. Where the index lacks more than a few
+    /// media, loads what it holds and offers the rest: [`Event::IndexOffer`].
     pub fn start_catalog(&self) {
         let job = JobId::next();
         let core = Arc::clone(&self.core);
         let started = spawn("follow", move || {
-            core.tell_index_state();
             maintenance::load_first_page(&core.library, &core.catalog);
-            let sequence = core.load_catalog(job, &Cancel::default()).unwrap_or(0);
-            let sequence = core.refresh(JobId::next(), sequence);
+            if core.library.is_indexed() || core.begin_index(job) {
+                core.load_catalog(job, &Cancel::default());
+                core.refresh(JobId::next());
+            }
             core.thumbnails.trim(core.settings.cache_bytes);
             core.empty_old_trash(&Cancel::default());
-            core.follow(sequence);
+            core.follow();
         });
         match started {
             Ok(thread) => lock(&self.threads).push(thread),
@@ -317,7 +326,11 @@ impl Engine {
             return Err(AlreadyRunning);
         }
         Ok(self.run_job(|core, job, cancel| {
-            core.load_catalog(job, cancel);
+            if core.library.is_indexed() {
+                core.load_catalog(job, cancel);
+            } else {
+                core.load_part(job);
+            }
         }))
     }
 
@@ -442,8 +455,15 @@ impl Engine {
     }
 
     /// Rebuilds the index from the files in the background, then loads the catalog.
+    /// One that is not whole is finished, and shown as it grows.
     pub fn rebuild(&self) -> JobId {
         self.run_job(|core, job, cancel| {
+            if !core.library.is_indexed() {
+                if core.load_catalog(job, cancel) {
+                    core.refresh(JobId::next());
+                }
+                return;
+            }
             let label = "rebuilding the index";
             match maintenance::rebuild(&core.library, &core.events, job, cancel) {
                 Ok(summary) => {
@@ -775,15 +795,20 @@ impl Core {
         Ok(sidecar.media)
     }
 
-    /// Loads everything and returns the index's sequence number, or `None` when it
-    /// failed, which the front end has heard of.
-    fn load_catalog(&self, job: JobId, cancel: &Cancel) -> Option<u64> {
+    /// Loads everything, an index that is not whole is finished first, and says
+    /// whether it could; the front end has heard of it.
+    fn load_catalog(&self, job: JobId, cancel: &Cancel) -> bool {
         if self.is_loading.swap(true, Ordering::AcqRel) {
             self.events
                 .notice(Level::Info, "the catalog is being loaded already");
-            return None;
+            return false;
         }
-        let mut progress = Progress::new(job, "loading the library");
+        let label = if self.library.is_indexed() {
+            "loading the library"
+        } else {
+            "making the index"
+        };
+        let mut progress = Progress::new(job, label);
         let loaded = maintenance::load_catalog(&self.library, &self.catalog, &mut |done, total| {
             progress.done = done;
             progress.total = Some(total);
@@ -795,20 +820,90 @@ impl Core {
             }
         });
         self.is_loading.store(false, Ordering::Release);
-        let label = "loading the library";
         match loaded {
             Ok(sequence) => {
+                self.followed.store(sequence, Ordering::Release);
                 self.events.done(
                     job,
                     label,
                     Ok(format!("{} media", self.catalog.load().len())),
                 );
-                Some(sequence)
+                true
+            }
+            Err(Error::Cancelled) if !self.library.is_indexed() => {
+                self.load_part(job);
+                let text = "stopped; :rebuild goes on where it was".to_owned();
+                self.events.done(job, label, Ok(text));
+                false
+            }
+            Err(error) => {
+                self.events.done(job, label, Err(error.chain()));
+                false
+            }
+        }
+    }
+
+    /// Takes the first media into an index that is not whole. Says whether it is now;
+    /// otherwise what it holds is shown, and the rest is offered.
+    fn begin_index(&self, job: JobId) -> bool {
+        let label = "making the index";
+        let mut progress = Progress::new(job, label);
+        let limit = self.settings.index_unasked;
+        let state = self.library.index_state();
+        let begun = maintenance::begin_index(&self.library, limit, &mut |step| {
+            progress.done = step.done;
+            progress.total = Some(step.total);
+            progress.errors = step.errors;
+            self.events.progress(progress.clone());
+            if self.stop.wait(Duration::ZERO) {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        });
+        self.events.end_progress(job);
+        let begun = match begun {
+            Ok(None) => {
+                if let IndexState::Unusable(reason) = state {
+                    let text = format!("the index cannot be used ({reason}): made another one");
+                    self.events.notice(Level::Warning, text);
+                }
+                return true;
+            }
+            Ok(Some(begun)) => Some(begun),
+            Err(Error::Cancelled) => return false,
+            Err(Error::Locked { .. }) => {
+                let text = "another tagloupe makes the index of this library";
+                self.events.notice(Level::Info, text);
+                None
             }
             Err(error) => {
                 self.events.done(job, label, Err(error.chain()));
                 None
             }
+        };
+        self.load_part(job);
+        if let Some(begun) = begun {
+            self.events.send(Event::IndexOffer(IndexOffer {
+                lack: match self.library.index_state() {
+                    IndexState::Unusable(reason) => IndexLack::Unusable(reason),
+                    _ if begun.is_old => IndexLack::Unfinished,
+                    _ => IndexLack::New,
+                },
+                indexed: begun.indexed,
+                total: begun.total,
+            }));
+        }
+        false
+    }
+
+    /// Shows what an index holds that is not whole.
+    fn load_part(&self, job: JobId) {
+        match maintenance::load_part(&self.library, &self.catalog) {
+            Ok(sequence) => self.followed.store(sequence, Ordering::Release),
+            Err(error) => self
+                .events
+                .done(job, "loading the library", Err(error.chain())),
         }
     }
 
@@ -832,24 +927,9 @@ impl Core {
         }
     }
 
-    /// Says why an index is about to be made.
-    fn tell_index_state(&self) {
-        let (level, text) = match self.library.index_state() {
-            IndexState::Ready | IndexState::Stale => return,
-            IndexState::Missing => (
-                Level::Info,
-                "this library has no index: making one from its files".to_owned(),
-            ),
-            IndexState::Unusable(reason) => (
-                Level::Warning,
-                format!("the index cannot be used ({reason}): making another from the files"),
-            ),
-        };
-        self.events.notice(level, text);
-    }
-
     /// Finds what changed behind the index since it was written last.
-    fn refresh(&self, job: JobId, sequence: u64) -> u64 {
+    fn refresh(&self, job: JobId) {
+        let sequence = self.followed.load(Ordering::Acquire);
         let mut progress = Progress::new(job, "looking for changed files");
         let refreshed = maintenance::refresh(&self.library, &self.catalog, sequence, &mut |step| {
             progress.done = step.done;
@@ -863,17 +943,30 @@ impl Core {
             }
         });
         self.events.end_progress(job);
-        refreshed.unwrap_or_else(|error| {
-            let reason = error.chain();
-            let text = format!("cannot look for changed files: {reason}");
-            self.events.notice(Level::Warning, text);
-            sequence
-        })
+        match refreshed {
+            Ok(sequence) => self.followed.store(sequence, Ordering::Release),
+            Err(error) => {
+                let reason = error.chain();
+                let text = format!("cannot look for changed files: {reason}");
+                self.events.notice(Level::Warning, text);
+            }
+        }
     }
 
     /// Applies what other processes write, and brings the index up to files that it
     /// could not follow, until the end.
-    fn follow(&self, mut sequence: u64) {
+    fn follow(&self) {
+        let follow = || {
+            let sequence = self.followed.load(Ordering::Acquire);
+            let newest = maintenance::follow(&self.library, &self.catalog, sequence);
+            // A load that ended meanwhile knows better.
+            let _ = self.followed.compare_exchange(
+                sequence,
+                newest,
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            );
+        };
         let mut version = self.library.data_version().ok();
         let mut turn = 0_u64;
         while !self.stop.wait(FOLLOW_INTERVAL) {
@@ -881,14 +974,19 @@ impl Core {
             if turn.is_multiple_of(REINDEX_TURNS) && self.library.index_state() == IndexState::Stale
             {
                 match self.library.reindex_marked() {
-                    Ok(_) => sequence = maintenance::follow(&self.library, &self.catalog, sequence),
+                    Ok(_) => follow(),
                     Err(error) => tracing::warn!("the index is still behind: {}", error.chain()),
                 }
             }
             let newest = self.library.data_version().ok();
             if newest != version {
                 version = newest;
-                sequence = maintenance::follow(&self.library, &self.catalog, sequence);
+                if !self.catalog.load().is_complete() && self.library.is_indexed() {
+                    // Another process has made the index whole.
+                    self.load_catalog(JobId::next(), &Cancel::default());
+                } else {
+                    follow();
+                }
             }
         }
     }

@@ -1,12 +1,13 @@
 //! The program: arguments in, exit code out. Everything else is in the library.
 
-use std::{env, process, process::ExitCode, sync::Arc, time::Duration};
+use std::{env, path::Path, process, process::ExitCode, sync::Arc, time::Duration};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use tagloupe::{
     app::{
         App, LibraryInfo,
         config::{self, Config, ViewState},
+        dialog::Dialog,
         keymap::Keymap,
         runtime::Runtime,
     },
@@ -21,7 +22,7 @@ use tagloupe::{
         job::{self, Cancel},
     },
     model::text::display_text,
-    tui::{self, Ending},
+    tui::{self, Ending, Opened, Opener, Start},
 };
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -89,44 +90,34 @@ fn open_screen(request: &ScreenRequest, output: &Output) -> Result<Status> {
     {
         problems.push(format!("{error:#}"));
     }
-    let library = Library::open(&request.root)?;
-    let root = library.root().to_owned();
-    let (events, receiver) = event::channel();
-    let engine = Engine::start(library, cli::engine_settings(&config), events.clone())
-        .context("cannot start the engine")?;
-    let engine = Arc::new(engine);
-    for problem in problems {
-        events.notice(Level::Warning, problem);
-    }
-    engine.start_catalog();
-    let inbox = config
-        .ingest
-        .folder
-        .clone()
-        .unwrap_or_else(|| engine.inbox());
-    let show = |text: &str| display_text(text).into_owned();
-    let info = LibraryInfo {
-        name: show(engine.library_name()),
-        root: show(&root.to_string_lossy()),
-        ingest_folder: Some(show(&inbox.to_string_lossy())),
-        folder: root.clone(),
+    let (app, start) = match &request.offer {
+        None => {
+            let opened = open(&request.root, &config, problems, false)?;
+            let mut app = App::new(opened.library, config, keymap);
+            app.restore(&opened.view);
+            (app, Start::Library(Box::new(opened.runtime)))
+        }
+        Some(offer) => {
+            let mut app = App::new(LibraryInfo::default(), config.clone(), keymap);
+            app.ask(Dialog::create(offer.what.clone(), offer.kind));
+            let root = request.root.clone();
+            let opener: Opener = Box::new(move |kind| {
+                cli::create_library(&root, kind)
+                    .and_then(|()| open(&root, &config, problems, true))
+                    .map_err(|error| format!("{error:#}"))
+            });
+            (app, Start::Folder(opener))
+        }
     };
-    let has_files = Engine::has_files_now(&inbox);
-    engine.watch(Some(inbox));
-    let view_path = config::view_path(&variable, &root);
-    let mut app = App::new(info, config, keymap);
-    if let Some(path) = &view_path {
-        app.restore(&ViewState::load(path));
-    }
-    // Files are about to be filed: that is worth watching.
-    app.panes.monitor |= has_files;
     let options = tui::Options {
         themes: config::config_dir(&variable).map(|folder| folder.join("themes")),
         no_mouse: false,
         clock: job::system_clock,
     };
-    let runtime = Runtime::start(engine, receiver, view_path)?;
-    let ended = tui::run(app, runtime, &options)?;
+    let ended = tui::run(app, start, &options)?;
+    if ended.by == Ending::Declined {
+        bail!("no library was opened");
+    }
     if ended.by == Ending::Terminated {
         // The terminal may be gone, and whoever ended us does not read.
         return Ok(Status::Interrupted);
@@ -143,6 +134,53 @@ fn open_screen(request: &ScreenRequest, output: &Output) -> Result<Status> {
         output.flush()?;
     }
     Ok(Status::Done)
+}
+
+/// Opens a library for the screen. One that was `just_made` gets its index unasked:
+/// who makes a library wants to use it.
+fn open(root: &Path, config: &Config, problems: Vec<String>, just_made: bool) -> Result<Opened> {
+    let library = Library::open(root)?;
+    let root = library.root().to_owned();
+    let (events, receiver) = event::channel();
+    let mut settings = cli::engine_settings(config);
+    if just_made {
+        settings.index_unasked = u64::MAX;
+    }
+    let engine =
+        Engine::start(library, settings, events.clone()).context("cannot start the engine")?;
+    let engine = Arc::new(engine);
+    for problem in problems {
+        events.notice(Level::Warning, problem);
+    }
+    engine.start_catalog();
+    let inbox = config
+        .ingest
+        .folder
+        .clone()
+        .unwrap_or_else(|| engine.inbox());
+    let show = |text: &str| display_text(text).into_owned();
+    let library = LibraryInfo {
+        name: show(engine.library_name()),
+        root: show(&root.to_string_lossy()),
+        ingest_folder: Some(show(&inbox.to_string_lossy())),
+        folder: root.clone(),
+    };
+    let has_files = Engine::has_files_now(&inbox);
+    engine.watch(Some(inbox));
+    let view_path = config::view_path(&variable, &root);
+    let mut view = view_path
+        .as_deref()
+        .map_or_else(ViewState::default, ViewState::load);
+    if has_files {
+        // Files are about to be filed: that is worth watching.
+        view.monitor = Some(true);
+    }
+    let runtime = Runtime::start(engine, receiver, view_path)?;
+    Ok(Opened {
+        library,
+        runtime,
+        view,
+    })
 }
 
 /// Whether the screen takes over, which has its own way with signals.

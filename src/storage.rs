@@ -59,8 +59,6 @@ pub use requests::{
 };
 pub use tombstones::Tombstone;
 
-/// Pictures counted in a folder that is no library.
-const COUNT_LIMIT: usize = 10_000;
 /// Captions looked at to tell a training set from other folders.
 const CAPTION_SAMPLE: usize = 50;
 
@@ -138,7 +136,7 @@ impl Library {
         if library_file::find(folder).is_some() {
             return Recognised::Library;
         }
-        match scan::count_originals(folder, COUNT_LIMIT) {
+        match scan::count_originals(folder, Recognised::COUNT_LIMIT) {
             0 => Recognised::Empty,
             pictures => Recognised::PicturesInside(pictures),
         }
@@ -204,17 +202,29 @@ impl Library {
         &self,
         on: &mut dyn FnMut(Vec<Entry>, u64, u64) -> ControlFlow<()>,
     ) -> Result<(), Error> {
-        let is_whole = {
-            let current = self.current();
-            current.is_complete() && !current.index.is_damaged()
-        };
-        if !is_whole {
+        if !self.is_indexed() {
             let summary =
                 self.rebuild(&mut |progress| on(Vec::new(), progress.done, progress.total))?;
             if summary.is_cancelled {
                 return Err(Error::Cancelled);
             }
         }
+        self.load_indexed(on)
+    }
+
+    /// Whether the index holds the whole library. Otherwise it is a new one, or a
+    /// rebuild of it was stopped half way.
+    pub fn is_indexed(&self) -> bool {
+        let current = self.current();
+        current.is_complete() && !current.index.is_damaged()
+    }
+
+    /// As [`Library::load_in_chunks`], but hands over what the index holds now, the
+    /// whole library or not.
+    pub fn load_indexed(
+        &self,
+        on: &mut dyn FnMut(Vec<Entry>, u64, u64) -> ControlFlow<()>,
+    ) -> Result<(), Error> {
         if self.current().index.load(on)? {
             Ok(())
         } else {

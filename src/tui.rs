@@ -31,8 +31,10 @@ use tokio::{
 };
 
 use crate::app::{
-    App, config,
-    message::{Effect, Level, Message, Now, ScreenEffect},
+    App, LibraryInfo,
+    config::{self, ViewState},
+    dialog::Dialog,
+    message::{Effect, LayoutKind, Level, Message, Now, ScreenEffect},
     runtime::Runtime,
 };
 use image::Pictures;
@@ -68,11 +70,32 @@ pub struct Options {
     pub clock: fn() -> i64,
 }
 
+/// What a session begins with.
+pub enum Start {
+    /// A library that is open.
+    Library(Box<Runtime>),
+    /// A folder that is none: the session asks, and opens it with this.
+    Folder(Opener),
+}
+
+/// Makes the folder that was given a library and opens it; or says why not.
+pub type Opener = Box<dyn FnOnce(LayoutKind) -> Result<Opened, String>>;
+
+/// A library that was made while the screen was there.
+pub struct Opened {
+    pub library: LibraryInfo,
+    pub runtime: Runtime,
+    /// How the screen was set up for it before.
+    pub view: ViewState,
+}
+
 /// What ended a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// The user quit.
     Quit,
+    /// The user did not want the folder to become a library, or it could not.
+    Declined,
     /// A signal, or the terminal went away.
     Terminated,
 }
@@ -91,13 +114,13 @@ pub struct Ended {
 ///
 /// # Errors
 /// When the terminal cannot be used; then nothing was started.
-pub fn run(app: App, runtime: Runtime, options: &Options) -> Result<Ended, TerminalError> {
+pub fn run(app: App, start: Start, options: &Options) -> Result<Ended, TerminalError> {
     let session = Session::start(wanted_graphics(app.config.graphics), !options.no_mouse)?;
     let tokio = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let context = tokio.enter();
-    let mut event_loop = Loop::new(app, runtime, session, options)?;
+    let mut event_loop = Loop::new(app, start, session, options)?;
     let by = tokio.block_on(event_loop.run())?;
     let Loop {
         mut app,
@@ -107,11 +130,14 @@ pub fn run(app: App, runtime: Runtime, options: &Options) -> Result<Ended, Termi
         ..
     } = event_loop;
     let limit = match by {
-        Ending::Quit => QUIT_LIMIT,
+        Ending::Quit | Ending::Declined => QUIT_LIMIT,
         Ending::Terminated => TERMINATE_LIMIT,
     };
     let mut said = Vec::new();
-    let is_complete = tokio.block_on(runtime.shutdown(limit, &mut said));
+    let is_complete = match runtime {
+        Some(runtime) => tokio.block_on(runtime.shutdown(limit, &mut said)),
+        None => true,
+    };
     for event in said {
         // Only what it says of saved edits matters now; there is nobody to act.
         app.update(Message::Engine(event));
@@ -226,7 +252,9 @@ impl Turn {
 
 struct Loop {
     app: App,
-    runtime: Runtime,
+    /// `None` while it is asked whether the folder is to become a library.
+    runtime: Option<Runtime>,
+    opener: Option<Opener>,
     session: Session,
     screen: Screen,
     reader: Reader,
@@ -250,7 +278,7 @@ struct Loop {
 impl Loop {
     fn new(
         mut app: App,
-        runtime: Runtime,
+        start: Start,
         mut session: Session,
         options: &Options,
     ) -> Result<Self, TerminalError> {
@@ -266,6 +294,10 @@ impl Loop {
         tracing::info!("terminal: {:?}", session.capabilities);
         app.themes = Theme::names(options.themes.as_deref());
         let typed_ahead = std::mem::take(&mut session.typed_ahead);
+        let (runtime, opener) = match start {
+            Start::Library(runtime) => (Some(*runtime), None),
+            Start::Folder(opener) => (None, Some(opener)),
+        };
         let mut event_loop = Self {
             screen: Screen::new(theme, pictures, session.capabilities.is_utf8),
             budget: if session.capabilities.over_ssh {
@@ -275,6 +307,7 @@ impl Loop {
             },
             app,
             runtime,
+            opener,
             session,
             reader: Reader::start()?,
             signals: Signals::new()?,
@@ -333,7 +366,7 @@ impl Loop {
             event = self.reader.events.recv() => Turn::Input(event),
             // A frame that is due must not starve while events pour in.
             () = at(frame), if frame.is_some() => Turn::Frame,
-            message = self.runtime.next(), if !self.has_ended => Turn::Message(message),
+            message = next_message(&mut self.runtime), if !self.has_ended => Turn::Message(message),
             () = self.picture_ready.notified() => Turn::PictureReady,
             () = at(deadline), if deadline.is_some() => Turn::Deadline,
         }
@@ -360,7 +393,7 @@ impl Loop {
                 self.update(message);
                 let start = Instant::now();
                 while start.elapsed() < Duration::from_millis(8)
-                    && let Some(message) = self.runtime.try_next()
+                    && let Some(message) = self.runtime.as_mut().and_then(Runtime::try_next)
                 {
                     self.update(message);
                 }
@@ -369,6 +402,9 @@ impl Loop {
             Turn::Frame => self.draw()?,
             // The tick above was all.
             Turn::Deadline => {}
+        }
+        if self.runtime.is_none() && self.app.dialogs.is_empty() {
+            self.ending.get_or_insert(Ending::Declined);
         }
         self.is_dirty |= self.app.take_dirty();
         Ok(())
@@ -389,7 +425,13 @@ impl Loop {
 
     fn perform(&mut self, effects: Vec<Effect>) {
         for effect in effects {
-            if let Some(effect) = self.runtime.run(effect)
+            let effect = match (&mut self.runtime, effect) {
+                (Some(runtime), effect) => runtime.run(effect),
+                (None, Effect::Screen(effect)) => Some(effect),
+                // There is no library yet to do it in.
+                (None, _) => None,
+            };
+            if let Some(effect) = effect
                 && let Err(error) = self.perform_here(effect)
             {
                 tracing::warn!("cannot use the terminal: {error}");
@@ -421,11 +463,26 @@ impl Loop {
                 self.warn(&warnings);
                 self.redraw()?;
             }
+            ScreenEffect::Create(kind) => self.open(kind),
             ScreenEffect::Quit => {
                 self.ending.get_or_insert(Ending::Quit);
             }
         }
         Ok(())
+    }
+
+    /// Makes the folder a library, as the user wants it, and goes on with that.
+    fn open(&mut self, kind: LayoutKind) {
+        match self.opener.take().map(|open| open(kind)) {
+            Some(Ok(opened)) => {
+                self.app.library = opened.library;
+                self.app.restore(&opened.view);
+                self.runtime = Some(opened.runtime);
+                self.is_dirty = true;
+            }
+            Some(Err(reason)) => self.app.ask(Dialog::message("No library", [reason])),
+            None => {}
+        }
     }
 
     fn input(&mut self, event: Event) -> io::Result<()> {
@@ -524,6 +581,14 @@ impl Loop {
         self.app.take_dirty();
         self.is_dirty = bytes.is_partial;
         Ok(())
+    }
+}
+
+/// The next thing the engine says, which is nothing while there is none.
+async fn next_message(runtime: &mut Option<Runtime>) -> Option<Message> {
+    match runtime {
+        Some(runtime) => runtime.next().await,
+        None => std::future::pending().await,
     }
 }
 

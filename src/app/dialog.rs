@@ -1,8 +1,21 @@
 //! Modals, stacked: a message, a choice, a one-line question. Each answer holds
 //! what it releases, so that nothing else has to remember why was asked.
 
-use super::{action::Action, completion::Completion, list, message::Effect, text_input::TextInput};
-use crate::model::{id::MediaKey, tag::TagName, text::display_text};
+use super::{
+    action::Action,
+    completion::Completion,
+    list,
+    message::{Effect, LayoutKind, ScreenEffect},
+    text_input::TextInput,
+};
+use crate::{
+    engine::event::{IndexLack, IndexOffer},
+    model::{
+        id::MediaKey,
+        tag::TagName,
+        text::{display_text, grouped},
+    },
+};
 
 /// One modal. All its text is safe to draw.
 #[derive(Clone, Debug)]
@@ -148,6 +161,71 @@ impl Dialog {
         )
     }
 
+    /// Making the index that a library lacks. `stop` is the key that stops a job.
+    pub fn index(offer: &IndexOffer, stop: Option<&str>) -> Self {
+        let (indexed, total) = (grouped(offer.indexed), grouped(offer.total));
+        let (title, what) = match &offer.lack {
+            IndexLack::New => (
+                "No index",
+                format!("This library has no index yet: {total} media."),
+            ),
+            IndexLack::Unfinished => (
+                "Unfinished index",
+                format!("The index of this library holds {indexed} of {total} media."),
+            ),
+            IndexLack::Unusable(reason) => (
+                "Unusable index",
+                format!(
+                    "The index cannot be used ({reason}) and stays as it is. \
+                     Another one has to be made: {total} media."
+                ),
+            ),
+        };
+        let stop = stop.map_or_else(String::new, |key| format!("{key} stops it, "));
+        Self::choice(
+            title,
+            [
+                what,
+                format!("Until it is whole, only these {indexed} are shown and found."),
+                format!("It is made in the background; {stop}:rebuild goes on at any time."),
+            ],
+            vec![
+                Choice::new("Build it now", 'b', vec![Release::Effect(Effect::Rebuild)]),
+                Choice::new("Not now", 'n', Vec::new()),
+            ],
+        )
+    }
+
+    /// Opening a folder that is no library yet, which `what` it is being said.
+    pub fn create(what: String, kind: LayoutKind) -> Self {
+        let (label, key, how) = match kind {
+            LayoutKind::InPlace => (
+                "Make it a library in place",
+                'i',
+                "In place: nothing is moved or renamed. Tags go into small files beside the \
+                 pictures, everything else into the folder .tagloupe/.",
+            ),
+            LayoutKind::Bucketed | LayoutKind::Flat => (
+                "Make a library here",
+                'm',
+                "What you drop into its folder ingest/ is filed by its content, each picture once.",
+            ),
+        };
+        let create = Release::Effect(Effect::Screen(ScreenEffect::Create(kind)));
+        Self::choice(
+            "No library",
+            [
+                what,
+                how.to_owned(),
+                "Nothing is written before you answer.".to_owned(),
+            ],
+            vec![
+                Choice::new(label, key, vec![create]),
+                Choice::new("Leave it alone", 'n', Vec::new()),
+            ],
+        )
+    }
+
     /// The steps that can be undone and redone, newest first.
     pub fn history(labels: &[String], position: usize) -> Self {
         let mut choices: Vec<Choice> = (0..=labels.len())
@@ -262,7 +340,7 @@ impl Choice {
 
 impl Release {
     fn quit() -> Self {
-        Self::Effect(Effect::Screen(super::message::ScreenEffect::Quit))
+        Self::Effect(Effect::Screen(ScreenEffect::Quit))
     }
 }
 

@@ -80,6 +80,10 @@ impl App {
                 }
             }
             Event::Notice { level, text } => self.say(level, &text),
+            Event::IndexOffer(offer) => {
+                self.index_offer = Some(offer);
+                self.asks_about_index = true;
+            }
         }
     }
 
@@ -148,6 +152,9 @@ impl App {
 
     fn take_catalog(&mut self, catalog: Arc<Catalog>, changed: Option<Vec<MediaKey>>) {
         let old = std::mem::replace(&mut self.catalog, catalog);
+        if self.catalog.is_complete() {
+            self.index_offer = None;
+        }
         if let Some(keys) = changed {
             self.take_changed(&old, &keys);
         } else {

@@ -11,6 +11,7 @@ use crate::{
 
 // What the screen draws of the engine's words; it names the engine nowhere else.
 pub use crate::engine::{
+    LayoutKind,
     event::{IngestOutcome, Level, PictureSize, Stage},
     job::Progress,
 };
@@ -193,6 +194,8 @@ pub enum ScreenEffect {
     Suspend,
     /// Another theme, by name.
     Theme(String),
+    /// Make the folder that was given a library: asked before one is open.
+    Create(LayoutKind),
     /// Leave the event loop.
     Quit,
 }

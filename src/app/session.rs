@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     engine::{
-        event::{Level, PictureSize},
+        event::{IndexOffer, Level, PictureSize},
         job::Progress,
     },
     model::{
@@ -96,6 +96,8 @@ pub struct App {
     pub facets: Facets,
     pub info: Info,
     pub ingest_log: IngestLog,
+    /// What the index lacks, until it is whole.
+    pub index_offer: Option<IndexOffer>,
     pub query_bar: QueryBar,
     pub command_line: CommandLine,
     /// The last one is on top and hears the keys.
@@ -118,6 +120,8 @@ pub struct App {
     pub(super) last_edit: Option<LastEdit>,
     /// What to do once the sidecar of a medium is read.
     pub(super) when_read: Option<(MediaKey, Action)>,
+    /// The offer is to be made as soon as nobody is in the middle of something.
+    pub(super) asks_about_index: bool,
     /// Leave as soon as everything is saved.
     pub(super) quits_when_saved: bool,
     pub(super) effects: Vec<Effect>,
@@ -179,6 +183,7 @@ impl App {
             facets: Facets::default(),
             info: Info::default(),
             ingest_log: IngestLog::default(),
+            index_offer: None,
             query_bar: QueryBar::default(),
             command_line: CommandLine::default(),
             dialogs: Vec::new(),
@@ -196,6 +201,7 @@ impl App {
             yanked: Vec::new(),
             last_edit: None,
             when_read: None,
+            asks_about_index: false,
             quits_when_saved: false,
             effects: Vec::new(),
             generation: 0,
@@ -481,6 +487,21 @@ impl App {
             };
         }
         self.want_pictures();
+        self.offer_index();
+    }
+
+    /// Makes the offer of an index, unless somebody types or is asked something else:
+    /// the next key is not meant for it then.
+    fn offer_index(&mut self) {
+        let is_busy =
+            !self.dialogs.is_empty() || self.layer().is_text() || !self.pending.keys.is_empty();
+        if self.asks_about_index && !is_busy {
+            self.asks_about_index = false;
+            if let Some(offer) = &self.index_offer {
+                let stop = self.keymap.key_of(self.layer(), Action::Cancel);
+                self.dialogs.push(Dialog::index(offer, stop.as_deref()));
+            }
+        }
     }
 
     fn show_info(&mut self) {

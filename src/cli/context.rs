@@ -2,7 +2,7 @@
 //! sets, and the library it was given or stands in.
 
 use std::{
-    env, io,
+    env,
     ops::ControlFlow,
     path::{Path, PathBuf},
     time::Duration,
@@ -178,18 +178,6 @@ impl Context {
             kind,
             name.as_deref().unwrap_or("library"),
         )?)
-    }
-
-    /// Asks a question that Enter answers with yes.
-    pub fn ask(&self, question: &str) -> Result<bool> {
-        self.output.note(&format!("{question} [Y/n]"));
-        let mut answer = String::new();
-        io::stdin()
-            .read_line(&mut answer)
-            .context("cannot read the answer")?;
-        // An input that ended is no yes.
-        Ok(answer.ends_with('\n')
-            && matches!(answer.trim().to_lowercase().as_str(), "" | "y" | "yes"))
     }
 }
 

@@ -60,6 +60,7 @@ pub fn demo(context: &Context, arguments: &DemoArgs) -> Result<Next> {
     };
     Ok(Next::OpenScreen(ScreenRequest {
         root: root.clone(),
+        offer: None,
         verbose: context.options.verbose,
         log: Some(root.clone()),
         graphics: context.options.graphics,

@@ -155,6 +155,27 @@ pub enum IngestEvent {
     },
 }
 
+/// An index that does not hold the whole library.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IndexOffer {
+    pub lack: IndexLack,
+    /// Media that are in it, masks and the like included.
+    pub indexed: u64,
+    /// Media of the library.
+    pub total: u64,
+}
+
+/// Why an index is not whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IndexLack {
+    /// There was none.
+    New,
+    /// Making it was stopped.
+    Unfinished,
+    /// There is one that cannot be used, and why; another one takes its place.
+    Unusable(String),
+}
+
 /// How loud a notice is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
@@ -207,6 +228,9 @@ pub enum Event {
         report: SaveReport,
     },
     Ingest(IngestEvent),
+    /// The index lacks media, and making it takes a while: only what it holds is
+    /// shown until somebody wants the rest.
+    IndexOffer(IndexOffer),
     /// A job ended: what it did, or why it failed.
     JobDone {
         job: JobId,

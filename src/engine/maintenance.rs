@@ -10,8 +10,11 @@ use super::{
     save::flow,
 };
 use crate::{
-    model::catalog::{Catalog, Change},
-    storage::{Error, IndexState, Library, RebuildProgress, RebuildSummary, VerifyReport},
+    model::{
+        catalog::{Catalog, Change},
+        entry::Entry,
+    },
+    storage::{Error, Library, RebuildProgress, RebuildSummary, VerifyReport},
 };
 
 /// Media of the first page, which is shown before the catalog is loaded: enough for
@@ -38,6 +41,82 @@ pub fn load_first_page(library: &Library, store: &CatalogStore) {
     }
 }
 
+/// What an index holds that was begun but not finished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Begun {
+    pub indexed: u64,
+    pub total: u64,
+    /// Whether an earlier run had begun it.
+    pub is_old: bool,
+}
+
+/// Takes media that the index lacks into it until about so many are read, and says
+/// how far it is; `None` when it is whole now.
+///
+/// # Errors
+/// When the library cannot be read, the index cannot be written, another process is
+/// making it, or `on` stopped it.
+pub fn begin_index(
+    library: &Library,
+    limit: u64,
+    on: &mut dyn FnMut(RebuildProgress) -> ControlFlow<()>,
+) -> Result<Option<Begun>, Error> {
+    let is_old = library.count()? > 0;
+    let mut begun = None;
+    let summary = library.rebuild(&mut |step| {
+        on(step)?;
+        if step.read >= limit && step.done < step.total {
+            begun = Some(Begun {
+                indexed: step.done,
+                total: step.total,
+                is_old,
+            });
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    })?;
+    if summary.is_cancelled && begun.is_none() {
+        return Err(Error::Cancelled);
+    }
+    Ok(begun)
+}
+
+/// Swaps in what the index holds, as a catalog that is not complete.
+///
+/// # Errors
+/// When the index cannot be read.
+pub fn load_part(library: &Library, store: &CatalogStore) -> Result<u64, Error> {
+    let before = library.sequence().unwrap_or(0);
+    let mut packing = Packing::default();
+    library.load_indexed(&mut |chunk, _, _| {
+        packing.take(chunk);
+        ControlFlow::Continue(())
+    })?;
+    store.replace(packing.finish());
+    Ok(follow(library, store, before))
+}
+
+/// A catalog that is packed while it is read.
+#[derive(Default)]
+struct Packing {
+    catalog: Catalog,
+    waiting: Vec<Change>,
+}
+
+impl Packing {
+    fn take(&mut self, chunk: Vec<Entry>) {
+        self.waiting.extend(chunk.into_iter().map(Change::Upsert));
+        if self.waiting.len() >= PACK_EVERY {
+            self.catalog = self.catalog.apply(&self.waiting);
+            self.waiting.clear();
+        }
+    }
+
+    fn finish(self) -> Catalog {
+        self.catalog.apply(&self.waiting)
+    }
+}
+
 /// Loads all media and swaps them in, then what was written meanwhile. An index that
 /// is not complete is completed from the files first, and what is found so far is
 /// shown.
@@ -51,13 +130,9 @@ pub fn load_catalog(
     on: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
 ) -> Result<u64, Error> {
     let before = library.sequence().unwrap_or(0);
-    let mut is_rebuilding = matches!(
-        library.index_state(),
-        IndexState::Missing | IndexState::Unusable(_)
-    );
+    let mut is_rebuilding = !library.is_indexed();
     let (mut shown, mut shown_at, mut last) = (before, 0, 0);
-    let mut catalog = Catalog::default();
-    let mut waiting = Vec::new();
+    let mut packing = Packing::default();
     library.load_in_chunks(&mut |chunk, done, total| {
         // Counting starts again when the rebuild ends and the index is read, and
         // while it is read it can be asked nothing else.
@@ -67,14 +142,10 @@ pub fn load_catalog(
             shown = follow(library, store, shown);
             shown_at = done;
         }
-        waiting.extend(chunk.into_iter().map(Change::Upsert));
-        if waiting.len() >= PACK_EVERY {
-            catalog = catalog.apply(&waiting);
-            waiting.clear();
-        }
+        packing.take(chunk);
         on(done, total)
     })?;
-    store.replace(catalog.apply(&waiting).into_complete());
+    store.replace(packing.finish().into_complete());
     Ok(follow(library, store, before))
 }
 
@@ -145,4 +216,47 @@ pub fn verify(
         events.progress(progress.clone());
         flow(cancel)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::LayoutKind;
+
+    #[test]
+    fn an_index_is_made_in_parts_that_go_on_where_the_last_one_stopped() {
+        let dir = tempfile::tempdir().unwrap();
+        for n in 0..2_100 {
+            std::fs::File::create(dir.path().join(format!("{n:04}.png"))).unwrap();
+        }
+        let library = Library::create(dir.path(), LayoutKind::InPlace, "Test").unwrap();
+        let goes_on = |_: RebuildProgress| ControlFlow::Continue(());
+        let store = CatalogStore::default();
+        for indexed in [1_000, 2_000] {
+            let begun = begin_index(&library, 1_000, &mut { goes_on }).unwrap();
+            let expected = Begun {
+                indexed,
+                total: 2_100,
+                is_old: indexed > 1_000,
+            };
+            assert_eq!(begun, Some(expected));
+            load_part(&library, &store).unwrap();
+            let catalog = store.load();
+            assert_eq!(catalog.len() as u64, indexed);
+            assert!(!catalog.is_complete());
+            assert!(!library.is_indexed());
+        }
+        // Somebody stops it while it passes what was done before.
+        let stops = |_: RebuildProgress| ControlFlow::Break(());
+        let stopped = begin_index(&library, 1_000, &mut { stops });
+        assert!(matches!(stopped, Err(Error::Cancelled)));
+        let mut read = 0;
+        let begun = begin_index(&library, 1_000, &mut |step| {
+            read = step.read;
+            ControlFlow::Continue(())
+        });
+        assert_eq!(begun.unwrap(), None);
+        assert_eq!(read, 100, "what was read before is not read again");
+        assert!(library.is_indexed());
+    }
 }

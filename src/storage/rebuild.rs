@@ -35,11 +35,7 @@ pub(super) fn run(
     on: &mut dyn FnMut(RebuildProgress) -> ControlFlow<()>,
 ) -> Result<RebuildSummary, Error> {
     let _only_one = md5_lock::try_lock_file(&index.companion("rebuild"))?;
-    let mut progress = RebuildProgress {
-        done: 0,
-        total: 0,
-        errors: 0,
-    };
+    let mut progress = RebuildProgress::default();
     let scanned = scan::scan(&shelf.layout, &mut |found| {
         on(RebuildProgress {
             total: count(found),
@@ -78,12 +74,14 @@ pub(super) fn run(
         if !wanted.is_empty() {
             let read = parallel::map(&wanted, |found| read_one(shelf, found));
             commit(shelf, index, read, &mut summary)?;
+            // A step that an earlier run finished must not set the cursor back.
+            if extent == Extent::All
+                && let Some(last) = step.last()
+            {
+                index.set(&[(CURSOR, Some(&last.spot.path))])?;
+            }
         }
-        if extent == Extent::All
-            && let Some(last) = step.last()
-        {
-            index.set(&[(CURSOR, Some(&last.spot.path))])?;
-        }
+        progress.read += count(wanted.len());
         progress.done += count(step.len());
         progress.errors = count(summary.errors.len());
         if on(progress).is_break() {

@@ -27,12 +27,18 @@ pub enum IndexState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Recognised {
     Library,
-    /// No library, but this many pictures in it and below (counted up to 10 000).
+    /// No library, but this many pictures in it and below, counted up to
+    /// [`Recognised::COUNT_LIMIT`].
     PicturesInside(usize),
     Empty,
     /// It does not exist.
     New,
     NotADirectory,
+}
+
+impl Recognised {
+    /// How far the pictures of a folder that is no library are counted.
+    pub const COUNT_LIMIT: usize = 10_000;
 }
 
 /// How a file gets into the library.
@@ -118,10 +124,12 @@ pub struct Trashed {
 }
 
 /// How far a rebuild is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RebuildProgress {
     pub done: u64,
     pub total: u64,
+    /// How many of `done` were read by this run, and not by one that was stopped.
+    pub read: u64,
     pub errors: u64,
 }
 

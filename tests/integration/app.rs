@@ -20,7 +20,7 @@ use tagloupe::{
     },
     engine::{
         Engine, EngineSettings, LayoutKind, Library,
-        event::{Event, IngestEvent, IngestOutcome, SaveReport, channel},
+        event::{Event, IndexLack, IndexOffer, IngestEvent, IngestOutcome, SaveReport, channel},
         job::{Cancel, JobId, Progress},
         search::{NoFullText, search},
         suggest::suggest,
@@ -912,6 +912,57 @@ fn jobs_are_cancelled_by_the_key_everybody_tries() {
     desk.keys("/fox<c-c>");
     assert_eq!(desk.app.layer(), Layer::Gallery);
     assert_eq!(desk.results().len(), 10);
+}
+
+fn offer(lack: IndexLack) -> Message {
+    Message::Engine(Event::IndexOffer(IndexOffer {
+        lack,
+        indexed: 1_000,
+        total: 12_345,
+    }))
+}
+
+#[test]
+fn an_index_that_is_missing_is_offered_once() {
+    let mut desk = Desk::small();
+    desk.tell(offer(IndexLack::Unusable("it is\x1b[2J newer".into())));
+    let dialog = desk.app.dialogs.last().unwrap();
+    assert!(dialog.body[0].contains("(it is\u{fffd}[2J newer) and stays as it is"));
+    assert!(dialog.body[0].contains("12 345 media"));
+    assert!(dialog.body[1].contains("only these 1 000"));
+    assert!(
+        dialog.body[2].contains("Ctrl-c stops it"),
+        "{:?}",
+        dialog.body[2]
+    );
+    desk.keys("n");
+    assert!(desk.app.dialogs.is_empty());
+    assert_eq!(desk.asked, []);
+    desk.keys("jk<esc>");
+    assert!(desk.app.dialogs.is_empty(), "not asked again");
+    desk.keys(":rebuild<enter>");
+    assert_eq!(desk.asked, [Effect::Rebuild]);
+    // A whole catalog ends it.
+    assert!(desk.app.index_offer.is_some());
+    let catalog = Arc::clone(&desk.catalog);
+    desk.tell(Message::Engine(Event::Catalog {
+        catalog,
+        changed: None,
+    }));
+    assert_eq!(desk.app.index_offer, None);
+}
+
+#[test]
+fn an_offer_waits_until_nobody_types() {
+    let mut desk = Desk::small();
+    desk.keys("/b");
+    desk.tell(offer(IndexLack::New));
+    assert!(desk.app.dialogs.is_empty());
+    desk.keys("n<enter>");
+    assert_eq!(desk.app.query_bar.input.text, "bn");
+    assert_eq!(desk.app.dialogs.len(), 1);
+    desk.keys("b");
+    assert_eq!(desk.asked, [Effect::Rebuild]);
 }
 
 #[test]

@@ -13,7 +13,9 @@ use tagloupe::{
         message::{Effect, Message, Now},
     },
     engine::{
-        event::{Event, IngestEvent, IngestOutcome, Level, PictureSize, Stage},
+        event::{
+            Event, IndexLack, IndexOffer, IngestEvent, IngestOutcome, Level, PictureSize, Stage,
+        },
         search::Found,
         suggest::Suggestion,
     },
@@ -98,9 +100,18 @@ impl Session {
     }
 
     fn load(&mut self) {
+        self.take_catalog(true);
+    }
+
+    /// All there are, as if there were more that the index lacks.
+    fn load_part(&mut self) {
+        self.take_catalog(false);
+    }
+
+    fn take_catalog(&mut self, is_complete: bool) {
         let entries = self.media.iter().map(|(entry, _)| entry.clone()).collect();
         self.send(Message::Engine(Event::Catalog {
-            catalog: Arc::new(Catalog::from_entries(entries, true)),
+            catalog: Arc::new(Catalog::from_entries(entries, is_complete)),
             changed: None,
         }));
         self.draw();
@@ -414,6 +425,20 @@ fn dialog_and_notice() {
     insta::assert_snapshot!("notice_80x24", session.text());
     session.keys("f q");
     insta::assert_snapshot!("quit_dialog_80x24", session.text());
+}
+
+#[test]
+fn an_index_is_offered() {
+    let mut session = Session::loaded((100, 20), Graphics::Halfblocks, 40);
+    session.load_part();
+    session.send(Message::Engine(Event::IndexOffer(IndexOffer {
+        lack: IndexLack::New,
+        indexed: 40,
+        total: 12_345,
+    })));
+    insta::assert_snapshot!("index_offer_100x20", session.text());
+    session.keys("n");
+    insta::assert_snapshot!("index_declined_100x20", session.text());
 }
 
 #[test]

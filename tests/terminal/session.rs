@@ -5,7 +5,9 @@ use std::{collections::BTreeSet, ffi::OsStr, fs, os::unix::ffi::OsStrExt, path::
 use rustix::process::Signal;
 
 use super::pty::{Answers, Terminal};
-use crate::support::{Home, originals, program, write_picture, write_pictures, write_text};
+use crate::support::{
+    Home, files_below, originals, program, write_picture, write_pictures, write_text,
+};
 
 /// A home with an in-place library of pictures with these names.
 fn in_place(names: &[&[u8]]) -> Home {
@@ -288,17 +290,79 @@ fn the_demo_opens_and_says_how_to_go_on() {
 fn a_folder_that_is_no_library_is_offered() {
     let home = Home::new();
     write_picture(&home.path().join("photos/otter.png"), 1);
-    let mut refused = Terminal::start(&home, (80, 24), &["photos"]);
-    refused.wait_for("[Y/n]");
-    refused.keys("n\r");
-    assert_eq!(refused.wait_exit().exit_code(), 2);
-    assert!(!home.path().join("photos/.tagloupe").exists());
+    let before = files_below(home.path());
+    for keys in ["n", "q", "\x03"] {
+        let mut refused = Terminal::start(&home, (80, 24), &["photos"]);
+        refused.wait_for("Make it a library in place");
+        refused.wait_for("There is a picture in it and below");
+        refused.keys(keys);
+        assert_eq!(refused.wait_exit().exit_code(), 2, "{keys:?}");
+        refused.assert_restored();
+        let now = files_below(&home.path().join("photos"));
+        assert_eq!(now, ["otter.png".as_ref() as &Path], "{keys:?}");
+    }
     let mut accepted = Terminal::start(&home, (80, 24), &["photos"]);
-    accepted.wait_for("[Y/n]");
-    accepted.keys("\r");
+    accepted.wait_for("Make it a library in place");
+    accepted.keys("i");
     accepted.wait_for("otter");
     accepted.keys("q");
     assert!(accepted.wait_exit().success());
     accepted.assert_restored();
     assert!(home.path().join("photos/otter.png").is_file());
+    assert!(home.path().join("photos/.tagloupe").is_dir());
+    assert!(before.iter().all(|path| home.path().join(path).is_file()));
+
+    // A folder that does not exist yet becomes a managed one.
+    let mut made = Terminal::start(&home, (80, 24), &["new"]);
+    made.wait_for("does not exist");
+    assert!(!home.path().join("new").exists());
+    made.keys("\r");
+    made.wait_for("This library is empty");
+    made.keys("q");
+    assert!(made.wait_exit().success());
+    assert!(home.path().join("new/library.json").is_file());
+}
+
+#[test]
+fn a_large_library_without_an_index_opens_and_offers_one() {
+    let home = in_place(&[b"otter.png"]);
+    let library = home.library();
+    for n in 0..1_100 {
+        // No pictures, but media of the library, and made in no time.
+        write_text(&library.join(format!("x{n:04}.png")), "");
+    }
+    let index = library.join(".tagloupe/library.db");
+    fs::remove_file(&index).unwrap();
+    let mut terminal = Terminal::start(&home, (100, 30), &["library"]);
+    terminal.wait_for("This library has no index yet: 1 101 media.");
+    terminal.keys("n");
+    terminal.wait_for("1 000 of 1 101 indexed");
+    terminal.keys("/filename:x0500\r");
+    terminal.wait_for("1/1");
+    // What lies behind is not found yet, and that is said.
+    terminal.keys("/\x15filename:x1099\r");
+    terminal.wait_for("No picture found");
+    terminal.keys(":rebuild\r");
+    terminal.wait_for("1/1");
+    terminal.keys("q");
+    assert!(terminal.wait_exit().success());
+    terminal.assert_restored();
+
+    // One that is no database is left as it is, and another one made at once on demand.
+    write_text(&index, "this is not a database");
+    for log in ["library.db-wal", "library.db-shm"] {
+        // They may be gone with the last process.
+        let _ = fs::remove_file(library.join(".tagloupe").join(log));
+    }
+    let mut terminal = Terminal::start(&home, (100, 30), &["library"]);
+    terminal.wait_for("it is not a database");
+    terminal.keys("b");
+    terminal.wait_for("/1 101");
+    terminal.keys("q");
+    assert!(terminal.wait_exit().success());
+    assert_eq!(fs::read(&index).unwrap(), b"this is not a database");
+    let mut terminal = Terminal::start(&home, (100, 30), &["library"]);
+    terminal.wait_for("/1 101");
+    terminal.keys("q");
+    assert!(terminal.wait_exit().success());
 }

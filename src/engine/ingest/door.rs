@@ -30,7 +30,7 @@ use crate::{
         entry::Entry,
         id::{Md5, MediaId, MediaKey},
     },
-    storage::{Error, IndexState, LayoutKind, Library, Md5Lock, Tombstone, Transfer},
+    storage::{Error, LayoutKind, Library, Md5Lock, Tombstone, Transfer},
 };
 
 /// How long one attempt at the door's lock lasts before a stop is noticed.
@@ -188,7 +188,7 @@ fn check_place(shared: &Shared, path: &Path) -> Result<(), End> {
 /// made of md5s the files themselves do.
 fn check_index(shared: &Shared) -> Result<(), End> {
     let library = &shared.parts.library;
-    if library.kind() == LayoutKind::Bucketed || library.index_state() != IndexState::Missing {
+    if library.kind() == LayoutKind::Bucketed || library.is_indexed() {
         return Ok(());
     }
     Err(End::Later {

@@ -6,7 +6,7 @@ use ratatui::{layout::Rect, style::Style};
 use super::Canvas;
 use crate::{
     app::{
-        App,
+        App, LibraryInfo,
         gallery::{Marks, Tile},
         message::{PictureSize, Target},
         panes::Pane,
@@ -357,7 +357,9 @@ fn list(app: &App, area: Rect, canvas: &mut Canvas) {
 /// Every way of having nothing to show says why and what to do.
 fn empty(app: &App, area: Rect, canvas: &mut Canvas) {
     let query = display_text(app.query_bar.input.text.trim());
-    if !app.gallery.is_loaded {
+    if app.library == LibraryInfo::default() {
+        // It is being asked whether there is to be one.
+    } else if !app.gallery.is_loaded {
         canvas.message(
             area,
             "Opening the library",

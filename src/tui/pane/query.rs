@@ -24,13 +24,17 @@ pub fn draw(app: &App, area: Rect, canvas: &mut Canvas) {
         right = canvas.text_right(right, left, y, &count, canvas.style(Role::Strong));
     }
     if !app.catalog.is_complete() && app.gallery.is_loaded && area.width >= 50 {
-        right = canvas.text_right(
-            right.saturating_sub(2),
-            left,
-            y,
-            "loading",
-            canvas.style(Role::Pending),
-        );
+        let text = match &app.index_offer {
+            // Nobody is at it: this is all there is until somebody asks for more.
+            Some(offer) if app.jobs.is_empty() => format!(
+                "{} of {} indexed",
+                text::grouped(app.catalog.len() as u64),
+                text::grouped(offer.total)
+            ),
+            _ => "loading".to_owned(),
+        };
+        let style = canvas.style(Role::Pending);
+        right = canvas.text_right(right.saturating_sub(2), left, y, &text, style);
     }
     right = right.saturating_sub(2);
     if area.width >= 100 {
