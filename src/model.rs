@@ -6,8 +6,11 @@ pub mod entry;
 pub mod hash;
 pub mod id;
 pub mod media;
+pub mod patch;
 pub mod project;
 pub mod query;
+#[cfg(test)]
+mod samples;
 pub mod sidecar;
 pub mod tag;
 pub mod tag_line;

@@ -3,6 +3,13 @@
 //! An edit is an operation, not an overwrite: applied to a sidecar that another
 //! program changed meanwhile, it keeps that program's work.
 //! Invariant: applying an edit and then its inverse gives back an equal medium.
+//!
+//! As JSON an edit is an object with one key, its name in snake case:
+//! `{"add_tag": {"tag": {"category": "general", "value": "fox"}, "position": null}}`,
+//! `{"set_stars": 4}`. Tags have the form of the sidecar, ratings and states its
+//! words.
+
+use serde::{Deserialize, Serialize};
 
 use super::{
     media::{Media, Rating, Status},
@@ -10,7 +17,8 @@ use super::{
 };
 
 /// One change of one medium.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Edit {
     /// Adds a tag at a position, or at the end. A tag that is there already stays
     /// as it is. A tombstone for it blocks the edit unless the tag is by the user,
@@ -303,6 +311,41 @@ mod tests {
     }
 
     #[test]
+    fn the_json_form_is_the_documented_one() {
+        for (edit, text) in [
+            (
+                Edit::AddTag {
+                    tag: tag("fox", Some("danbooru")),
+                    position: None,
+                },
+                r#"{"add_tag":{"tag":{"category":"general","value":"fox","src":"danbooru"},"position":null}}"#,
+            ),
+            (
+                Edit::RemoveTag {
+                    name: TagName::new("char", "holo"),
+                    at: "t".into(),
+                },
+                r#"{"remove_tag":{"name":{"category":"character","value":"holo"},"at":"t"}}"#,
+            ),
+            (
+                Edit::SetRating {
+                    rating: Some(Rating::Sensitive),
+                    src: None,
+                },
+                r#"{"set_rating":{"rating":"s","src":null}}"#,
+            ),
+            (
+                Edit::SetStatus(Some(Status::Archived)),
+                r#"{"set_status":"archived"}"#,
+            ),
+            (Edit::SetStars(4), r#"{"set_stars":4}"#),
+        ] {
+            assert_eq!(serde_json::to_string(&edit).unwrap(), text);
+            assert_eq!(serde_json::from_str::<Edit>(text).unwrap(), edit);
+        }
+    }
+
+    #[test]
     fn an_edit_that_changes_nothing_has_no_inverse() {
         let mut media = media();
         for edit in [
@@ -343,12 +386,22 @@ mod tests {
                 name: TagName::new("", word),
                 to
             }),
-            (word.clone(), word.clone(), src).prop_map(|(from, to, src)| Edit::RenameTag {
+            (word.clone(), word.clone(), src.clone()).prop_map(|(from, to, src)| Edit::RenameTag {
                 from: TagName::new("", from),
                 to: tag(to, src)
             }),
             ".*".prop_map(Edit::SetCaption),
             (0..9_u8).prop_map(Edit::SetStars),
+            (
+                prop::option::of(prop::sample::select(Rating::ALL.to_vec())),
+                src.clone()
+            )
+                .prop_map(|(rating, src)| Edit::SetRating {
+                    rating,
+                    src: src.map(str::to_owned)
+                }),
+            prop::option::of(prop::sample::select(vec![Status::Inbox, Status::Archived]))
+                .prop_map(Edit::SetStatus),
             any::<bool>().prop_map(Edit::SetFav),
             word.clone().prop_map(|word| Edit::AddUrl(word.into())),
             word.clone().prop_map(|word| Edit::RemoveUrl(word.into())),
@@ -371,6 +424,20 @@ mod tests {
             let inverse = apply_all(&edits, &mut after);
             apply_all(&inverse, &mut after);
             prop_assert_eq!(after, before);
+        }
+
+        #[test]
+        fn json_round_trip(edit in any_edit()) {
+            let text = serde_json::to_string(&edit).unwrap();
+            prop_assert_eq!(serde_json::from_str::<Edit>(&text).unwrap(), edit);
+        }
+
+        #[test]
+        fn inverses_round_trip_too(edits in prop::collection::vec(any_edit(), 0..12)) {
+            for edit in apply_all(&edits, &mut media()) {
+                let text = serde_json::to_string(&edit).unwrap();
+                prop_assert_eq!(serde_json::from_str::<Edit>(&text).unwrap(), edit);
+            }
         }
 
         #[test]

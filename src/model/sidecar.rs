@@ -33,7 +33,7 @@
 //! not of their form at all, is refused rather than half understood: it can then
 //! not be written over.
 
-mod read;
+pub(super) mod read;
 mod render;
 mod strict;
 

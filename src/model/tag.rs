@@ -1,7 +1,12 @@
 //! Tags: category and value, how they compare, and who put them there.
 
+mod json;
+
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use unicode_normalization::UnicodeNormalization;
+
+pub(super) use json::rounded;
 
 /// The category of a tag that names none.
 pub const GENERAL: &str = "general";
@@ -35,7 +40,7 @@ const CATEGORY_ALIASES: [(&str, &str); 10] = [
 pub const USER: &str = "user";
 
 /// The name under which two tags are the same: category and value, normalised.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TagName {
     pub category: String,
     pub value: String,
@@ -64,7 +69,7 @@ impl std::fmt::Display for TagName {
 
 /// One tag as a sidecar stores it. The stored spelling is kept for display;
 /// [`Tag::name`] is what is compared.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Tag {
     pub category: String,
     pub value: String,
@@ -75,6 +80,7 @@ pub struct Tag {
     /// When it was added, RFC 3339.
     pub at: Option<String>,
     /// The JSON object this tag was read from, so that unknown keys keep their place.
+    /// In a comparison only those count.
     pub raw: Map<String, Value>,
 }
 
@@ -106,7 +112,7 @@ impl Tag {
 }
 
 /// A tombstone: this tag was removed and no automatic process may add it again.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct RemovedTag {
     pub category: String,
     pub value: String,

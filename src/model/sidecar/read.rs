@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::{DERIVED, KEYS, SidecarError};
 use crate::model::{
     media::{Hashes, Media, Revision},
-    tag::{GENERAL, RemovedTag, Tag, TagName},
+    tag::{RemovedTag, Tag, TagName, rounded},
 };
 
 /// Image Tagger compares hashes of 16 hexadecimal digits.
@@ -95,7 +95,11 @@ fn tags(document: &Object) -> Result<Vec<Tag>, SidecarError> {
     };
     let mut placed = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
-        placed.push((position(item, index), tag(item)?));
+        let tag = Tag::from_json(item).ok_or(SidecarError::Form {
+            key: "tags",
+            expected: "a list of tags",
+        })?;
+        placed.push((position(item, index), tag));
     }
     placed.sort_by_key(|(position, _)| *position);
     let mut names: HashSet<TagName> = HashSet::with_capacity(placed.len());
@@ -114,26 +118,6 @@ fn position(item: &Value, index: usize) -> usize {
         .unwrap_or(index)
 }
 
-fn tag(item: &Value) -> Result<Tag, SidecarError> {
-    match item {
-        Value::String(value) => Ok(Tag::new(GENERAL, value)),
-        Value::Object(raw) if raw.get("value").is_some_and(Value::is_string) => {
-            let part = |key| raw.get(key).and_then(Value::as_str).unwrap_or_default();
-            Ok(Tag {
-                src: text(raw, "src"),
-                conf: raw.get("conf").and_then(Value::as_f64),
-                at: text(raw, "at"),
-                raw: raw.clone(),
-                ..Tag::new(part("category"), part("value"))
-            })
-        }
-        _ => Err(SidecarError::Form {
-            key: "tags",
-            expected: "a list of tags",
-        }),
-    }
-}
-
 fn tags_removed(document: &Object) -> Result<Vec<RemovedTag>, SidecarError> {
     let error = || SidecarError::Form {
         key: "tags_removed",
@@ -143,16 +127,7 @@ fn tags_removed(document: &Object) -> Result<Vec<RemovedTag>, SidecarError> {
         None | Some(Value::Null) => Ok(Vec::new()),
         Some(Value::Array(items)) => items
             .iter()
-            .map(|item| {
-                let tag = tag(item).map_err(|_| error())?;
-                Ok(RemovedTag {
-                    category: tag.category,
-                    value: tag.value,
-                    src: tag.src,
-                    at: tag.at,
-                    raw: tag.raw,
-                })
-            })
+            .map(|item| RemovedTag::from_json(item).ok_or_else(error))
             .collect(),
         Some(_) => Err(error()),
     }
@@ -217,12 +192,7 @@ fn similar_images(
     }
 }
 
-/// Numbers of ours have at most four decimals.
-pub(super) fn rounded(number: f64) -> f64 {
-    (number * 1e4).round() / 1e4
-}
-
-fn hashes(object: &Object) -> Hashes {
+pub(in crate::model) fn hashes(object: &Object) -> Hashes {
     let mut hashes = Hashes::default();
     for (key, value) in object {
         match (hashes.get_mut(key), value) {

@@ -4,10 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{DERIVED, KEYS, Sidecar, read};
-use crate::model::{
-    media::{HASH_NAMES, Hashes, Media, Revision},
-    tag::{RemovedTag, Tag},
-};
+use crate::model::media::{HASH_NAMES, Hashes, Media, Revision};
 
 type Object = Map<String, Value>;
 
@@ -42,11 +39,20 @@ pub(super) fn document(sidecar: &Sidecar) -> Object {
     document.change("captions", old.captions == media.captions, || {
         filled(media.captions.clone())
     });
-    document.change("tags", old.tags == media.tags, || Some(tags(media)));
+    document.change("tags", old.tags == media.tags, || {
+        let tags = media.tags.iter().enumerate();
+        Some(
+            tags.map(|(position, tag)| Value::Object(tag.to_object(position)))
+                .collect(),
+        )
+    });
     document.change(
         "tags_removed",
         old.tags_removed == media.tags_removed,
-        || filled(media.tags_removed.iter().map(removed).collect()),
+        || {
+            let removed = media.tags_removed.iter();
+            filled(removed.map(|tag| Value::Object(tag.to_object())).collect())
+        },
     );
     if old.related != media.related || old.relations != media.relations {
         // What this old key said is in `related` and `relations` now; left here it
@@ -185,66 +191,6 @@ fn filled_object(object: Object) -> Option<Value> {
 fn not_texts(value: Option<&Value>) -> Vec<Value> {
     let items = value.and_then(Value::as_array).into_iter().flatten();
     items.filter(|item| !item.is_string()).cloned().collect()
-}
-
-fn tags(media: &Media) -> Value {
-    let tag = |(position, tag): (usize, &Tag)| {
-        let mut object = tag.raw.clone();
-        named(&mut object, &tag.category, &tag.value);
-        object.insert("position".to_owned(), position.into());
-        optional(&mut object, "src", tag.src.as_deref());
-        if object.get("conf").and_then(Value::as_f64) != tag.conf {
-            match tag
-                .conf
-                .and_then(|conf| serde_json::Number::from_f64(read::rounded(conf)))
-            {
-                Some(conf) => {
-                    object.insert("conf".to_owned(), conf.into());
-                }
-                None => {
-                    object.shift_remove("conf");
-                }
-            }
-        }
-        optional(&mut object, "at", tag.at.as_deref());
-        Value::Object(object)
-    };
-    media.tags.iter().enumerate().map(tag).collect()
-}
-
-fn removed(tag: &RemovedTag) -> Value {
-    let mut object = tag.raw.clone();
-    named(&mut object, &tag.category, &tag.value);
-    optional(&mut object, "src", tag.src.as_deref());
-    optional(&mut object, "at", tag.at.as_deref());
-    Value::Object(object)
-}
-
-/// Category and value, left alone where the object says the same already.
-fn named(object: &mut Object, category: &str, value: &str) {
-    let text = |object: &Object, key| {
-        let text: Option<&str> = object.get(key).and_then(Value::as_str);
-        text.map(str::to_owned)
-    };
-    if text(object, "category").is_none_or(|old| old != category) {
-        object.insert("category".to_owned(), category.into());
-    }
-    if text(object, "value").is_none_or(|old| old.trim() != value) {
-        object.insert("value".to_owned(), value.into());
-    }
-}
-
-/// A text that may be absent; one of another form stays where there is none to write.
-fn optional(object: &mut Object, key: &str, text: Option<&str>) {
-    match text {
-        Some(text) => {
-            object.insert(key.to_owned(), text.into());
-        }
-        None if object.get(key).is_some_and(Value::is_string) => {
-            object.shift_remove(key);
-        }
-        None => {}
-    }
 }
 
 fn hashes(mut object: Object, hashes: &Hashes) -> Object {
