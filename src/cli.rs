@@ -17,6 +17,7 @@ pub mod output;
 mod query;
 pub mod settings;
 mod trash;
+mod verify;
 
 use std::{
     ffi::OsString,
@@ -124,8 +125,8 @@ pub enum Command {
     Tag(TagArgs),
     /// Make the index again from the files.
     Rebuild,
-    /// Check files, sidecars and index against each other.
-    Verify,
+    /// Check files, sidecars, captions, projects, trash and index against each other.
+    Verify(VerifyArgs),
     /// Explain the environment: terminal, library, limits.
     Doctor,
     /// Report or remove duplicates.
@@ -283,6 +284,31 @@ pub struct TagArgs {
     /// The query, then the edits.
     #[arg(required = true, num_args = 2.., value_names = ["QUERY", "EDIT"], allow_hyphen_values = true)]
     pub words: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Reads every file once. One that was interrupted goes on where it was.
+
+Repairs never touch an original and lose nothing that was written by hand: the index
+is made to follow the files, sidecars get the md5, bytes and dimensions they lack,
+masks and their sources name each other, leftovers of crashes go, and a sidecar that
+cannot be read is put into quarantine and made again from what the index knows.
+
+Examples:
+  tagloupe verify
+  tagloupe verify --repair --dry-run
+  tagloupe verify --restart --json")]
+pub struct VerifyArgs {
+    /// Begin anew where an earlier one was interrupted.
+    #[arg(long)]
+    pub restart: bool,
+    /// Repair what can be derived from something else.
+    #[arg(long)]
+    pub repair: bool,
+    /// Say what would be repaired and repair nothing.
+    #[arg(long, requires = "repair")]
+    pub dry_run: bool,
 }
 
 #[derive(Debug, Args)]
@@ -515,7 +541,7 @@ fn dispatch(
         Command::Search(arguments) => query::search(context, &arguments)?,
         Command::Tag(arguments) => query::tag(context, &arguments)?,
         Command::Rebuild => maintenance::rebuild(context)?,
-        Command::Verify => maintenance::verify(context)?,
+        Command::Verify(arguments) => verify::verify(context, &arguments)?,
         Command::Dups(arguments) => maintenance::dups(context, &arguments)?,
         Command::Doctor => doctor::doctor(context, surroundings)?,
         Command::Completions { shell } => generate::completions(context, shell)?,

@@ -22,6 +22,7 @@ pub mod source;
 pub mod suggest;
 pub mod thumbnail;
 pub mod trash;
+pub mod verify;
 pub mod watch;
 
 use std::{
@@ -64,7 +65,7 @@ use crate::{
 /// The values of the floor below that front ends hand in and get back.
 pub use crate::storage::{
     Error, Finding, IndexState, LayoutKind, Library, RebuildProgress, RebuildSummary, Recognised,
-    Transfer, Trashed, VerifyProgress, VerifyReport,
+    Repair, Repaired, Transfer, Trashed, VerifyProgress, VerifyReport, VerifySettings,
 };
 
 /// How often an open library asks whether another process changed its index.
@@ -445,7 +446,7 @@ impl Engine {
         on: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
     ) -> trash::Report {
         let now = (self.core.settings.clock)();
-        trash::purge(&self.core.library, items, now, on)
+        trash::purge(&self.core.library, &self.core.thumbnails, items, now, on)
     }
 
     /// Removes for good, in the background, what has been in the trash longer than
@@ -489,28 +490,41 @@ impl Engine {
     /// Compares files, sidecars and index in the background.
     pub fn verify(&self) -> JobId {
         self.run_job(|core, job, cancel| {
-            let outcome = maintenance::verify(&core.library, &core.events, job, cancel)
-                .map(|report| {
-                    format!(
-                        "{} checked, {} findings",
-                        report.checked,
-                        report.findings.len()
-                    )
-                })
-                .map_err(|error| error.chain());
+            let now = (core.settings.clock)();
+            let (library, thumbnails) = (&core.library, &core.thumbnails);
+            let outcome =
+                verify::verify_with_progress(library, thumbnails, &core.events, job, now, cancel)
+                    .map(|report| {
+                        format!(
+                            "{} checked, {} findings",
+                            report.checked,
+                            report.findings.len()
+                        )
+                    })
+                    .map_err(|error| error.chain());
             core.events.done(job, "verifying", outcome);
         })
     }
 
-    /// Compares files, sidecars and index, and waits.
+    /// Compares files, sidecars and index, and waits. Goes on where an interrupted
+    /// one stopped, unless it is to `restart`.
     ///
     /// # Errors
-    /// When the library cannot be read.
+    /// When the library cannot be read, or another process verifies it now.
     pub fn verify_now(
         &self,
+        restart: bool,
+        repair: Repair,
         on: &mut dyn FnMut(VerifyProgress) -> ControlFlow<()>,
     ) -> Result<VerifyReport, Error> {
-        self.core.library.verify(on)
+        let core = &self.core;
+        let settings = VerifySettings {
+            restart,
+            repair,
+            dimensions: verify::dimensions,
+            now: (core.settings.clock)(),
+        };
+        verify::verify(&core.library, &core.thumbnails, &settings, on)
     }
 
     /// Wishes for pictures, the most wanted first, in place of the wishes before.
@@ -909,7 +923,8 @@ impl Core {
 
     fn empty_old_trash(&self, cancel: &Cancel) {
         let now = (self.settings.clock)();
-        let emptied = trash::empty_old(&self.library, self.settings.trash_days, now, &mut || {
+        let days = self.settings.trash_days;
+        let emptied = trash::empty_old(&self.library, &self.thumbnails, days, now, &mut || {
             if self.stop.wait(Duration::ZERO) {
                 ControlFlow::Break(())
             } else {
@@ -918,7 +933,7 @@ impl Core {
         });
         match emptied {
             Ok(report) if report.done > 0 => {
-                let (n, days) = (report.done, self.settings.trash_days);
+                let n = report.done;
                 let text = format!("{n} media that were in the trash for {days} days are gone");
                 self.events.notice(Level::Info, text);
             }

@@ -10,6 +10,7 @@
 mod change;
 mod error;
 mod files;
+mod findings;
 mod ignore_rules;
 mod index;
 mod index_choice;
@@ -51,11 +52,12 @@ use shelf::Shelf;
 use tombstones::Tombstones;
 
 pub use error::{Error, IndexCause};
+pub use findings::{Finding, Repair, Repaired, VerifyProgress, VerifyReport, VerifySettings};
 pub use layout::{Layout, LayoutKind};
 pub use md5_lock::Md5Lock;
 pub use requests::{
-    Change, Finding, Incoming, IndexState, RebuildProgress, RebuildSummary, Recognised, Stored,
-    Transfer, Trashed, VerifyProgress, VerifyReport, Written,
+    Change, Incoming, IndexState, RebuildProgress, RebuildSummary, Recognised, Stored, Transfer,
+    Trashed, Written,
 };
 pub use tombstones::Tombstone;
 
@@ -423,13 +425,22 @@ impl Library {
         })
     }
 
-    /// Compares every original with its md5, every sidecar with the schema, and
-    /// every index row with its sidecar. Changes nothing.
+    /// Compares every original with its md5, every sidecar with the schema, with its
+    /// caption file and with its index row; looks at projects, trash and temporary
+    /// files. Goes on where an interrupted one stopped. Changes nothing unless the
+    /// settings ask for repairs, and never an original.
     pub fn verify(
         &self,
+        settings: &VerifySettings,
         on: &mut dyn FnMut(VerifyProgress) -> ControlFlow<()>,
     ) -> Result<VerifyReport, Error> {
-        verify::run(&self.shelf, &self.current().index, on)
+        self.at_desk(|desk| verify::run(desk, settings, on))
+    }
+
+    /// The ids of all media in the index.
+    pub fn ids(&self) -> Result<Vec<MediaId>, Error> {
+        let places = self.current().index.places()?;
+        Ok(places.into_values().map(|place| place.id).collect())
     }
 
     /// The projects of the library, by file name. One that cannot be read is left

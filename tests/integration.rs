@@ -13,4 +13,5 @@ mod integration {
     mod rebuild;
     mod sidecar;
     mod trash;
+    mod verify;
 }

@@ -1,4 +1,4 @@
-//! `init`, `rebuild`, `verify` and `dups`: the library itself.
+//! `init`, `rebuild` and `dups`: the library itself.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use super::{
     DupsAction, DupsArgs, DupsRemoveArgs, InitArgs, Status, context::Context, output::counted,
 };
 use crate::{
-    engine::{Engine, Error, Finding, LayoutKind, Library, Recognised, duplicates::Group, event},
+    engine::{Engine, Error, LayoutKind, Library, Recognised, duplicates::Group, event},
     model::{id::Md5, text::human_bytes},
 };
 
@@ -98,87 +98,6 @@ pub fn rebuild(context: &Context) -> Result<Status> {
 fn reasons(errors: &[(PathBuf, String)]) -> Vec<Value> {
     let object = |(path, reason): &(PathBuf, String)| json!({"file": path.to_string_lossy(), "reason": reason});
     errors.iter().map(object).collect()
-}
-
-pub fn verify(context: &Context) -> Result<Status> {
-    let (events, _) = event::channel();
-    let engine = context.engine_with(events)?;
-    let bar = context.output.bar("verifying", None);
-    let report = engine.verify_now(&mut |progress| {
-        bar.set(progress.done, Some(progress.total));
-        context.flow()
-    })?;
-    drop(bar);
-    if context.options.json {
-        let findings: Vec<Value> = report.findings.iter().map(finding_json).collect();
-        context.output.json(&json!({
-            "checked": report.checked,
-            "without_md5": report.without_md5,
-            "findings": findings,
-            "cancelled": report.is_cancelled,
-        }))?;
-    } else {
-        for finding in &report.findings {
-            context.output.line(&finding_text(finding))?;
-        }
-        let mut parts = vec![
-            counted(report.checked, "medium checked", "media checked"),
-            counted(report.findings.len(), "finding", "findings"),
-        ];
-        if report.without_md5 > 0 {
-            parts.push(format!("{} without a known md5", report.without_md5));
-        }
-        context.output.note(&parts.join(", "));
-    }
-    Ok(if report.is_cancelled {
-        Status::Interrupted
-    } else if report.findings.is_empty() {
-        Status::Done
-    } else {
-        Status::Nothing
-    })
-}
-
-/// The parts of a finding: its kind, its file, and what is wrong.
-fn finding_parts(finding: &Finding) -> (&'static str, &Path, String) {
-    match finding {
-        Finding::WrongBytes {
-            path,
-            expected,
-            found,
-        } => (
-            "wrong bytes",
-            path,
-            format!("the sidecar says md5 {expected}, the file has {found}"),
-        ),
-        Finding::MissingOriginal { path } => (
-            "missing original",
-            path,
-            "only its sidecar is left".to_owned(),
-        ),
-        Finding::Unreadable { path, reason } => ("unreadable", path, reason.clone()),
-        Finding::BrokenSidecar { path, reason } => ("broken sidecar", path, reason.clone()),
-        Finding::WrongRow { path, reason } => (
-            "wrong index row",
-            path,
-            format!("{reason} (tagloupe rebuild mends it)"),
-        ),
-        Finding::DanglingRelation { path, relation, id } => (
-            "dangling relation",
-            path,
-            format!("{relation} names {id}, which is not in the library"),
-        ),
-    }
-}
-
-fn finding_text(finding: &Finding) -> String {
-    let (kind, path, reason) = finding_parts(finding);
-    format!("{}: {kind}: {reason}", path.display())
-}
-
-fn finding_json(finding: &Finding) -> Value {
-    let (kind, path, reason) = finding_parts(finding);
-    json!({"kind": kind, "file": path.to_string_lossy(), "reason": reason})
 }
 
 pub fn dups(context: &Context, arguments: &DupsArgs) -> Result<Status> {

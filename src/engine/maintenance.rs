@@ -14,7 +14,7 @@ use crate::{
         catalog::{Catalog, Change},
         entry::Entry,
     },
-    storage::{Error, Library, RebuildProgress, RebuildSummary, VerifyReport},
+    storage::{Error, Library, RebuildProgress, RebuildSummary},
 };
 
 /// Media of the first page, which is shown before the catalog is loaded: enough for
@@ -196,23 +196,6 @@ pub fn rebuild(
         progress.done = step.done;
         progress.total = Some(step.total);
         progress.errors = step.errors;
-        events.progress(progress.clone());
-        flow(cancel)
-    })
-}
-
-/// Compares files, sidecars and index, with progress.
-pub fn verify(
-    library: &Library,
-    events: &Events,
-    job: JobId,
-    cancel: &Cancel,
-) -> Result<VerifyReport, Error> {
-    let mut progress = Progress::new(job, "verifying");
-    library.verify(&mut |step| {
-        progress.done = step.done;
-        progress.total = Some(step.total);
-        progress.errors = step.findings;
         events.progress(progress.clone());
         flow(cancel)
     })

@@ -9,6 +9,7 @@ mod entry;
 mod glob;
 
 use std::{
+    collections::HashSet,
     fs::{self, File},
     io::{self, Read as _, Write as _},
     path::{Path, PathBuf},
@@ -270,6 +271,36 @@ impl ThumbnailStore {
         trimmed
     }
 
+    /// Entries of media that are none of these, with their bytes.
+    pub fn strays<'i>(&self, ids: impl Iterator<Item = &'i MediaId>) -> Vec<(PathBuf, u64)> {
+        let known: HashSet<String> = ids.map(name).collect();
+        let mut strays = Vec::new();
+        for (_, folder, _) in KINDS {
+            self.walk(folder, &mut |found| {
+                let stem = found.path.file_stem().and_then(|stem| stem.to_str());
+                if stem.is_none_or(|stem| !known.contains(stem)) {
+                    strays.push((found.path, found.bytes));
+                }
+            });
+        }
+        strays
+    }
+
+    /// Deletes what [`Self::strays`] found; returns how many are gone.
+    pub fn remove_strays(&self, strays: &[(PathBuf, u64)]) -> usize {
+        let gone = strays.iter().filter(|(path, _)| self.remove(path));
+        gone.count()
+    }
+
+    /// Deletes the entries of a medium that is gone for good.
+    pub fn forget(&self, id: &MediaId) {
+        for (size, _, _) in KINDS {
+            for path in self.paths(id, size).into_iter().flatten() {
+                self.remove(&path);
+            }
+        }
+    }
+
     /// Where an entry may lie: as JPEG, as PNG.
     fn paths(&self, id: &MediaId, size: PictureSize) -> Option<[PathBuf; 2]> {
         let (_, folder, _) = KINDS.iter().find(|kind| kind.0 == size)?;
@@ -329,6 +360,11 @@ impl ThumbnailStore {
             }
         }
     }
+}
+
+/// What the files of a medium are called, without extension.
+fn name(id: &MediaId) -> String {
+    Md5(md5::compute(id.as_str()).0).to_string()
 }
 
 /// The key of an entry; `None` for a size that is not stored.

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use super::catalog_store::CatalogStore;
+use super::{catalog_store::CatalogStore, thumbnail::ThumbnailStore};
 use crate::{
     model::catalog::Change,
     storage::{Error, Library, Trashed},
@@ -53,6 +53,7 @@ pub fn restore(
 /// stop it there.
 pub fn purge(
     library: &Library,
+    thumbnails: &ThumbnailStore,
     items: &[Trashed],
     now: i64,
     on: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
@@ -63,6 +64,10 @@ pub fn purge(
                 Ok(bytes) => {
                     report.done += 1;
                     report.bytes += bytes;
+                    // Another one may have its id by now.
+                    if matches!(library.key_of(&item.id), Ok(None)) {
+                        thumbnails.forget(&item.id);
+                    }
                 }
                 Err(error) => report.failed.push((item.path.clone(), error.chain())),
             }
@@ -77,6 +82,7 @@ pub fn purge(
 /// When the trash cannot be listed.
 pub fn empty_old(
     library: &Library,
+    thumbnails: &ThumbnailStore,
     days: u64,
     now: i64,
     on: &mut dyn FnMut() -> ControlFlow<()>,
@@ -86,7 +92,7 @@ pub fn empty_old(
     }
     let mut items = library.trashed()?;
     items.retain(|item| is_older(item, days, now));
-    let report = purge(library, &items, now, &mut |_, _| on());
+    let report = purge(library, thumbnails, &items, now, &mut |_, _| on());
     for (path, reason) in &report.failed {
         tracing::warn!("{path} stays in the trash: {reason}");
     }

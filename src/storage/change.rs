@@ -252,7 +252,7 @@ impl Desk<'_> {
 }
 
 /// Counts the revision up, so that a lost update can be seen.
-fn bump(loaded: &mut Loaded, host: &str, now: i64) {
+pub(super) fn bump(loaded: &mut Loaded, host: &str, now: i64) {
     let media = &mut loaded.sidecar.media;
     let n = media.rev.as_ref().map_or(0, |rev| rev.n);
     media.rev = Some(Revision {

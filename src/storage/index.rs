@@ -5,6 +5,7 @@
 //! not ours is never written to, and its views and triggers never run.
 
 mod load;
+mod remember;
 mod schema;
 mod update;
 

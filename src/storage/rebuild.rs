@@ -174,7 +174,7 @@ fn read_one<'f>(shelf: &Shelf, found: &'f Found) -> Read<'f> {
 }
 
 /// The row of a found medium; none for a JSON file that is no sidecar.
-fn load(shelf: &Shelf, found: &Found) -> Result<(Option<Row>, Option<Error>), Error> {
+pub(super) fn load(shelf: &Shelf, found: &Found) -> Result<(Option<Row>, Option<Error>), Error> {
     let mut loaded = shelf.load(&found.spot)?;
     let problem = loaded.problem.take();
     let is_stray =

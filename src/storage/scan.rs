@@ -76,19 +76,27 @@ pub(super) fn scan(
     Ok(scan)
 }
 
-/// Removes temporary files that a crash left behind; returns how many. What is
-/// old is judged by the clock of the file system itself, so that a host with a
-/// wrong clock does no harm.
+/// Removes temporary files that a crash left behind; returns how many.
 pub(super) fn sweep(layout: &Layout, leftovers: &[PathBuf]) -> usize {
+    let old = old_leftovers(layout, leftovers);
+    old.iter()
+        .filter(|path| fs::remove_file(path).is_ok())
+        .count()
+}
+
+/// Those temporary files that nobody is writing any more. What is old is judged by
+/// the clock of the file system itself, so that a host with a wrong clock does no
+/// harm.
+pub(super) fn old_leftovers(layout: &Layout, leftovers: &[PathBuf]) -> Vec<PathBuf> {
     let now = || {
         let probe = tempfile::NamedTempFile::new_in(layout.locks()).ok()?;
         probe.as_file().metadata().ok()?.modified().ok()
     };
     if leftovers.is_empty() {
-        return 0;
+        return Vec::new();
     }
     let Some(now) = now() else {
-        return 0;
+        return Vec::new();
     };
     let is_old = |path: &&PathBuf| {
         let modified = fs::symlink_metadata(path).and_then(|metadata| metadata.modified());
@@ -97,11 +105,7 @@ pub(super) fn sweep(layout: &Layout, leftovers: &[PathBuf]) -> usize {
                 .is_ok_and(|age| age > LEFTOVER_AGE)
         })
     };
-    leftovers
-        .iter()
-        .filter(is_old)
-        .filter(|path| fs::remove_file(path).is_ok())
-        .count()
+    leftovers.iter().filter(is_old).cloned().collect()
 }
 
 /// Originals in and below a folder that is no library, counted up to a limit.

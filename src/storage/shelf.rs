@@ -204,25 +204,34 @@ impl Shelf {
 
     /// Fills in from the `.txt` what the sidecar does not say.
     fn read_caption(&self, spot: &Spot, media: &mut Media, says_tags: bool) -> Result<(), Error> {
+        let Some((_, text)) = self.caption_file(spot)? else {
+            return Ok(());
+        };
+        if self.identity.txt_is_tags && is_tag_list(&text) {
+            if !says_tags && media.tags.is_empty() {
+                media.tags = tags_of(&text);
+            }
+        } else if media.caption.is_empty() {
+            media.caption = text;
+        }
+        Ok(())
+    }
+
+    /// The caption file of a spot: its library-relative path, and its text without
+    /// the last line end.
+    pub(super) fn caption_file(&self, spot: &Spot) -> Result<Option<(String, String)>, Error> {
         for path in spot.captions() {
             let Some((bytes, _)) = files::read(&self.absolute(&path)?, MAX_CAPTION_BYTES)? else {
                 continue;
             };
             if bytes.len() > MAX_CAPTION_BYTES {
-                return Ok(());
+                return Ok(None);
             }
             let text = String::from_utf8_lossy(&bytes);
-            let text = text.strip_suffix('\n').unwrap_or(&text);
-            if self.identity.txt_is_tags && is_tag_list(text) {
-                if !says_tags && media.tags.is_empty() {
-                    media.tags = tags_of(text);
-                }
-            } else if media.caption.is_empty() {
-                text.clone_into(&mut media.caption);
-            }
-            return Ok(());
+            let text = text.strip_suffix('\n').unwrap_or(&text).to_owned();
+            return Ok(Some((path, text)));
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Writes a changed medium: the sidecar, and the `.txt` that goes with its
@@ -328,7 +337,7 @@ pub(super) fn is_tag_list(text: &str) -> bool {
 }
 
 /// The tags of a list: by commas, or one on a line where no line has any.
-fn tags_of(text: &str) -> Vec<Tag> {
+pub(super) fn tags_of(text: &str) -> Vec<Tag> {
     let separator = if text.contains(',') { ',' } else { '\n' };
     let mut names = std::collections::HashSet::new();
     text.split(separator)

@@ -663,7 +663,12 @@ fn verify_finds_rot_strangers_and_wrong_rows() {
             Transfer::Copy,
         ));
     }
-    let verify = || library.verify(&mut |_| ControlFlow::Continue(())).unwrap();
+    let settings = VerifySettings::looking(NOW);
+    let verify = || {
+        library
+            .verify(&settings, &mut |_| ControlFlow::Continue(()))
+            .unwrap()
+    };
     let report = verify();
     assert_eq!(
         (report.checked, report.findings.len()),
@@ -694,7 +699,9 @@ fn verify_finds_rot_strangers_and_wrong_rows() {
         Finding::DanglingRelation { .. }
     )));
     assert!(has(|finding| matches!(finding, Finding::WrongRow { .. })));
-    let stopped = library.verify(&mut |_| ControlFlow::Break(())).unwrap();
+    let stopped = library
+        .verify(&settings, &mut |_| ControlFlow::Break(()))
+        .unwrap();
     assert!(stopped.is_cancelled);
 }
 

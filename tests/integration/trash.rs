@@ -8,7 +8,11 @@ use std::{
 };
 
 use serde_json::Value;
-use tagloupe::{model::id::MediaKey, storage::Library};
+use tagloupe::{
+    engine::{thumbnail::ThumbnailStore, trash::empty_old},
+    model::id::MediaKey,
+    storage::Library,
+};
 
 use super::support::{Home, files_below, originals, write_pictures, write_text};
 
@@ -201,8 +205,11 @@ fn only_what_is_old_enough_goes() {
     // By itself, as the settings say: never, and after five days.
     for (days, expected) in [(0, 1), (5, 0)] {
         let library = Library::open(&home.library()).unwrap();
-        tagloupe::engine::trash::empty_old(&library, days, now, &mut || ControlFlow::Continue(()))
-            .unwrap();
+        let thumbnails = ThumbnailStore::new(library.layout().cache());
+        empty_old(&library, &thumbnails, days, now, &mut || {
+            ControlFlow::Continue(())
+        })
+        .unwrap();
         assert_eq!(left(&home), expected, "{days} days");
     }
 }
