@@ -177,14 +177,14 @@ fn commit(parts: &IngestParts, settings: &IngestSettings, batch: Vec<(Filed, Arc
         let outcome = match entry {
             Ok(entry) => {
                 let reason = filed.undecodable.clone();
-                finish(parts, settings, &filed, ending.path());
-                match reason {
-                    Some(reason) => IngestOutcome::Kept {
+                match (finish(parts, settings, &filed, ending.path()), reason) {
+                    (Err(problem), _) => stays(&problem),
+                    (Ok(()), Some(reason)) => IngestOutcome::Kept {
                         key: entry.key,
                         id: entry.id,
                         reason,
                     },
-                    None => IngestOutcome::Stored {
+                    (Ok(()), None) => IngestOutcome::Stored {
                         key: entry.key,
                         id: entry.id,
                     },
@@ -205,19 +205,28 @@ fn commit_one(library: &Library, stored: &Stored) -> Result<Entry, Error> {
     entries.pop().ok_or(Error::UnknownKey(MediaKey(0)))
 }
 
-/// Clears the source of a move away.
-fn finish(parts: &IngestParts, settings: &IngestSettings, filed: &Filed, source: &Path) {
-    if filed.stored.how != Transfer::Move {
-        return;
+/// How a move ends whose picture is in the library and whose source could not be
+/// cleared away. Another try finds a duplicate and clears it.
+pub(super) fn stays(problem: &str) -> IngestOutcome {
+    IngestOutcome::Failed {
+        reason: format!("is in the library, but its source stays: {problem}"),
     }
-    if Stamp::of(source).is_ok_and(|now| now == filed.stamp) {
-        if let Err(error) = parts.library.finish_move(&filed.stored) {
-            tracing::warn!("the source of a move stays: {}", error.chain());
-            return;
-        }
-    } else {
+}
+
+/// Clears the source of a move away. What traveled with it goes first: a crash in
+/// between leaves a duplicate to clear, not companions of nothing.
+fn finish(
+    parts: &IngestParts,
+    settings: &IngestSettings,
+    filed: &Filed,
+    source: &Path,
+) -> Result<(), String> {
+    if filed.stored.how != Transfer::Move {
+        return Ok(());
+    }
+    if !Stamp::of(source).is_ok_and(|now| now == filed.stamp) {
         tracing::warn!("{} has changed and stays", source.display());
-        return;
+        return Ok(());
     }
     if let Some(md5) = filed
         .stored
@@ -232,11 +241,15 @@ fn finish(parts: &IngestParts, settings: &IngestSettings, filed: &Filed, source:
             settings.keep_raw,
             &md5,
             &filed.companions.files,
-        );
+        )?;
     }
+    parts
+        .library
+        .finish_move(&filed.stored)
+        .map_err(|error| error.chain())
 }
 
-/// Removes a file that is a duplicate, and what traveled with it, unless the file
+/// Removes a file that is a duplicate, what traveled with it first, unless the file
 /// is no longer the one that was compared.
 pub(super) fn clear_source(
     shared: &Shared,
@@ -244,36 +257,39 @@ pub(super) fn clear_source(
     stamp: &Stamp,
     md5: &Md5,
     companions: &Companions,
-) {
+) -> Result<(), String> {
     if !Stamp::of(path).is_ok_and(|now| now == *stamp) {
-        return;
-    }
-    match fs::remove_file(path) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => {
-            tracing::warn!("the duplicate {} stays: {error}", path.display());
-            return;
-        }
+        return Ok(());
     }
     let keep_raw = shared.settings.keep_raw;
-    clear_companions(&shared.parts.library, keep_raw, md5, &companions.files);
+    clear_companions(&shared.parts.library, keep_raw, md5, &companions.files)?;
+    cleared(path, fs::remove_file(path))
 }
 
 /// Removes companions whose content is in the sidecar now; one that says more than
 /// that is kept below `raw/`.
-fn clear_companions(library: &Library, keep_raw: bool, md5: &Md5, files: &[CompanionFile]) {
-    for file in files {
+fn clear_companions(
+    library: &Library,
+    keep_raw: bool,
+    md5: &Md5,
+    files: &[CompanionFile],
+) -> Result<(), String> {
+    files.iter().try_for_each(|file| {
         let done = match file.kind.remainder() {
             Some(site) if keep_raw => keep(library, md5, site, &file.path),
             _ => fs::remove_file(&file.path),
         };
-        match done {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                tracing::warn!("the companion {} stays: {error}", file.path.display());
-            }
-            _ => {}
+        cleared(&file.path, done)
+    })
+}
+
+/// What is gone already is cleared as well.
+fn cleared(path: &Path, done: io::Result<()>) -> Result<(), String> {
+    match done {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(format!("cannot remove {}: {error}", path.display()))
         }
+        _ => Ok(()),
     }
 }
 

@@ -18,7 +18,7 @@ use super::{
         hashing::md5_file,
     },
     Shared,
-    commit::clear_source,
+    commit::{clear_source, stays},
     metadata,
     queue::Item,
     run::End,
@@ -328,8 +328,10 @@ fn duplicate(
     if !written.inverse.is_empty() {
         shared.parts.catalog.apply(&[Change::Upsert(written.entry)]);
     }
-    if how == Transfer::Move {
-        clear_source(shared, &item.path, stamp, &md5, &companions);
+    if how == Transfer::Move
+        && let Err(problem) = clear_source(shared, &item.path, stamp, &md5, &companions)
+    {
+        return End::Outcome(stays(&problem));
     }
     tracing::info!("{} is a duplicate of {}", item.path.display(), twin.id);
     End::Outcome(IngestOutcome::Duplicate {
