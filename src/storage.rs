@@ -81,10 +81,7 @@ impl Library {
         if library_file::find(root).is_some() {
             return Err(Error::library(root, "is a library already"));
         }
-        let is_empty = fs::read_dir(root)
-            .map_err(Error::file("list", root))?
-            .next()
-            .is_none();
+        let is_empty = library_file::is_unused(root)?;
         if !is_empty && kind != LayoutKind::InPlace {
             return Err(Error::library(root, "is not empty"));
         }

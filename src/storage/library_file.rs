@@ -16,6 +16,14 @@ use super::{
 
 /// Larger ones are no library of anybody; Image Tagger keeps its list of images here.
 const MAX_BYTES: usize = 256 << 20;
+/// What a library of ours tells git: what can be made again, and how sidecars merge.
+const GIT_FILES: [(&str, &[u8]); 2] = [
+    (
+        ".gitignore",
+        b"library*.db*\ncache/\nlocks/\njournal/\n.tagloupe-*.tmp\n",
+    ),
+    (".gitattributes", b"images/**/*.json merge=tagloupe\n"),
+];
 /// The caption profile of folders whose `.txt` files are tag lists.
 const TAGS_PROFILE: &str = "{tags}";
 
@@ -83,6 +91,29 @@ pub(super) fn identify(root: &Path) -> Result<Identity, Error> {
     })
 }
 
+/// Whether there is nothing in a folder, or only what a [`create`] wrote that came
+/// to an untimely end.
+pub(super) fn is_unused(root: &Path) -> Result<bool, Error> {
+    let list = |folder: &Path| fs::read_dir(folder).map_err(Error::file("list", folder));
+    for entry in list(root)? {
+        let entry = entry.map_err(Error::file("list", root))?;
+        let (name, path) = (entry.file_name(), entry.path());
+        let name = name.to_string_lossy();
+        let text = GIT_FILES.iter().find(|(file, _)| *file == name);
+        let is_ours = match (name.as_ref(), text) {
+            ("images" | "ingest" | "projects", _) => path.is_dir() && list(&path)?.next().is_none(),
+            (_, Some((_, text))) => {
+                matches!(files::read(&path, text.len())?, Some((bytes, _)) if bytes == *text)
+            }
+            (name, None) => files::is_leftover(name),
+        };
+        if !is_ours {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// Writes the files of a new library.
 pub(super) fn create(layout: &Layout, name: &str, txt_is_tags: bool) -> Result<(), Error> {
     let (active, profiles) = if txt_is_tags {
@@ -117,12 +148,9 @@ pub(super) fn create(layout: &Layout, name: &str, txt_is_tags: bool) -> Result<(
         for folder in [layout.images(), layout.ingest(), layout.projects()] {
             fs::create_dir_all(&folder).map_err(Error::file("create folder", &folder))?;
         }
-        let ignored = "library*.db*\ncache/\nlocks/\njournal/\n.tagloupe-*.tmp\n";
-        writes.replace(&home.join(".gitignore"), ignored.as_bytes())?;
-        writes.replace(
-            &home.join(".gitattributes"),
-            b"images/**/*.json merge=tagloupe\n",
-        )?;
+        for (name, text) in GIT_FILES {
+            writes.replace(&home.join(name), text)?;
+        }
     }
     writes.replace(&layout.library_file(), text.as_bytes())?;
     writes.finish()
