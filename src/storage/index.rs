@@ -302,19 +302,18 @@ fn problem_of_header(path: &Path) -> Option<String> {
         1 => 65_536,
         bytes => bytes,
     };
-    let log = fs::metadata(beside_log(path)).map_or(0, |log| log.len());
+    // A log says more than the file; a journal says that its last change was cut
+    // short, which SQLite takes back.
+    let log = ["-wal", "-journal"].map(|suffix| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        fs::metadata(PathBuf::from(name)).map_or(0, |log| log.len())
+    });
     let is_current = number(24) == number(92);
-    if log == 0 && is_current && u64::from(number(28)) * page > bytes {
+    if log == [0, 0] && is_current && u64::from(number(28)) * page > bytes {
         return Some("its end is missing".to_owned());
     }
     None
-}
-
-/// SQLite's write-ahead log of a database.
-fn beside_log(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push("-wal");
-    name.into()
 }
 
 #[cfg(test)]
