@@ -29,6 +29,16 @@ impl Home {
         }
     }
 
+    /// One that is made below this folder, such as one in memory.
+    pub fn new_in(folder: &Path) -> Self {
+        Self {
+            folder: tempfile::Builder::new()
+                .prefix("tagloupe-test.")
+                .tempdir_in(folder)
+                .unwrap(),
+        }
+    }
+
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
