@@ -22,6 +22,7 @@ pub mod source;
 pub mod suggest;
 pub mod thumbnail;
 pub mod trash;
+mod unhashed;
 pub mod verify;
 pub mod watch;
 
@@ -42,7 +43,7 @@ use self::{
     decode::MemoryGate,
     event::{Event, Events, IndexLack, IndexOffer, Level, PictureSize, SaveReport},
     ingest::{IngestParts, IngestPipeline, IngestSettings, Listener, Submission, Tally},
-    job::{Cancel, Clock, JobId, Pool, Progress, Slot, lock, spawn},
+    job::{Cancel, Clock, JobId, Pool, Progress, Slot, lock, spawn, step_back},
     pictures::{PictureParts, Pictures},
     save::{Saver, flow},
     search::{Found, FullText},
@@ -61,6 +62,8 @@ use crate::{
     },
     storage::Change,
 };
+
+pub use unhashed::{HashProgress, HashReport};
 
 /// The values of the floor below that front ends hand in and get back.
 pub use crate::storage::{
@@ -96,6 +99,8 @@ pub struct EngineSettings {
     pub trash_days: u64,
     /// Whether an ingest takes what was thrown away for good.
     pub takes_purged: bool,
+    /// Whether originals whose md5 nobody knows are read in the background.
+    pub hashes_found: bool,
     /// Media that are taken into an index that lacks them without asking; the index
     /// of a small library is whole after that.
     pub index_unasked: u64,
@@ -111,6 +116,7 @@ impl Default for EngineSettings {
             cache_bytes: 1_000 << 20,
             trash_days: 60,
             takes_purged: false,
+            hashes_found: true,
             index_unasked: 1_000,
         }
     }
@@ -144,6 +150,10 @@ struct Core {
     suggestions: Slot<SuggestRequest>,
     jobs: Mutex<BTreeMap<JobId, Cancel>>,
     is_loading: AtomicBool,
+    /// Wakes the thread that hashes what has no md5.
+    unhashed: Slot<()>,
+    /// Whether that is wanted in this session.
+    hashes: AtomicBool,
     /// Up to which change of the index the catalog is.
     followed: AtomicU64,
     stop: Stop,
@@ -233,6 +243,8 @@ impl Engine {
             suggestions: Slot::default(),
             jobs: Mutex::default(),
             is_loading: AtomicBool::new(false),
+            unhashed: Slot::default(),
+            hashes: AtomicBool::new(false),
             followed: AtomicU64::new(0),
             stop: Stop::default(),
         });
@@ -257,6 +269,7 @@ impl Engine {
         for (name, work) in [
             ("search", Core::answer_searches as fn(&Core)),
             ("suggest", Core::answer_suggestions),
+            ("hashes", Core::hash_unhashed),
         ] {
             let core = Arc::clone(&core);
             threads.push(spawn(name, move || work(&core))?);
@@ -302,12 +315,15 @@ impl Engine {
     pub fn start_catalog(&self) {
         let job = JobId::next();
         let core = Arc::clone(&self.core);
+        core.hashes
+            .store(core.settings.hashes_found, Ordering::Release);
         let started = spawn("follow", move || {
             maintenance::load_first_page(&core.library, &core.catalog);
             if core.library.is_indexed() || core.begin_index(job) {
                 core.load_catalog(job, &Cancel::default());
                 core.refresh(JobId::next());
             }
+            core.wake_hashing();
             core.thumbnails.trim(core.settings.cache_bytes);
             core.empty_old_trash(&Cancel::default());
             core.follow();
@@ -462,6 +478,7 @@ impl Engine {
             if !core.library.is_indexed() {
                 if core.load_catalog(job, cancel) {
                     core.refresh(JobId::next());
+                    core.wake_hashing();
                 }
                 return;
             }
@@ -470,6 +487,7 @@ impl Engine {
                 Ok(summary) => {
                     core.load_catalog(job, cancel);
                     core.events.done(job, label, Ok(rebuild_summary(&summary)));
+                    core.wake_hashing();
                 }
                 Err(error) => core.events.done(job, label, Err(error.chain())),
             }
@@ -630,7 +648,30 @@ impl Engine {
         self.core.thumbnails.clear(pattern)
     }
 
-    /// Groups of media with the same bytes, by what their sidecars say.
+    /// From now on hashes originals whose md5 nobody knows in the background, as
+    /// [`Engine::start_catalog`] does by itself.
+    pub fn start_hashing(&self) {
+        let core = &self.core;
+        core.hashes
+            .store(core.settings.hashes_found, Ordering::Release);
+        core.wake_hashing();
+    }
+
+    /// Hashes the originals that may have a twin and whose md5 nobody knows, and
+    /// waits: after that [`Engine::exact_duplicates`] knows all of them.
+    ///
+    /// # Errors
+    /// When the index cannot be read or written.
+    pub fn hash_twins_now(
+        &self,
+        on: &mut dyn FnMut(HashProgress) -> ControlFlow<()>,
+    ) -> Result<HashReport, Error> {
+        let core = &self.core;
+        unhashed::hash(&core.library, &core.catalog, true, &Cancel::default(), on)
+    }
+
+    /// Groups of media with the same bytes, by what their sidecars say or their
+    /// originals were found to be.
     pub fn exact_duplicates(&self) -> Vec<duplicates::Group> {
         duplicates::exact_groups(&self.catalog())
     }
@@ -661,6 +702,7 @@ impl Engine {
         core.stop.stop();
         core.searches.close();
         core.suggestions.close();
+        core.unhashed.close();
         for cancel in lock(&core.jobs).values() {
             cancel.cancel();
         }
@@ -942,6 +984,56 @@ impl Core {
         }
     }
 
+    fn wake_hashing(&self) {
+        if self.hashes.load(Ordering::Acquire) && self.library.is_indexed() {
+            self.unhashed.put(());
+        }
+    }
+
+    /// Hashes what has no md5, each time that somebody says that there may be some.
+    fn hash_unhashed(&self) {
+        step_back();
+        while self.unhashed.take().is_some() {
+            // Somebody else does it for all.
+            let Ok(_only_one) = self.library.lock_hashing() else {
+                continue;
+            };
+            let (job, cancel) = (JobId::next(), Cancel::default());
+            lock(&self.jobs).insert(job, cancel.clone());
+            // Asked for and shut down in the same moment.
+            if self.stop.wait(Duration::ZERO) {
+                cancel.cancel();
+            }
+            self.hash_once(job, &cancel);
+            lock(&self.jobs).remove(&job);
+        }
+    }
+
+    fn hash_once(&self, job: JobId, cancel: &Cancel) {
+        let label = "hashing originals";
+        let mut progress = Progress::new(job, label);
+        let hashed = unhashed::hash(&self.library, &self.catalog, false, cancel, &mut |step| {
+            progress.done = step.done;
+            progress.total = Some(step.total);
+            progress.errors = step.errors;
+            self.events.progress(progress.clone());
+            ControlFlow::Continue(())
+        });
+        match hashed {
+            Ok(report) if report.is_cancelled => {
+                self.hashes.store(false, Ordering::Release);
+                let text = "stopped; the next start goes on".to_owned();
+                self.events.done(job, label, Ok(text));
+            }
+            Ok(report) if report.hashed > 0 => {
+                let text = format!("{} have their md5 now", report.hashed);
+                self.events.done(job, label, Ok(text));
+            }
+            Ok(_) => self.events.end_progress(job),
+            Err(error) => self.events.done(job, label, Err(error.chain())),
+        }
+    }
+
     /// Finds what changed behind the index since it was written last.
     fn refresh(&self, job: JobId) {
         let sequence = self.followed.load(Ordering::Acquire);
@@ -974,6 +1066,9 @@ impl Core {
         let follow = || {
             let sequence = self.followed.load(Ordering::Acquire);
             let newest = maintenance::follow(&self.library, &self.catalog, sequence);
+            if newest != sequence {
+                self.wake_hashing();
+            }
             // A load that ended meanwhile knows better.
             let _ = self.followed.compare_exchange(
                 sequence,

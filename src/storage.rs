@@ -57,7 +57,7 @@ pub use layout::{Layout, LayoutKind};
 pub use md5_lock::Md5Lock;
 pub use requests::{
     Change, Incoming, IndexState, RebuildProgress, RebuildSummary, Recognised, Stored, Transfer,
-    Trashed, Written,
+    Trashed, Unhashed, Written,
 };
 pub use tombstones::Tombstone;
 
@@ -249,6 +249,35 @@ impl Library {
     /// Media of this size whose md5 is not known: the door compares their bytes.
     pub fn find_size(&self, bytes: u64) -> Result<Vec<MediaKey>, Error> {
         self.current().index.find_size(bytes)
+    }
+
+    /// Media whose md5 is not known though their original is there, first those of
+    /// whose size there are several; with `twins_only` no others: nothing else can
+    /// be a duplicate.
+    pub fn unhashed(&self, twins_only: bool) -> Result<Vec<Unhashed>, Error> {
+        self.current().index.unhashed(twins_only)
+    }
+
+    /// Whether the file of a medium still has the size and the time that the index
+    /// noted.
+    pub fn is_as_noted(&self, file: &Unhashed) -> bool {
+        let path = self.original_path(&file.path);
+        matches!(files::stat(&path), Ok(Some(stat))
+            if (stat.bytes, stat.modified()) == (file.bytes, file.modified))
+    }
+
+    /// Notes md5s in the index, where they count until their file changes. Sidecars
+    /// stay as they are: nothing is written to a user's files before the first edit,
+    /// and what can be computed again need not be. One whose file is no longer what
+    /// was hashed is left out; returns the others.
+    pub fn note_md5(&self, hashed: &[(Unhashed, Md5)]) -> Result<Vec<Entry>, Error> {
+        self.current().index.note_md5(hashed)
+    }
+
+    /// Takes the lock of the one process that hashes in the background, or fails at
+    /// once with [`Error::Locked`].
+    pub fn lock_hashing(&self) -> Result<Md5Lock, Error> {
+        md5_lock::try_lock_file(&self.current().index.companion("hashing"))
     }
 
     /// Full text over caption, name, notes, file name and tags, or over one of them

@@ -91,6 +91,8 @@ pub struct IngestConfig {
     pub folder: Option<PathBuf>,
     /// Look at the folder again and again instead of waiting for the system's word.
     pub polling: bool,
+    /// Read originals whose md5 nobody knows in the background.
+    pub hash_found: bool,
 }
 
 /// What an unknown word of a query means.
@@ -114,6 +116,7 @@ impl Default for Config {
                 settle_ms: 2000,
                 folder: None,
                 polling: false,
+                hash_found: true,
             },
             unknown: Unknown::Text,
             cache_mb: 1000,
@@ -228,6 +231,7 @@ impl Config {
             "ingest.settle_ms" => self.ingest.settle_ms = value.number(key, 0..=600_000)?,
             "ingest.folder" => self.ingest.folder = Some(PathBuf::from(value.text(key)?)),
             "ingest.polling" => self.ingest.polling = value.flag(key)?,
+            "ingest.hash_found" => self.ingest.hash_found = value.flag(key)?,
             "search.unknown" => {
                 self.unknown = match value.text(key)? {
                     "text" => Unknown::Text,
@@ -286,6 +290,10 @@ impl Config {
             "# look at it again and again, where the system cannot notify"
         ));
         line(format_args!("polling = {}", self.ingest.polling));
+        line(format_args!(
+            "# read originals that were found, not ingested, in the background, so that duplicates are known"
+        ));
+        line(format_args!("hash_found = {}", self.ingest.hash_found));
         line(format_args!("\n[search]"));
         line(format_args!(
             "# an unknown word is looked for in names and captions (text), or is a tag that nothing has (tag)"

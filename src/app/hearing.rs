@@ -176,6 +176,12 @@ impl App {
                 continue;
             };
             if let Some(before) = before {
+                // A hash that was found in the background is nobody's edit.
+                let mut entry = before.to_entry();
+                entry.md5 = after.md5();
+                if entry == after.to_entry() {
+                    continue;
+                }
                 let look = |record: &Record<'_>| {
                     let has = record.has();
                     (

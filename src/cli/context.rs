@@ -190,6 +190,7 @@ pub fn engine_settings(config: &Config) -> EngineSettings {
         force_polling: ingest.polling,
         cache_bytes: config.cache_mb.saturating_mul(1_000_000),
         trash_days: config.trash_days,
+        hashes_found: ingest.hash_found,
         ..EngineSettings::default()
     }
 }

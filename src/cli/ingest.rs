@@ -191,6 +191,7 @@ pub fn watch(context: &Context) -> Result<Status> {
     let engine = context.engine_with(events)?;
     engine.watch(Some(engine.inbox()));
     engine.empty_old_trash();
+    engine.start_hashing();
     while !context.cancel.is_cancelled() {
         while let Ok(event) = receiver.events.try_recv() {
             match event {

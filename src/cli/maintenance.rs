@@ -109,7 +109,7 @@ pub fn dups(context: &Context, arguments: &DupsArgs) -> Result<Status> {
 
 fn report_duplicates(context: &Context) -> Result<Status> {
     let engine = context.engine()?;
-    let groups = engine.exact_duplicates();
+    let groups = find_duplicates(context, &engine)?;
     let (redundant, bytes) = redundancy(&groups);
     if context.options.json {
         let list: Vec<Value> = groups.iter().map(group_json).collect();
@@ -139,6 +139,29 @@ fn report_duplicates(context: &Context) -> Result<Status> {
     })
 }
 
+/// Groups of equal files, after those were hashed that may be in one.
+fn find_duplicates(context: &Context, engine: &Engine) -> Result<Vec<Group>> {
+    let mut bar = None;
+    let report = engine.hash_twins_now(&mut |progress| {
+        if progress.total > 0 {
+            bar.get_or_insert_with(|| context.output.bar("hashing", Some(progress.total)))
+                .set(progress.done, Some(progress.total));
+        }
+        context.flow()
+    })?;
+    drop(bar);
+    if report.is_cancelled {
+        return Err(Error::Cancelled.into());
+    }
+    if report.left > 0 {
+        let files = counted(report.left, "file", "files");
+        context
+            .output
+            .note(&format!("could not hash {files}; the log says which"));
+    }
+    Ok(engine.exact_duplicates())
+}
+
 fn group_json(group: &Group) -> Value {
     let files: Vec<&str> = group.copies.iter().map(|copy| copy.path.as_str()).collect();
     json!({"md5": group.md5.to_string(), "files": files})
@@ -152,7 +175,7 @@ fn redundancy(groups: &[Group]) -> (usize, u64) {
 
 fn remove_duplicates(context: &Context, arguments: &DupsRemoveArgs) -> Result<Status> {
     let engine = context.engine()?;
-    let mut groups = engine.exact_duplicates();
+    let mut groups = find_duplicates(context, &engine)?;
     if let (Some(md5), Some(keep)) = (&arguments.md5, &arguments.keep) {
         let md5: Md5 = md5.parse()?;
         groups.retain(|group| group.md5 == md5);

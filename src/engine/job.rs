@@ -88,6 +88,15 @@ pub fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Resul
         .spawn(work)
 }
 
+/// Lets everybody else go first, for as long as this thread lives.
+pub fn step_back() {
+    // Elsewhere it would slow down the whole process.
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::nice(10) {
+        tracing::debug!("cannot step back: {error}");
+    }
+}
+
 /// Locks a mutex whose data stays valid when a holder panics.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

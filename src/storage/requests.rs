@@ -123,6 +123,17 @@ pub struct Trashed {
     pub(super) files: Vec<(String, String)>,
 }
 
+/// A medium whose md5 nobody knows yet, and its file as the index noted it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unhashed {
+    pub key: MediaKey,
+    /// Library-relative path of the original.
+    pub path: String,
+    pub bytes: u64,
+    /// Seconds since 1970.
+    pub modified: i64,
+}
+
 /// How far a rebuild is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RebuildProgress {

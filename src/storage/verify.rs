@@ -317,7 +317,9 @@ fn check(
         None => Some("the index lacks this medium".to_owned()),
         Some(place) => match desk.index.entry(place.key) {
             Ok(Some(entry)) => {
-                let expected = Entry::new(place.key, place.id.clone(), &loaded.facts, media);
+                let mut expected = Entry::new(place.key, place.id.clone(), &loaded.facts, media);
+                // Where the sidecar names none it is that of the file.
+                expected.md5 = expected.md5.or(entry.md5);
                 difference(&entry, &expected)
             }
             Ok(None) => Some("the index lacks this medium".to_owned()),

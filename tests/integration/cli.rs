@@ -537,6 +537,33 @@ fn exact_duplicates_go_to_the_trash_and_leave_their_tags() {
 }
 
 #[test]
+fn duplicates_are_found_where_no_sidecar_says_what_a_file_is() {
+    let home = Home::new();
+    let photos = home.path().join("photos");
+    write_pictures(&photos, 0..3);
+    fs::copy(photos.join("0.png"), photos.join("copy.png")).unwrap();
+    home.run(&["init", "photos"]).expect(0);
+    let on = |arguments: &[&str]| {
+        let mut all = vec!["--library", "photos"];
+        all.extend(arguments);
+        home.run(&all)
+    };
+    let run = on(&["dups"]).expect(0);
+    assert!(
+        run.text().contains("  0.png\n  copy.png\n"),
+        "{}",
+        run.text()
+    );
+    let written = |name: &str| files_below(&photos).contains(&name.into());
+    assert!(!written("0.json") && !written("copy.json"));
+    let run = on(&["dups", "remove", "--exact", "--json"]).expect(0);
+    assert_eq!(run.json()["removed"], 1);
+    assert!(photos.join("0.png").exists() && !photos.join("copy.png").exists());
+    on(&["verify"]).expect(0);
+    on(&["dups"]).expect(1);
+}
+
+#[test]
 fn two_processes_ingest_the_same_files() {
     let files = if std::env::var_os("TAGLOUPE_LONG_TESTS").is_some() {
         1000

@@ -34,7 +34,7 @@ const TABLES: [(&str, &str); 8] = [
         "SELECT id, path, kind, derived, name, hex(md5), hex(phash), width, height, bytes,
             duration_ms, frames, imported, created, modified, rating, stars, fav, status, origin,
             parent, score, favcount, has, file_modified, sidecar, sidecar_bytes,
-            sidecar_modified_ns, hex(sidecar_md5) FROM medium",
+            sidecar_modified_ns, hex(sidecar_md5), hex(file_md5) FROM medium",
     ),
     ("tags", "SELECT * FROM tags"),
     (
@@ -144,6 +144,8 @@ enum Step {
     Lose(usize),
     /// A file is put among the originals.
     Find(u8),
+    /// What has no md5 is hashed.
+    Hash,
     Reopen,
 }
 
@@ -187,6 +189,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (which.clone(), 0..5_u8).prop_map(|(n, seed)| Step::Rewrite(n, seed)),
         1 => which.prop_map(Step::Lose),
         1 => (0..5_u8).prop_map(Step::Find),
+        1 => Just(Step::Hash),
         1 => Just(Step::Reopen),
     ]
 }
@@ -276,6 +279,7 @@ impl World {
                 fs::write(images.join(format!("found{seed}.png")), [seed]).unwrap();
                 self.refresh();
             }
+            Step::Hash => hash(&self.library),
             Step::Reopen => self.library = Library::open(&self.root()).unwrap(),
         }
     }
@@ -316,6 +320,7 @@ impl World {
     /// Compares the index with one that is built over it, and with a new one.
     fn check(self) {
         let root = self.root();
+        hash(&self.library);
         let incremental = dump(&root);
         let rebuild = |library: &Library| {
             let summary = library.rebuild(&mut |_| ControlFlow::Continue(())).unwrap();
@@ -331,9 +336,26 @@ impl World {
         let library = Library::open(&root).unwrap();
         assert_eq!(library.index_state(), IndexState::Missing);
         rebuild(&library);
+        hash(&library);
         compare("built from nothing", &dump(&root), &incremental);
         assert_eq!(library.index_state(), IndexState::Ready);
     }
+}
+
+/// Hashes what has no md5, as the background does.
+fn hash(library: &Library) {
+    let hashed: Vec<_> = library
+        .unhashed(false)
+        .unwrap()
+        .into_iter()
+        .map(|file| {
+            assert!(library.is_as_noted(&file));
+            let bytes = fs::read(library.original_path(&file.path)).unwrap();
+            (file, Md5(md5::compute(bytes).0))
+        })
+        .collect();
+    assert_eq!(library.note_md5(&hashed).unwrap().len(), hashed.len());
+    assert_eq!(library.unhashed(false).unwrap(), []);
 }
 
 /// A few worlds at every run; `PROPTEST_CASES` asks for more.

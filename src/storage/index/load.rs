@@ -12,7 +12,7 @@ use crate::{
         id::{Md5, MediaId, MediaKey},
         tag::TagName,
     },
-    storage::error::Error,
+    storage::{error::Error, requests::Unhashed},
 };
 
 /// The columns of [`entry_of`], in its order.
@@ -167,6 +167,32 @@ impl Index {
                 "SELECT key FROM medium WHERE bytes = ?1 AND md5 IS NULL ORDER BY path",
                 bytes,
             )
+        })
+    }
+
+    /// Media whose md5 is not known and whose original is there: first those whose
+    /// size another one has as well.
+    pub(in crate::storage) fn unhashed(&self, twins_only: bool) -> Result<Vec<Unhashed>, Error> {
+        self.read("look for what has no md5", |connection| {
+            let sql = format!(
+                "WITH twin AS (SELECT bytes FROM medium WHERE has & {missing} = 0
+                    GROUP BY bytes HAVING count(*) > 1)
+                 SELECT key, path, bytes, file_modified, bytes IN twin AS is_twin FROM medium
+                 WHERE md5 IS NULL AND has & {missing} = 0 AND (is_twin OR NOT ?1)
+                 ORDER BY is_twin DESC, key",
+                missing = Facets::MISSING.0
+            );
+            connection
+                .prepare(&sql)?
+                .query_map([twins_only], |row| {
+                    Ok(Unhashed {
+                        key: MediaKey(row.get(0)?),
+                        path: row.get(1)?,
+                        bytes: unsigned(row, 2)?,
+                        modified: row.get(3)?,
+                    })
+                })?
+                .collect()
         })
     }
 
@@ -340,7 +366,7 @@ fn keys(connection: &Connection, sql: &str, parameter: i64) -> rusqlite::Result<
         .collect()
 }
 
-fn entry(connection: &Connection, key: MediaKey) -> rusqlite::Result<Option<Entry>> {
+pub(super) fn entry(connection: &Connection, key: MediaKey) -> rusqlite::Result<Option<Entry>> {
     let sql = format!("SELECT {COLUMNS} FROM medium WHERE key = ?1");
     let mut statement = connection.prepare_cached(&sql)?;
     let found = statement.query_map([key.0], entry_of)?.next();

@@ -21,7 +21,7 @@ use rusqlite::Connection;
 pub(super) const APPLICATION_ID: i32 = 0x7467_6c70;
 
 /// `MIGRATIONS[n]` leads from version `n` to `n + 1`.
-const MIGRATIONS: [&str; 1] = [V1];
+const MIGRATIONS: [&str; 2] = [V1, V2];
 
 /// The version this program reads and writes.
 pub(super) fn version() -> i32 {
@@ -129,6 +129,10 @@ CREATE VIEW perceptual_hashes AS
     WHERE hash.algorithm IN ('phash', 'dhash', 'ahash', 'whash', 'colorhash');
 INSERT INTO library_metadata VALUES ('schema_version', '1'), ('sequence', '0'), ('complete', '0');
 ";
+
+/// `file_md5` is that of the original's bytes while `bytes` and `file_modified` are
+/// as they were: for media whose sidecar names none. `md5` is either of them.
+const V2: &str = "ALTER TABLE medium ADD COLUMN file_md5 BLOB";
 
 /// Brings a database of ours, or a new one, to today's version in one transaction.
 pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {

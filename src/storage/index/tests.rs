@@ -229,7 +229,7 @@ fn names_of_the_older_schema_answer() {
     );
     assert_eq!(
         one("SELECT value FROM library_metadata WHERE key = 'schema_version'"),
-        "1"
+        schema::version().to_string()
     );
 }
 

@@ -8,11 +8,11 @@ use super::Index;
 use crate::{
     model::{
         entry::{Entry, FileFacts},
-        id::{MediaId, MediaKey},
+        id::{Md5, MediaId, MediaKey},
         media::{HASH_NAMES, Media},
         tag::TagName,
     },
-    storage::error::Error,
+    storage::{error::Error, requests::Unhashed},
 };
 
 /// The sidecar's text as it was last seen: how a later reader notices that
@@ -57,6 +57,36 @@ impl Index {
                     upsert(transaction, row, sequence, &mut tags)
                 })
                 .collect()
+        })
+    }
+
+    /// Notes the md5 of originals whose sidecar names none, each only if the row still
+    /// says of the file what was hashed, and returns the rows that were changed.
+    pub(in crate::storage) fn note_md5(
+        &self,
+        hashed: &[(Unhashed, Md5)],
+    ) -> Result<Vec<Entry>, Error> {
+        self.write("write", |transaction| {
+            let sequence = next_sequence(transaction)?;
+            let mut changed = Vec::new();
+            for (file, md5) in hashed {
+                let rows = transaction
+                    .prepare_cached(
+                        "UPDATE medium SET md5 = ?2, file_md5 = ?2, sequence = ?3
+                         WHERE key = ?1 AND md5 IS NULL AND bytes = ?4 AND file_modified = ?5",
+                    )?
+                    .execute(params![
+                        file.key.0,
+                        md5.0,
+                        sequence,
+                        i64::try_from(file.bytes).unwrap_or(i64::MAX),
+                        file.modified
+                    ])?;
+                if rows > 0 {
+                    changed.extend(super::load::entry(transaction, file.key)?);
+                }
+            }
+            Ok(changed)
         })
     }
 
@@ -124,11 +154,19 @@ fn upsert(
     for key in usurped {
         remove(transaction, MediaKey(key), sequence)?;
     }
-    let known: Option<u32> = transaction
-        .prepare_cached("SELECT key FROM medium WHERE id = ?1")?
-        .query_map([row.id.as_str()], |row| row.get(0))?
+    let signed = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+    let found: Option<(u32, Option<[u8; 16]>)> = transaction
+        .prepare_cached(
+            "SELECT key, iif(bytes = ?2 AND file_modified = ?3, file_md5, NULL)
+             FROM medium WHERE id = ?1",
+        )?
+        .query_map(
+            params![row.id.as_str(), signed(row.facts.bytes), row.facts.modified],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?
         .next()
         .transpose()?;
+    let known = found.map(|(key, _)| key);
     if let Some(key) = known {
         clear(transaction, MediaKey(key))?;
     }
@@ -139,17 +177,21 @@ fn upsert(
         &row.media,
     );
     let stamp = row.stamp;
-    let signed = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+    let file_md5 = found
+        .and_then(|(_, md5)| md5)
+        .filter(|_| entry.md5.is_none() && !row.facts.is_missing);
+    entry.md5 = entry.md5.or(file_md5.map(Md5));
     let key: u32 = transaction
         .prepare_cached(
             "INSERT INTO medium (key, id, path, kind, derived, name, md5, phash, width, height,
                 bytes, duration_ms, frames, imported, created, modified, rating, stars, fav,
                 status, origin, parent, score, favcount, has, file_modified, sidecar,
-                sidecar_bytes, sidecar_modified_ns, sidecar_md5, sequence)
+                sidecar_bytes, sidecar_modified_ns, sidecar_md5, file_md5, sequence)
              VALUES (:key, :id, :path, :kind, :derived, :name, :md5, :phash, :width, :height,
                 :bytes, :duration_ms, :frames, :imported, :created, :modified, :rating, :stars,
                 :fav, :status, :origin, :parent, :score, :favcount, :has, :file_modified,
-                :sidecar, :sidecar_bytes, :sidecar_modified_ns, :sidecar_md5, :sequence)
+                :sidecar, :sidecar_bytes, :sidecar_modified_ns, :sidecar_md5, :file_md5,
+                :sequence)
              ON CONFLICT (key) DO UPDATE SET path = excluded.path, kind = excluded.kind,
                 derived = excluded.derived, name = excluded.name, md5 = excluded.md5,
                 phash = excluded.phash, width = excluded.width, height = excluded.height,
@@ -162,7 +204,8 @@ fn upsert(
                 file_modified = excluded.file_modified, sidecar = excluded.sidecar,
                 sidecar_bytes = excluded.sidecar_bytes,
                 sidecar_modified_ns = excluded.sidecar_modified_ns,
-                sidecar_md5 = excluded.sidecar_md5, sequence = excluded.sequence
+                sidecar_md5 = excluded.sidecar_md5, file_md5 = excluded.file_md5,
+                sequence = excluded.sequence
              RETURNING key",
         )?
         .query_row(
@@ -197,6 +240,7 @@ fn upsert(
                 ":sidecar_bytes": stamp.map(|stamp| signed(stamp.bytes)),
                 ":sidecar_modified_ns": stamp.map(|stamp| stamp.modified_ns),
                 ":sidecar_md5": stamp.map(|stamp| stamp.md5),
+                ":file_md5": file_md5,
                 ":sequence": sequence,
             },
             |row| row.get(0),
