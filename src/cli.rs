@@ -11,6 +11,7 @@ mod demo;
 mod doctor;
 mod generate;
 mod ingest;
+mod journal;
 pub mod log;
 mod maintenance;
 pub mod output;
@@ -36,7 +37,7 @@ use clap_complete::Shell;
 use crate::{
     app::config::Graphics,
     engine::{LayoutKind, Library, Recognised, job::Cancel},
-    model::text::grouped,
+    model::{operation::OperationId, text::grouped},
 };
 use context::Context;
 pub use context::engine_settings;
@@ -123,6 +124,14 @@ pub enum Command {
     Search(SearchArgs),
     /// Change tags, ratings and captions of all that match.
     Tag(TagArgs),
+    /// Take an operation back: the newest of yours on this host, or the one named.
+    Undo(RevertArgs),
+    /// Do again what was undone.
+    Redo(RevertArgs),
+    /// List what was done, newest first.
+    History(HistoryArgs),
+    /// Finish what a crash interrupted, as every start does.
+    Recover,
     /// Make the index again from the files.
     Rebuild,
     /// Check files, sidecars, captions, projects, trash and index against each other.
@@ -309,6 +318,28 @@ pub struct VerifyArgs {
     /// Say what would be repaired and repair nothing.
     #[arg(long, requires = "repair")]
     pub dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A field that was changed since stays as it is, and is named. An undone ingest goes to
+the trash. Undoing is an operation too: redo takes it back.
+
+Examples:
+  tagloupe undo
+  tagloupe history
+  tagloupe undo --id 01920f6e1c2b7d3f8a4b5c6d7e8f9a0b")]
+pub struct RevertArgs {
+    /// The operation, as `history` names it.
+    #[arg(long, value_name = "ID")]
+    pub id: Option<OperationId>,
+}
+
+#[derive(Debug, Args)]
+pub struct HistoryArgs {
+    /// At most this many.
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub limit: usize,
 }
 
 #[derive(Debug, Args)]
@@ -538,6 +569,10 @@ fn dispatch(
         Command::Scan => ingest::scan(context)?,
         Command::Cache(arguments) => cache::cache(context, &arguments)?,
         Command::Trash(arguments) => trash::trash(context, &arguments)?,
+        Command::Undo(arguments) => journal::undo(context, &arguments)?,
+        Command::Redo(arguments) => journal::redo(context, &arguments)?,
+        Command::History(arguments) => journal::history(context, &arguments)?,
+        Command::Recover => journal::recover(context)?,
         Command::Search(arguments) => query::search(context, &arguments)?,
         Command::Tag(arguments) => query::tag(context, &arguments)?,
         Command::Rebuild => maintenance::rebuild(context)?,

@@ -41,35 +41,40 @@ use std::{
 use self::{
     catalog_store::CatalogStore,
     decode::MemoryGate,
-    event::{Event, Events, IndexLack, IndexOffer, Level, PictureSize, SaveReport},
+    event::{
+        Event, Events, IndexLack, IndexOffer, Level, PictureSize, RevertReport, SaveReport, Unsaved,
+    },
     ingest::{IngestParts, IngestPipeline, IngestSettings, Listener, Submission, Tally},
     job::{Cancel, Clock, JobId, Pool, Progress, Slot, lock, spawn, step_back},
     pictures::{PictureParts, Pictures},
-    save::{Saver, flow},
+    save::{SaveStep, Saver, flow},
     search::{Found, FullText},
     suggest::Suggester,
     thumbnail::{Stats, ThumbnailStore},
     watch::WatchSettings,
 };
-use crate::{
-    model::{
-        catalog::{self, Catalog},
-        edit::Edit,
-        id::MediaKey,
-        media::Media,
-        query::Query,
-        tag::TagName,
-    },
-    storage::Change,
+use crate::model::{
+    catalog::{self, Catalog},
+    edit::Edit,
+    id::MediaKey,
+    media::Media,
+    operation::OperationId,
+    query::Query,
+    tag::TagName,
 };
 
+use crate::storage::PendingChange;
 pub use unhashed::{HashProgress, HashReport};
 
 /// The values of the floor below that front ends hand in and get back.
 pub use crate::storage::{
-    Error, Finding, IndexState, LayoutKind, Library, RebuildProgress, RebuildSummary, Recognised,
-    Repair, Repaired, Transfer, Trashed, VerifyProgress, VerifyReport, VerifySettings,
+    Error, Finding, IndexState, LayoutKind, Library, Past, RebuildProgress, RebuildSummary,
+    Recognised, Recovered, Repair, Repaired, Transfer, Trashed, VerifyProgress, VerifyReport,
+    VerifySettings, Which,
 };
+
+/// Operations that the history shows on a screen.
+const HISTORY: usize = 500;
 
 /// How often an open library asks whether another process changed its index.
 const FOLLOW_INTERVAL: Duration = Duration::from_secs(1);
@@ -321,7 +326,7 @@ impl Engine {
             maintenance::load_first_page(&core.library, &core.catalog);
             if core.library.is_indexed() || core.begin_index(job) {
                 core.load_catalog(job, &Cancel::default());
-                core.refresh(JobId::next());
+                core.take_up();
             }
             core.wake_hashing();
             core.thumbnails.trim(core.settings.cache_bytes);
@@ -411,22 +416,78 @@ impl Engine {
         self.core.read_media(key)
     }
 
-    /// Queues edits for the files; answered by [`Event::Saved`].
-    pub fn save(&self, changes: Vec<(MediaKey, Vec<Edit>)>) -> JobId {
+    /// Keeps unsaved edits in the journal; answered by [`Event::Kept`].
+    pub fn keep(&self, step: SaveStep) {
+        lock(&self.saver).keep(step);
+    }
+
+    /// Drops kept edits, by the numbers of their steps.
+    pub fn discard(&self, numbers: Vec<u64>) {
+        lock(&self.saver).discard(numbers);
+    }
+
+    /// Drops the unsaved edits of broken-off sessions that [`Event::Unsaved`] named.
+    pub fn forget_unsaved(&self, ids: Vec<OperationId>) {
+        lock(&self.saver).forget(ids);
+    }
+
+    /// Queues edits for the files, in order; answered by [`Event::Saved`].
+    pub fn save(&self, steps: Vec<SaveStep>) -> JobId {
         let job = JobId::next();
-        lock(&self.saver).save(job, to_changes(changes));
+        lock(&self.saver).save(job, steps);
         job
     }
 
-    /// Saves and waits. `on` hears (done, total) and may stop it.
+    /// Saves one step and waits. `on` hears (done, total) and may stop it.
     pub fn save_now(
         &self,
-        changes: Vec<(MediaKey, Vec<Edit>)>,
+        step: &SaveStep,
         on: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
     ) -> SaveReport {
         let core = &self.core;
-        let now = (core.settings.clock)();
-        save::save(&core.library, &core.catalog, to_changes(changes), now, on)
+        save::save_step(&core.library, &core.catalog, step, core.now(), on)
+    }
+
+    /// Queues an undo or a redo; answered by [`Event::Reverted`].
+    pub fn revert(&self, what: Which, is_redo: bool) {
+        lock(&self.saver).revert(what, is_redo);
+    }
+
+    /// Undoes or redoes and waits; `None` when there is nothing to do.
+    ///
+    /// # Errors
+    /// When the journal cannot be read or written, or has no such operation.
+    pub fn revert_now(
+        &self,
+        what: Which,
+        is_redo: bool,
+        on: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+    ) -> Result<Option<RevertReport>, String> {
+        let core = &self.core;
+        save::revert(&core.library, &core.catalog, what, is_redo, core.now(), on)
+    }
+
+    /// Reads what was done; answered by [`Event::History`].
+    pub fn history(&self) {
+        let core = Arc::clone(&self.core);
+        self.on(
+            |pools| &pools.interactive,
+            move || {
+                let past = core.library.history(HISTORY);
+                let past = past.map_err(|error| error.chain());
+                core.events.send(Event::History(past));
+            },
+        );
+    }
+
+    /// What was done, newest first; waits.
+    pub fn history_now(&self, limit: usize) -> Result<Vec<Past>, Error> {
+        self.core.library.history(limit)
+    }
+
+    /// What a crash interrupted is finished; waits. One report per operation.
+    pub fn recover_now(&self) -> Result<Vec<Recovered>, Error> {
+        self.core.library.recover(self.core.now())
     }
 
     /// Queues a move to the trash; answered by [`Event::JobDone`].
@@ -451,7 +512,8 @@ impl Engine {
         items: &[Trashed],
         on: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
     ) -> trash::Report {
-        trash::restore(&self.core.library, &self.core.catalog, items, on)
+        let core = &self.core;
+        trash::restore(&core.library, &core.catalog, items, core.now(), on)
     }
 
     /// Removes media in the trash for good and waits. `on` hears (done, total) and
@@ -461,7 +523,7 @@ impl Engine {
         items: &[Trashed],
         on: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
     ) -> trash::Report {
-        let now = (self.core.settings.clock)();
+        let now = self.core.now();
         trash::purge(&self.core.library, &self.core.thumbnails, items, now, on)
     }
 
@@ -477,7 +539,7 @@ impl Engine {
         self.run_job(|core, job, cancel| {
             if !core.library.is_indexed() {
                 if core.load_catalog(job, cancel) {
-                    core.refresh(JobId::next());
+                    core.take_up();
                     core.wake_hashing();
                 }
                 return;
@@ -684,7 +746,7 @@ impl Engine {
         on: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
     ) -> duplicates::RemovalReport {
         let core = &self.core;
-        let now = (core.settings.clock)();
+        let now = core.now();
         duplicates::remove(&core.library, &core.catalog, groups, now, on)
     }
 
@@ -798,13 +860,7 @@ impl Core {
 
     fn search(&self, query: &Query, cancel: &Cancel) -> Option<Found> {
         let full_text = LibraryText(&self.library);
-        search::search(
-            query,
-            &self.catalog.load(),
-            &full_text,
-            (self.settings.clock)(),
-            cancel,
-        )
+        search::search(query, &self.catalog.load(), &full_text, self.now(), cancel)
     }
 
     fn answer_searches(&self) {
@@ -964,7 +1020,7 @@ impl Core {
     }
 
     fn empty_old_trash(&self, cancel: &Cancel) {
-        let now = (self.settings.clock)();
+        let now = self.now();
         let days = self.settings.trash_days;
         let emptied = trash::empty_old(&self.library, &self.thumbnails, days, now, &mut || {
             if self.stop.wait(Duration::ZERO) {
@@ -1031,6 +1087,71 @@ impl Core {
             }
             Ok(_) => self.events.end_progress(job),
             Err(error) => self.events.done(job, label, Err(error.chain())),
+        }
+    }
+
+    /// The time, in seconds since 1970.
+    fn now(&self) -> i64 {
+        (self.settings.clock)()
+    }
+
+    /// What an index that is whole makes possible: to finish what a crash
+    /// interrupted, and to look for what other programs changed.
+    fn take_up(&self) {
+        self.recover();
+        self.offer_unsaved();
+        self.refresh(JobId::next());
+    }
+
+    /// Finishes what a crash interrupted, and says so.
+    fn recover(&self) {
+        match self.library.recover(self.now()) {
+            Ok(recovered) => {
+                for operation in recovered {
+                    let level = if operation.left.is_empty() {
+                        Level::Info
+                    } else {
+                        Level::Warning
+                    };
+                    self.events.notice(level, operation.to_string());
+                }
+            }
+            Err(error) => {
+                let text = format!("interrupted work is not finished: {}", error.chain());
+                self.events.notice(Level::Error, text);
+            }
+        }
+    }
+
+    /// Hands the unsaved edits of broken-off sessions to this one.
+    fn offer_unsaved(&self) {
+        let found = match self.library.take_pending() {
+            Ok(found) => found,
+            Err(error) => {
+                let text = format!("unsaved edits cannot be read: {}", error.chain());
+                return self.events.notice(Level::Error, text);
+            }
+        };
+        let catalog = self.catalog.load();
+        let of_change = |change: PendingChange| {
+            let edits: Arc<[Edit]> = change.edits.into();
+            let keys = change.ids.into_iter();
+            // One that left the library since has nothing to save.
+            let keys = keys
+                .filter_map(|id| catalog.key_of(&id))
+                .collect::<Vec<_>>();
+            keys.into_iter().map(move |key| (key, Arc::clone(&edits)))
+        };
+        let unsaved: Vec<Unsaved> = found
+            .into_iter()
+            .map(|pending| Unsaved {
+                id: pending.id,
+                action: pending.action,
+                changes: pending.changes.into_iter().flat_map(of_change).collect(),
+            })
+            .collect();
+        if !unsaved.is_empty() {
+            self.events.send(Event::Unsaved(unsaved));
         }
     }
 
@@ -1111,13 +1232,6 @@ impl FullText for LibraryText<'_> {
             .full_text(field, words)
             .map_err(|error| error.chain())
     }
-}
-
-fn to_changes(changes: Vec<(MediaKey, Vec<Edit>)>) -> Vec<Change> {
-    changes
-        .into_iter()
-        .map(|(key, edits)| Change { key, edits })
-        .collect()
 }
 
 fn ingest_summary(tally: &Tally) -> String {

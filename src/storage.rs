@@ -15,6 +15,7 @@ mod ignore_rules;
 mod index;
 mod index_choice;
 mod intake;
+mod journal;
 mod layout;
 mod library_file;
 mod marks;
@@ -22,11 +23,13 @@ mod md5_lock;
 mod parallel;
 mod path_text;
 mod rebuild;
+mod recover;
 mod requests;
 mod scan;
 mod shelf;
 mod tombstones;
 mod trash;
+mod undo;
 mod verify;
 
 use std::{
@@ -41,23 +44,26 @@ use crate::model::{
     entry::Entry,
     id::{Md5, MediaId, MediaKey},
     media::Media,
+    operation::{Operation, OperationId},
     project::Project,
     sidecar::Sidecar,
 };
 
 use change::Desk;
 use index_choice::OpenIndex;
+use journal::Journal;
 use rebuild::Extent;
 use shelf::Shelf;
 use tombstones::Tombstones;
 
 pub use error::{Error, IndexCause};
 pub use findings::{Finding, Repair, Repaired, VerifyProgress, VerifyReport, VerifySettings};
+pub use journal::PendingChange;
 pub use layout::{Layout, LayoutKind};
 pub use md5_lock::Md5Lock;
 pub use requests::{
-    Change, Incoming, IndexState, RebuildProgress, RebuildSummary, Recognised, Stored, Transfer,
-    Trashed, Unhashed, Written,
+    Change, Incoming, IndexState, Past, Pending, RebuildProgress, RebuildSummary, Recognised,
+    Recovered, Reverted, Stored, Transfer, Trashed, Unhashed, Which, Written,
 };
 pub use tombstones::Tombstone;
 
@@ -68,6 +74,7 @@ const CAPTION_SAMPLE: usize = 50;
 #[derive(Debug)]
 pub struct Library {
     shelf: Shelf,
+    journal: Journal,
     /// Replaced only when it turns out to be damaged and is built again elsewhere.
     index: RwLock<Arc<OpenIndex>>,
     tombstones: Tombstones,
@@ -103,12 +110,14 @@ impl Library {
         let identity = library_file::identify(&root)?;
         let layout = Layout::new(root, identity.kind);
         let index = OpenIndex::choose(&layout, &identity.id)?;
+        let host = library_file::host_name();
         Ok(Self {
             tombstones: Tombstones::new(layout.tombstones()),
+            journal: Journal::new(layout.journal(), &host),
             shelf: Shelf {
                 layout,
                 identity,
-                host: library_file::host_name(),
+                host,
             },
             index: RwLock::new(Arc::new(index)),
         })
@@ -320,19 +329,110 @@ impl Library {
         self.at_desk(|desk| desk.read_sidecar(key))
     }
 
-    /// Changes media. Files first: each sidecar is read now, edited, and written
-    /// atomically if its bytes differ, the caption beside it likewise; then one
-    /// index transaction for all. An index failure is a warning, never a failed
-    /// change. One result per change, in order.
-    pub fn write(&self, changes: Vec<Change>, now: i64) -> Vec<Result<Written, Error>> {
-        self.at_desk(|desk| desk.write(changes, now))
+    /// A new step of the user. It exists once something is changed in its name, and
+    /// ends with [`Library::finish`].
+    pub fn operation(&self, action: impl Into<String>) -> Operation {
+        Operation {
+            id: journal::new_id(),
+            action: action.into(),
+            group: None,
+            inverts: None,
+        }
+    }
+
+    /// Notes that everything of an operation is written. An operation without this
+    /// is finished at the next start.
+    pub fn finish(&self, operation: &Operation) {
+        if let Err(error) = self.journal.done(operation.id) {
+            tracing::warn!("{}", error.chain());
+        }
+    }
+
+    /// Changes media in the name of operations. The journal first, then the files:
+    /// each sidecar is read now, edited, and written atomically if its bytes differ,
+    /// the caption beside it likewise; then one index transaction for all. An index
+    /// failure is a warning, never a failed change. One result per change, in order.
+    pub fn write(
+        &self,
+        operations: &[Operation],
+        changes: Vec<Change>,
+        now: i64,
+    ) -> Vec<Result<Written, Error>> {
+        self.at_desk(|desk| desk.write(operations, changes, now))
+    }
+
+    /// Keeps edits that are not saved yet, so that a broken-off session loses none.
+    /// The operation is saved later by [`Library::write`], or dropped by
+    /// [`Library::discard_pending`].
+    pub fn keep_pending(
+        &self,
+        operation: &Operation,
+        changes: &[PendingChange],
+        now: i64,
+    ) -> Result<(), Error> {
+        self.journal.pending(operation, changes, now)
+    }
+
+    /// Drops unsaved edits.
+    pub fn discard_pending(&self, id: OperationId) -> Result<(), Error> {
+        self.journal.discard(id)
+    }
+
+    /// Takes over the unsaved edits of sessions that were broken off, oldest first.
+    /// They stay in the journal until they are saved or discarded.
+    pub fn take_pending(&self) -> Result<Vec<Pending>, Error> {
+        recover::take_pending(&self.journal)
+    }
+
+    /// Finishes what a crash interrupted, one report per operation. What other
+    /// processes have under way is left alone.
+    pub fn recover(&self, now: i64) -> Result<Vec<Recovered>, Error> {
+        if !self.current().is_complete() {
+            // Whom an operation means is found by the index: first that, then this.
+            return Ok(Vec::new());
+        }
+        self.at_desk(|desk| recover::run(&desk, now))
+    }
+
+    /// What was done, newest first, by everybody.
+    pub fn history(&self, limit: usize) -> Result<Vec<Past>, Error> {
+        self.at_desk(|desk| desk.history(limit))
+    }
+
+    /// Takes an operation back: the one named, or the newest of this user on this
+    /// host. Fields that were changed since are left alone and named. `None`: there
+    /// is nothing to undo. `on` hears (done, total) and may stop it; the next undo
+    /// of the same operation goes on.
+    pub fn undo(
+        &self,
+        what: Which,
+        now: i64,
+        on: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+    ) -> Result<Option<Reverted>, Error> {
+        self.at_desk(|desk| desk.undo(what, now, on))
+    }
+
+    /// Does again what was undone last, or the operation named. `None`: nothing was
+    /// undone, or something newer was done since.
+    pub fn redo(
+        &self,
+        what: Which,
+        now: i64,
+        on: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+    ) -> Result<Option<Reverted>, Error> {
+        self.at_desk(|desk| desk.redo(what, now, on))
     }
 
     /// Files a picture and its sidecar, under the md5 lock that the caller holds.
     /// Nothing is in the index yet: [`Library::commit`]. The source of a move is
     /// still there: [`Library::finish_move`].
-    pub fn store(&self, incoming: Incoming, now: i64) -> Result<Stored, Error> {
-        self.at_desk(|desk| desk.store(incoming, now))
+    pub fn store(
+        &self,
+        operation: &Operation,
+        incoming: Incoming,
+        now: i64,
+    ) -> Result<Stored, Error> {
+        self.at_desk(|desk| desk.store(operation, incoming, now))
     }
 
     /// Enters stored media into the index, all in one transaction. When that fails
@@ -350,22 +450,24 @@ impl Library {
     /// medium we have; what is there wins.
     pub fn merge_duplicate(
         &self,
+        operation: &Operation,
         key: MediaKey,
         media: &Media,
         now: i64,
     ) -> Result<Written, Error> {
-        self.at_desk(|desk| desk.merge(key, media, now))
+        self.at_desk(|desk| desk.merge(operation, key, media, now))
     }
 
     /// Moves media to the trash with their sidecars. One result per key, in order.
     pub fn trash(
         &self,
+        operation: &Operation,
         keys: &[MediaKey],
         reason: &str,
         merged_into: Option<&MediaId>,
         now: i64,
     ) -> Vec<Result<(), Error>> {
-        self.at_desk(|desk| desk.trash(keys, reason, merged_into, now))
+        self.at_desk(|desk| desk.trash(operation, keys, reason, merged_into, now))
     }
 
     /// What is in the trash, the newest first. A note that cannot be read is left
@@ -377,8 +479,13 @@ impl Library {
     /// Brings media back from the trash to where they were, with sidecar and
     /// caption. Refused where something else lies there now. One result per item,
     /// in order.
-    pub fn restore(&self, items: &[Trashed]) -> Vec<Result<Entry, Error>> {
-        self.at_desk(|desk| desk.restore(items))
+    pub fn restore(
+        &self,
+        operation: &Operation,
+        items: &[Trashed],
+        now: i64,
+    ) -> Vec<Result<Entry, Error>> {
+        self.at_desk(|desk| desk.restore(operation, items, now))
     }
 
     /// Removes media in the trash for good. Their md5s are noted, so that they are
@@ -505,6 +612,7 @@ impl Library {
             shelf: &self.shelf,
             index: &current.index,
             marks: &current.marks,
+            journal: &self.journal,
         })
     }
 }
@@ -519,5 +627,7 @@ fn has_tag_lists(root: &Path) -> bool {
     !captions.is_empty() && lists.count() * 2 > captions.len()
 }
 
+#[cfg(test)]
+mod crash_tests;
 #[cfg(test)]
 mod tests;

@@ -1,11 +1,12 @@
-//! Edits of this session: what is in force, what is in the files, undo and redo.
+//! Edits of this session that are not saved, and their undo and redo. What is saved
+//! is undone by the journal, which knows every session.
 //!
-//! Every step is one command of the user over any number of media. For each medium
-//! a timeline remembers its edits and which of them its file holds, so that the
-//! edits still to be written follow from where the user stands: forward through the
-//! edits, or back through the inverses that saving returned.
+//! Every step is one command of the user over any number of media. A step is in the
+//! journal from the moment it is made, so that a broken connection loses nothing; it
+//! leaves this list when it is saved.
 //!
-//! Invariant: a step in the list never changes; a new one drops those undone.
+//! Invariant: a step in the list never changes, but for media that were saved or are
+//! gone; a new step drops those undone.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -13,168 +14,178 @@ use std::{
 };
 
 use crate::{
-    engine::event::SaveReport,
+    engine::{event::SaveReport, save::SaveStep},
     model::{edit::Edit, id::MediaKey, text::display_text},
 };
 
-/// The file holds edits of a branch that was left by undo.
-const ELSEWHERE: usize = usize::MAX;
-
-/// One command of the user.
+/// One command of the user that is not saved.
 #[derive(Clone, Debug)]
 pub struct Step {
-    /// What it did, for people, safe to draw: `tag 3: +solo`.
+    pub number: u64,
+    /// What it does, for people, safe to draw: `tag 3: +solo`.
     pub label: String,
-    pub keys: Arc<[MediaKey]>,
+    pub changes: Vec<(MediaKey, Arc<[Edit]>)>,
+    /// The journal has it.
+    pub is_kept: bool,
 }
 
-/// The history of one medium.
-#[derive(Clone, Debug, Default)]
-struct Timeline {
-    /// Edits with the step they belong to, ascending.
-    edits: Vec<(usize, Arc<[Edit]>)>,
-    /// How many of `edits` the file holds, or [`ELSEWHERE`].
-    at: usize,
-    /// What saving returned, newest last: applying the edits to the file takes it
-    /// back to where it held so many of `edits`.
-    back: Vec<(usize, Vec<Edit>)>,
-    /// What `at` becomes when the save under way succeeds.
-    saving: Option<usize>,
+/// What an undo or redo has to do.
+#[derive(Clone, Debug)]
+pub enum Turn {
+    /// It was an unsaved step; done.
+    Unsaved(Step),
+    /// It is for the journal.
+    Saved,
+    /// The step is being saved at this moment.
+    Wait,
+    Nothing,
 }
 
-/// The edits of the session.
+/// The unsaved edits of the session.
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
-    /// Every step, those undone last.
+    /// Steps in force, oldest first.
     pub steps: Vec<Step>,
-    /// How many steps are in force.
-    pub position: usize,
+    /// Steps that were undone, newest last.
+    undone: Vec<Step>,
     /// Media whose last save failed, and why; safe to draw.
     pub failed: HashMap<MediaKey, String>,
-    timelines: HashMap<MediaKey, Timeline>,
-    unsaved: usize,
-    is_saving: bool,
+    /// The edits of each medium, in order.
+    pending: HashMap<MediaKey, Vec<Arc<[Edit]>>>,
+    /// So many of the first steps are being saved.
+    saving: usize,
     save_again: bool,
+    /// Saved operations that were undone in a row: they are done again first.
+    reverted: usize,
+    last_number: u64,
     version: u64,
 }
 
-impl Timeline {
-    /// How many edits are in force.
-    fn target(&self, position: usize) -> usize {
-        self.edits.partition_point(|(step, _)| *step < position)
-    }
-
-    fn pending(&self, position: usize) -> Vec<Edit> {
-        let target = self.target(position);
-        let mut edits = Vec::new();
-        let mut at = self.at;
-        for (to, inverse) in self.back.iter().rev() {
-            if at <= target {
-                break;
-            }
-            edits.extend_from_slice(inverse);
-            at = *to;
-        }
-        let forward = self.edits.get(at.min(target)..target).unwrap_or_default();
-        edits.extend(forward.iter().flat_map(|(_, edits)| edits.iter().cloned()));
-        edits
-    }
-
-    /// Forgets the edits of steps from `position` on.
-    fn truncate(&mut self, position: usize) {
-        let target = self.target(position);
-        self.edits.truncate(target);
-        let places = std::iter::once(&mut self.at)
-            .chain(&mut self.saving)
-            .chain(self.back.iter_mut().map(|(to, _)| to));
-        for place in places.filter(|place| **place > target) {
-            *place = ELSEWHERE;
+impl Step {
+    fn to_save(&self) -> SaveStep {
+        SaveStep {
+            number: self.number,
+            action: self.label.clone(),
+            changes: self.changes.clone(),
         }
     }
 }
 
 impl Changes {
-    /// Adds a step of edits and puts it in force. Media without edits are left out;
-    /// a step without media is none. Says whether there was one.
-    pub fn record(&mut self, label: String, changes: Vec<(MediaKey, Arc<[Edit]>)>) -> bool {
+    /// Adds a step of edits. Media without edits are left out; a step without media
+    /// is none. Gives what is to be kept.
+    pub fn record(
+        &mut self,
+        label: String,
+        changes: Vec<(MediaKey, Arc<[Edit]>)>,
+    ) -> Option<SaveStep> {
         let changes: Vec<_> = changes
             .into_iter()
             .filter(|(_, edits)| !edits.is_empty())
             .collect();
         if changes.is_empty() {
-            return false;
-        }
-        let undone: HashSet<MediaKey> = self
-            .steps
-            .drain(self.position..)
-            .flat_map(|step| step.keys.to_vec())
-            .collect();
-        for key in undone {
-            if let Some(timeline) = self.timelines.get_mut(&key) {
-                timeline.truncate(self.position);
-            }
-        }
-        let step = self.steps.len();
-        let keys = changes.iter().map(|(key, _)| *key).collect();
-        for (key, edits) in changes {
-            self.timelines
-                .entry(key)
-                .or_default()
-                .edits
-                .push((step, edits));
-        }
-        self.steps.push(Step { label, keys });
-        self.position = self.steps.len();
-        self.recount();
-        true
-    }
-
-    /// Takes the newest step in force back.
-    pub fn undo(&mut self) -> Option<&Step> {
-        self.position = self.position.checked_sub(1)?;
-        self.recount();
-        self.steps.get(self.position)
-    }
-
-    /// Puts the oldest undone step in force again.
-    pub fn redo(&mut self) -> Option<&Step> {
-        if self.position == self.steps.len() {
             return None;
         }
-        self.position += 1;
+        self.undone.clear();
+        self.reverted = 0;
+        self.last_number += 1;
+        let step = Step {
+            number: self.last_number,
+            label,
+            changes,
+            is_kept: false,
+        };
+        let kept = step.to_save();
+        self.push(step);
+        Some(kept)
+    }
+
+    /// Takes the newest step back.
+    pub fn undo(&mut self) -> Turn {
+        if self.steps.len() > self.saving {
+            let Some(step) = self.steps.pop() else {
+                return Turn::Nothing;
+            };
+            self.undone.push(step.clone());
+            self.recount();
+            Turn::Unsaved(step)
+        } else if self.saving > 0 {
+            Turn::Wait
+        } else {
+            Turn::Saved
+        }
+    }
+
+    /// Puts the step undone last in force again.
+    pub fn redo(&mut self) -> Turn {
+        if self.reverted > 0 || self.undone.is_empty() && self.steps.is_empty() {
+            return Turn::Saved;
+        }
+        match self.undone.pop() {
+            Some(mut step) => {
+                step.is_kept = false;
+                self.push(step.clone());
+                Turn::Unsaved(step)
+            }
+            None => Turn::Nothing,
+        }
+    }
+
+    /// The journal has undone something, or done it again.
+    pub fn reverted(&mut self, is_redo: bool) {
+        if is_redo {
+            self.reverted = self.reverted.saturating_sub(1);
+        } else {
+            self.reverted += 1;
+        }
+    }
+
+    /// The journal has a step, or could not take it.
+    pub fn kept(&mut self, number: u64, is_kept: bool) {
+        for step in &mut self.steps {
+            if step.number == number {
+                step.is_kept = is_kept;
+            }
+        }
+    }
+
+    /// Whether the journal has everything that is unsaved.
+    pub fn is_kept(&self) -> bool {
+        self.steps.iter().all(|step| step.is_kept)
+    }
+
+    /// Drops every unsaved step that is not being saved; gives their numbers.
+    pub fn discard(&mut self) -> Vec<u64> {
+        let dropped = self.steps.split_off(self.saving);
+        let numbers = dropped.iter().map(|step| step.number).collect();
+        self.undone.extend(dropped.into_iter().rev());
         self.recount();
-        self.steps.get(self.position - 1)
+        numbers
     }
 
     /// What must still be written of one medium, in order.
     pub fn pending(&self, key: MediaKey) -> Vec<Edit> {
-        self.timelines
-            .get(&key)
-            .map_or_else(Vec::new, |timeline| timeline.pending(self.position))
+        let edits = self.pending.get(&key).into_iter().flatten();
+        edits.flat_map(|edits| edits.iter().cloned()).collect()
     }
 
     pub fn has_pending(&self, key: MediaKey) -> bool {
-        self.timelines
-            .get(&key)
-            .is_some_and(|timeline| timeline.at != timeline.target(self.position))
+        self.pending.contains_key(&key)
     }
 
     /// Media with something to write, in no particular order.
     pub fn pending_keys(&self) -> impl Iterator<Item = MediaKey> {
-        self.timelines
-            .iter()
-            .filter(|(_, timeline)| timeline.at != timeline.target(self.position))
-            .map(|(key, _)| *key)
+        self.pending.keys().copied()
     }
 
     /// How many media have something to write.
     pub fn unsaved(&self) -> usize {
-        self.unsaved
+        self.pending.len()
     }
 
     /// Whether a save is under way.
     pub fn is_saving(&self) -> bool {
-        self.is_saving
+        self.saving > 0
     }
 
     /// A number that grows with every change.
@@ -182,97 +193,100 @@ impl Changes {
         self.version
     }
 
-    /// Everything to write, by key. While a save is under way there is nothing, and
-    /// [`Changes::saved`] asks for the rest.
-    pub fn take_save(&mut self) -> Vec<(MediaKey, Vec<Edit>)> {
-        if self.is_saving {
+    /// Everything to write, step by step. While a save is under way there is
+    /// nothing, and [`Changes::saved`] asks for the rest.
+    pub fn take_save(&mut self) -> Vec<SaveStep> {
+        if self.is_saving() {
             self.save_again = true;
             return Vec::new();
         }
-        let mut changes = Vec::new();
-        for (key, timeline) in &mut self.timelines {
-            let target = timeline.target(self.position);
-            if timeline.at != target {
-                timeline.saving = Some(target);
-                changes.push((*key, timeline.pending(self.position)));
-            }
-        }
-        changes.sort_by_key(|(key, _)| *key);
-        self.is_saving = !changes.is_empty();
+        self.saving = self.steps.len();
         self.version += 1;
-        changes
+        self.steps.iter().map(Step::to_save).collect()
     }
 
     /// Takes the answer to a save; says whether another was asked for meanwhile.
     pub fn saved(&mut self, report: &SaveReport) -> bool {
-        for (key, inverse) in &report.saved {
+        for key in &report.saved {
             self.failed.remove(key);
-            if let Some(timeline) = self.timelines.get_mut(key)
-                && let Some(target) = timeline.saving.take()
-            {
-                let from = std::mem::replace(&mut timeline.at, target);
-                timeline.back.push((from, inverse.clone()));
-            }
         }
         for (key, reason) in &report.failed {
             self.failed.insert(*key, display_text(reason).into_owned());
         }
-        for timeline in self.timelines.values_mut() {
-            timeline.saving = None;
+        let failed: HashSet<MediaKey> = report.failed.iter().map(|(key, _)| *key).collect();
+        for step in self.steps.iter_mut().take(self.saving) {
+            step.changes.retain(|(key, _)| failed.contains(key));
         }
-        self.is_saving = false;
-        self.recount();
-        std::mem::take(&mut self.save_again) && self.unsaved > 0
-    }
-
-    /// Every medium that was edited.
-    pub fn keys(&self) -> impl Iterator<Item = MediaKey> {
-        self.timelines.keys().copied()
+        self.saving = 0;
+        self.drop_empty();
+        std::mem::take(&mut self.save_again) && self.unsaved() > 0
     }
 
     /// Follows media whose keys changed; those that have none any more are forgotten.
     pub fn rename_keys(&mut self, new_key: &dyn Fn(MediaKey) -> Option<MediaKey>) {
-        self.timelines = std::mem::take(&mut self.timelines)
-            .into_iter()
-            .filter_map(|(key, timeline)| Some((new_key(key)?, timeline)))
-            .collect();
+        for step in self.steps.iter_mut().chain(&mut self.undone) {
+            step.changes = std::mem::take(&mut step.changes)
+                .into_iter()
+                .filter_map(|(key, edits)| Some((new_key(key)?, edits)))
+                .collect();
+        }
         self.failed = std::mem::take(&mut self.failed)
             .into_iter()
             .filter_map(|(key, reason)| Some((new_key(key)?, reason)))
             .collect();
-        for step in &mut self.steps {
-            step.keys = step.keys.iter().filter_map(|key| new_key(*key)).collect();
-        }
         self.recount();
     }
 
-    /// Forgets what was to be written of media that are gone.
-    pub fn forget(&mut self, keys: &[MediaKey]) {
-        for key in keys {
-            self.timelines.remove(key);
-            self.failed.remove(key);
+    /// Forgets what was to be written of media that are gone; gives the numbers of
+    /// steps of which nothing is left.
+    pub fn forget(&mut self, keys: &[MediaKey]) -> Vec<u64> {
+        let keys: HashSet<MediaKey> = keys.iter().copied().collect();
+        for step in self.steps.iter_mut().chain(&mut self.undone) {
+            step.changes.retain(|(key, _)| !keys.contains(key));
         }
+        self.failed.retain(|key, _| !keys.contains(key));
+        self.drop_empty()
+    }
+
+    fn drop_empty(&mut self) -> Vec<u64> {
+        let is_empty = |step: &&Step| step.changes.is_empty();
+        let saving = self.steps.iter().take(self.saving);
+        let saving = saving.filter(|step| !is_empty(step)).count();
+        let empty = self.steps.iter().filter(is_empty);
+        let numbers = empty.map(|step| step.number).collect();
+        self.steps.retain(|step| !step.changes.is_empty());
+        self.undone.retain(|step| !step.changes.is_empty());
+        self.saving = saving;
         self.recount();
+        numbers
+    }
+
+    fn push(&mut self, step: Step) {
+        for (key, edits) in &step.changes {
+            let pending = self.pending.entry(*key).or_default();
+            pending.push(Arc::clone(edits));
+        }
+        self.steps.push(step);
+        self.version += 1;
     }
 
     fn recount(&mut self) {
+        self.pending.clear();
+        for (key, edits) in self.steps.iter().flat_map(|step| &step.changes) {
+            let pending = self.pending.entry(*key).or_default();
+            pending.push(Arc::clone(edits));
+        }
         self.version += 1;
-        self.unsaved = self.pending_keys().count();
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-    use crate::model::{
-        edit::apply_all,
-        media::Media,
-        tag::{Tag, TagName},
-    };
+    use crate::model::{edit::apply_all, media::Media, tag::Tag};
 
     const KEY: MediaKey = MediaKey(1);
+    const OTHER: MediaKey = MediaKey(2);
 
     fn add(value: &str) -> Arc<[Edit]> {
         Arc::from([Edit::AddTag {
@@ -281,98 +295,73 @@ mod tests {
         }])
     }
 
-    fn values(media: &Media) -> Vec<&str> {
-        media.tags.iter().map(|tag| tag.value.as_str()).collect()
+    fn shown(changes: &Changes) -> Vec<String> {
+        let mut media = Media::default();
+        apply_all(&changes.pending(KEY), &mut media);
+        media.tags.into_iter().map(|tag| tag.value).collect()
     }
 
-    /// A file, and a save of it.
-    #[derive(Default)]
-    struct File {
-        media: Media,
-        /// What the save under way is to write.
-        under_way: Option<Vec<Edit>>,
-    }
-
-    impl File {
-        fn begin(&mut self, changes: &mut Changes) {
-            if let Some((_, edits)) = changes.take_save().pop() {
-                self.under_way = Some(edits);
-            }
-        }
-
-        fn finish(&mut self, changes: &mut Changes) {
-            if let Some(edits) = self.under_way.take() {
-                let inverse = apply_all(&edits, &mut self.media);
-                let again = changes.saved(&SaveReport {
-                    saved: vec![(KEY, inverse)],
-                    ..SaveReport::default()
-                });
-                if again {
-                    self.begin(changes);
-                }
-            }
-        }
-
-        fn shown(&self, changes: &Changes) -> Media {
-            let mut media = self.media.clone();
-            apply_all(&changes.pending(KEY), &mut media);
-            media
-        }
+    fn record(changes: &mut Changes, value: &str) {
+        let changes = changes.record(value.into(), vec![(KEY, add(value))]);
+        assert_eq!(changes.unwrap().action, value);
     }
 
     #[test]
-    fn undo_goes_back_through_a_save_and_redo_forward() {
-        let (mut changes, mut file) = (Changes::default(), File::default());
+    fn unsaved_steps_are_undone_here_and_saved_ones_by_the_journal() {
+        let mut changes = Changes::default();
         for value in ["a", "b", "c"] {
-            assert!(changes.record(value.into(), vec![(KEY, add(value))]));
+            record(&mut changes, value);
         }
-        file.begin(&mut changes);
-        file.finish(&mut changes);
+        assert!(matches!(changes.undo(), Turn::Unsaved(step) if step.label == "c"));
+        assert_eq!(shown(&changes), ["a", "b"]);
+        assert!(matches!(changes.redo(), Turn::Unsaved(step) if step.label == "c"));
+        assert_eq!(changes.take_save().len(), 3);
+        assert!(matches!(changes.undo(), Turn::Wait));
+        changes.saved(&SaveReport {
+            saved: vec![KEY],
+            ..SaveReport::default()
+        });
         assert_eq!(changes.unsaved(), 0);
-        assert_eq!(values(&file.media), ["a", "b", "c"]);
-
-        assert_eq!(changes.undo().unwrap().label, "c");
-        assert_eq!(values(&file.shown(&changes)), ["a", "b"]);
-        assert_eq!(changes.unsaved(), 1);
-        file.begin(&mut changes);
-        file.finish(&mut changes);
-        assert_eq!(values(&file.media), ["a", "b"]);
-
-        assert_eq!(changes.undo().unwrap().label, "b");
-        assert_eq!(values(&file.shown(&changes)), ["a"]);
-        changes.redo();
-        assert_eq!(changes.redo().unwrap().label, "c");
-        assert_eq!(values(&file.shown(&changes)), ["a", "b", "c"]);
-        assert!(changes.redo().is_none());
+        assert!(matches!(changes.undo(), Turn::Saved));
+        changes.reverted(false);
+        assert!(matches!(changes.redo(), Turn::Saved));
     }
 
     #[test]
-    fn a_new_step_after_undo_leaves_what_was_saved() {
-        let (mut changes, mut file) = (Changes::default(), File::default());
-        changes.record("a".into(), vec![(KEY, add("a"))]);
-        changes.record("b".into(), vec![(KEY, add("b"))]);
-        file.begin(&mut changes);
-        file.finish(&mut changes);
+    fn what_the_journal_undid_is_done_again_before_what_was_undone_here() {
+        let mut changes = Changes::default();
+        record(&mut changes, "a");
+        assert!(matches!(changes.undo(), Turn::Unsaved(_)));
+        assert!(matches!(changes.undo(), Turn::Saved));
+        changes.reverted(false);
+        assert!(matches!(changes.redo(), Turn::Saved));
+        changes.reverted(true);
+        assert!(matches!(changes.redo(), Turn::Unsaved(step) if step.label == "a"));
+    }
+
+    #[test]
+    fn a_new_step_drops_those_undone() {
+        let mut changes = Changes::default();
+        record(&mut changes, "a");
         changes.undo();
-        changes.record("c".into(), vec![(KEY, add("c"))]);
-        assert_eq!(values(&file.shown(&changes)), ["a", "c"]);
-        assert_eq!(changes.steps.len(), 2);
-        file.begin(&mut changes);
-        file.finish(&mut changes);
-        assert_eq!(values(&file.media), ["a", "c"]);
-        assert_eq!(changes.unsaved(), 0);
+        record(&mut changes, "b");
+        assert!(matches!(changes.redo(), Turn::Nothing));
+        assert_eq!(shown(&changes), ["b"]);
     }
 
     #[test]
     fn a_failed_save_keeps_the_edit_and_says_why() {
         let mut changes = Changes::default();
-        changes.record("a".into(), vec![(KEY, add("a"))]);
+        let both = vec![(KEY, add("a")), (OTHER, add("a"))];
+        changes.record("a".into(), both);
         assert_eq!(changes.take_save().len(), 1);
         changes.saved(&SaveReport {
+            saved: vec![OTHER],
             failed: vec![(KEY, "disk\nfull".into())],
             ..SaveReport::default()
         });
         assert_eq!(changes.unsaved(), 1);
+        assert!(!changes.has_pending(OTHER));
         assert_eq!(changes.failed[&KEY], "disk\u{fffd}full");
         assert_eq!(changes.take_save().len(), 1, "it can be tried again");
     }
@@ -380,77 +369,44 @@ mod tests {
     #[test]
     fn only_one_save_is_under_way() {
         let mut changes = Changes::default();
-        changes.record("a".into(), vec![(KEY, add("a"))]);
+        record(&mut changes, "a");
         assert_eq!(changes.take_save().len(), 1);
-        changes.record("b".into(), vec![(KEY, add("b"))]);
+        record(&mut changes, "b");
         assert!(changes.take_save().is_empty());
         let again = changes.saved(&SaveReport {
-            saved: vec![(
-                KEY,
-                vec![Edit::RestoreTags {
-                    tags: vec![],
-                    tags_removed: vec![],
-                }],
-            )],
+            saved: vec![KEY],
             ..SaveReport::default()
         });
         assert!(again);
-        let save = changes.take_save();
-        assert_eq!(save[0].1, add("b").to_vec());
+        assert_eq!(changes.take_save()[0].action, "b");
+    }
+
+    #[test]
+    fn what_is_kept_is_known_step_by_step() {
+        let mut changes = Changes::default();
+        assert!(changes.is_kept());
+        record(&mut changes, "a");
+        assert!(!changes.is_kept());
+        changes.kept(changes.steps[0].number, true);
+        assert!(changes.is_kept());
+        assert_eq!(changes.discard().len(), 1);
+        assert_eq!(changes.unsaved(), 0);
+    }
+
+    #[test]
+    fn media_that_are_gone_leave_nothing_to_save() {
+        let mut changes = Changes::default();
+        record(&mut changes, "a");
+        assert_eq!(changes.forget(&[OTHER]), Vec::<u64>::new());
+        assert_eq!(changes.forget(&[KEY]).len(), 1);
+        assert!(changes.steps.is_empty());
     }
 
     #[test]
     fn media_without_edits_make_no_step() {
         let mut changes = Changes::default();
-        assert!(!changes.record("nothing".into(), vec![(KEY, Arc::from([]))]));
+        let none = changes.record("nothing".into(), vec![(KEY, Arc::from([]))]);
+        assert_eq!(none, None);
         assert!(changes.steps.is_empty());
-    }
-
-    proptest! {
-        /// Whatever is done in whatever order, what is shown is what the steps in
-        /// force make of the first state.
-        #[test]
-        fn what_is_shown_is_what_is_in_force(
-            moves in prop::collection::vec((0..6_u8, 0..5_usize), 0..60)
-        ) {
-            let (mut changes, mut file) = (Changes::default(), File::default());
-            let mut in_force: Vec<Arc<[Edit]>> = Vec::new();
-            let mut undone: Vec<Arc<[Edit]>> = Vec::new();
-            for (kind, n) in moves {
-                let value = ["a", "b", "c", "d", "e"][n];
-                match kind {
-                    0 | 1 => {
-                        let edits: Arc<[Edit]> = if kind == 0 {
-                            add(value)
-                        } else {
-                            Arc::from([Edit::RemoveTag {
-                                name: TagName::new("", value),
-                                at: String::new(),
-                            }])
-                        };
-                        changes.record(value.into(), vec![(KEY, Arc::clone(&edits))]);
-                        in_force.push(edits);
-                        undone.clear();
-                    }
-                    2 => {
-                        changes.undo();
-                        undone.extend(in_force.pop());
-                    }
-                    3 => {
-                        changes.redo();
-                        in_force.extend(undone.pop());
-                    }
-                    4 => file.begin(&mut changes),
-                    _ => file.finish(&mut changes),
-                }
-                if file.under_way.is_none() {
-                    let mut expected = Media::default();
-                    for edits in &in_force {
-                        apply_all(edits, &mut expected);
-                    }
-                    prop_assert_eq!(file.shown(&changes), expected);
-                }
-            }
-        }
     }
 }

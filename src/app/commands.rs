@@ -332,18 +332,7 @@ impl App {
     }
 
     fn show_history(&mut self) {
-        if self.changes.steps.is_empty() {
-            self.say(Level::Info, "nothing was edited yet");
-            return;
-        }
-        let labels: Vec<String> = self
-            .changes
-            .steps
-            .iter()
-            .map(|step| step.label.clone())
-            .collect();
-        self.dialogs
-            .push(Dialog::history(&labels, self.changes.position));
+        self.effects.push(Effect::History);
     }
 
     fn show_log(&mut self) {
@@ -366,7 +355,8 @@ impl App {
 
     fn quit(&mut self) {
         let unsaved = self.changes.unsaved();
-        if unsaved > 0 {
+        let is_safe = self.changes.is_kept() && self.changes.failed.is_empty();
+        if unsaved > 0 && !is_safe {
             let failed = self.changes.failed.values().next().map(String::as_str);
             self.dialogs.push(Dialog::quit(unsaved, failed));
         } else {
@@ -416,12 +406,16 @@ impl App {
             match release {
                 Release::Effect(Effect::Screen(ScreenEffect::Quit)) => self.leave(),
                 Release::Effect(effect) => self.effects.push(effect),
-                Release::UndoTo(position) => self.undo_to(position),
-                Release::SaveAndQuit => self.save_and_quit(),
-                Release::Trash(keys) => {
-                    self.changes.forget(&keys);
-                    self.effects.push(Effect::Trash(keys));
+                Release::UndoUnsaved(count) => self.undo(count),
+                Release::Revert { id, is_redo } => {
+                    self.effects.push(Effect::Revert { id, is_redo });
                 }
+                Release::SaveAndQuit => self.save_and_quit(),
+                Release::DiscardAndQuit => {
+                    self.discard();
+                    self.leave();
+                }
+                Release::Trash(keys) => self.save_and_trash(keys),
             }
         }
     }

@@ -137,9 +137,10 @@ impl Context<'_> {
             1 => label.to_owned(),
             n => format!("{label} on {n}"),
         };
-        if !self.changes.record(label.clone(), changes) {
+        let Some(step) = self.changes.record(label.clone(), changes) else {
             return 0;
-        }
+        };
+        self.effect(Effect::Keep(step));
         self.info(label);
         count
     }

@@ -9,9 +9,13 @@ use super::{
     text_input::TextInput,
 };
 use crate::{
-    engine::event::{IndexLack, IndexOffer},
+    engine::{
+        Past,
+        event::{IndexLack, IndexOffer},
+    },
     model::{
         id::MediaKey,
+        operation::OperationId,
         tag::TagName,
         text::{display_text, grouped},
     },
@@ -52,11 +56,18 @@ pub struct Choice {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Release {
     Effect(Effect),
-    /// Undo or redo until so many steps are in force.
-    UndoTo(usize),
+    /// Take back so many unsaved steps.
+    UndoUnsaved(usize),
+    /// Take an operation of the journal back, or do it again.
+    Revert {
+        id: OperationId,
+        is_redo: bool,
+    },
     /// Save everything and leave when it is saved.
     SaveAndQuit,
-    /// Move to the trash, unsaved edits included.
+    /// Leave without the unsaved edits.
+    DiscardAndQuit,
+    /// Move to the trash, after saving what is unsaved.
     Trash(Vec<MediaKey>),
 }
 
@@ -132,7 +143,7 @@ impl Dialog {
             std::iter::once(what).chain(why),
             vec![
                 Choice::new("Save and quit", 's', vec![Release::SaveAndQuit]),
-                Choice::destructive("Discard them and quit", 'd', vec![Release::quit()]),
+                Choice::destructive("Discard them and quit", 'd', vec![Release::DiscardAndQuit]),
                 Choice::new("Stay", 'c', Vec::new()),
             ],
         )
@@ -144,16 +155,12 @@ impl Dialog {
             1 => "Move this picture to the trash?".to_owned(),
             n => format!("Move {n} pictures to the trash?"),
         };
-        let lost = match unsaved {
-            0 => None,
-            1 => Some("The unsaved edits of one of them are lost.".to_owned()),
-            n => Some(format!("The unsaved edits of {n} of them are lost.")),
-        };
+        let saved = (unsaved > 0).then(|| "Unsaved edits are saved before.".to_owned());
         Self::choice(
             "Trash",
             std::iter::once(what)
-                .chain(lost)
-                .chain(["The files stay in the folder deleted/ of the library.".to_owned()]),
+                .chain(saved)
+                .chain(["Undo brings them back; they stay in the folder deleted/.".to_owned()]),
             vec![
                 Choice::destructive("Move to the trash", 'y', vec![Release::Trash(keys)]),
                 Choice::new("Keep", 'n', Vec::new()),
@@ -226,34 +233,43 @@ impl Dialog {
         )
     }
 
-    /// The steps that can be undone and redone, newest first.
-    pub fn history(labels: &[String], position: usize) -> Self {
-        let mut choices: Vec<Choice> = (0..=labels.len())
-            .map(|n| {
-                let label = match n.checked_sub(1) {
-                    None => "as it was at the start".to_owned(),
-                    Some(step) => labels[step].clone(),
-                };
-                let mark = match n.cmp(&position) {
-                    std::cmp::Ordering::Less => "  ",
-                    std::cmp::Ordering::Equal => "› ",
-                    std::cmp::Ordering::Greater => "↷ ",
-                };
-                Choice {
-                    label: display_text(&format!("{mark}{label}")).into_owned(),
-                    key: None,
-                    is_destructive: false,
-                    release: vec![Release::UndoTo(n)],
-                }
-            })
-            .collect();
-        choices.reverse();
-        let cursor = labels.len() - position.min(labels.len());
-        Self {
-            title: "Undo history".to_owned(),
-            body: Vec::new(),
-            kind: DialogKind::Choice { choices, cursor },
-        }
+    /// What was done, newest first: unsaved steps, then what the journal has. Choosing
+    /// an entry takes it back, or does it again.
+    pub fn history(unsaved: &[String], past: &[Past]) -> Self {
+        let unsaved = unsaved
+            .iter()
+            .rev()
+            .enumerate()
+            .map(|(newer, label)| Choice {
+                label: display_text(&format!("● {label}, not saved")).into_owned(),
+                key: None,
+                is_destructive: false,
+                release: vec![Release::UndoUnsaved(newer + 1)],
+            });
+        let past = past.iter().map(|past| {
+            let mark = match (past.is_unfinished, past.is_undone) {
+                (true, _) => "…",
+                (false, true) => "↷",
+                (false, false) => " ",
+            };
+            let at = past.at.get(..16).unwrap_or(&past.at).replace('T', " ");
+            let line = format!("{mark} {at}  {}", past.action);
+            let release = Release::Revert {
+                id: past.id,
+                is_redo: past.is_undone,
+            };
+            Choice {
+                label: display_text(&line).into_owned(),
+                key: None,
+                is_destructive: false,
+                release: vec![release],
+            }
+        });
+        Self::choice(
+            "History: Enter takes back, or does again what is marked ↷",
+            None,
+            unsaved.chain(past).collect(),
+        )
     }
 
     /// Moves in it; says whether the action was a motion. `height` is a page.
@@ -338,12 +354,6 @@ impl Choice {
     }
 }
 
-impl Release {
-    fn quit() -> Self {
-        Self::Effect(Effect::Screen(ScreenEffect::Quit))
-    }
-}
-
 fn safe(body: impl IntoIterator<Item = String>) -> Vec<String> {
     body.into_iter()
         .map(|line| display_text(&line).into_owned())
@@ -361,7 +371,7 @@ mod tests {
         assert!(dialog.body[1].ends_with("disk\u{fffd}full"));
         assert_eq!(dialog.chosen(), [Release::SaveAndQuit]);
         assert!(dialog.choose('d'));
-        assert_eq!(dialog.chosen(), [Release::quit()]);
+        assert_eq!(dialog.chosen(), [Release::DiscardAndQuit]);
         assert!(!dialog.choose('x'));
         dialog.act(Action::CursorDown, None, 10);
         assert_eq!(dialog.chosen(), []);
@@ -370,14 +380,36 @@ mod tests {
     }
 
     #[test]
-    fn the_history_starts_where_the_user_stands() {
-        let labels: Vec<String> = ["a", "b", "c"].map(String::from).into();
-        let dialog = Dialog::history(&labels, 2);
-        assert_eq!(dialog.chosen(), [Release::UndoTo(2)]);
+    fn the_history_tells_what_choosing_does() {
+        let past = |action: &str, is_undone| Past {
+            id: OperationId(7),
+            at: "2026-01-02T03:04:05Z".into(),
+            host: "desk".into(),
+            user: "me".into(),
+            action: action.into(),
+            media: 1,
+            is_ingest: false,
+            is_undone,
+            is_unfinished: false,
+        };
+        let unsaved = ["x".to_owned(), "y\u{1b}".to_owned()];
+        let mut dialog = Dialog::history(&unsaved, &[past("b", true), past("a", false)]);
         let DialogKind::Choice { choices, .. } = &dialog.kind else {
             panic!("a choice");
         };
         let lines: Vec<&str> = choices.iter().map(|c| c.label.as_str()).collect();
-        assert_eq!(lines, ["↷ c", "› b", "  a", "  as it was at the start"]);
+        assert_eq!(
+            lines,
+            [
+                "● y\u{fffd}, not saved",
+                "● x, not saved",
+                "↷ 2026-01-02 03:04  b",
+                "  2026-01-02 03:04  a",
+            ]
+        );
+        assert_eq!(dialog.chosen(), [Release::UndoUnsaved(1)]);
+        dialog.act(Action::CursorDown, Some(2), 10);
+        let id = OperationId(7);
+        assert_eq!(dialog.chosen(), [Release::Revert { id, is_redo: true }]);
     }
 }

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use super::{
     action::Action,
+    changes::Turn,
     dialog::{Dialog, Purpose},
     message::Effect,
     session::{App, shared},
     typing::tag_of,
 };
 use crate::{
-    engine::event::Level,
+    engine::{event::Level, save::SaveStep},
     model::{
         edit::Edit,
         id::MediaKey,
@@ -180,7 +181,7 @@ impl App {
         if keys.len() > 1 || unsaved > 0 {
             self.dialogs.push(Dialog::trash(keys, unsaved));
         } else {
-            self.effects.push(Effect::Trash(keys));
+            self.save_and_trash(keys);
         }
     }
 
@@ -251,50 +252,60 @@ impl App {
     }
 
     pub(super) fn undo(&mut self, n: usize) {
-        let mut said = None;
         for _ in 0..n {
-            let Some(step) = self.changes.undo() else {
-                break;
-            };
-            said = Some(format!("undone: {}", step.label));
+            match self.changes.undo() {
+                Turn::Unsaved(step) => {
+                    self.effects.push(Effect::Discard(vec![step.number]));
+                    self.say(Level::Info, &format!("undone: {}", step.label));
+                }
+                Turn::Saved => self.effects.push(Effect::RevertNewest { is_redo: false }),
+                Turn::Wait => self.say(Level::Info, "wait until it is saved"),
+                Turn::Nothing => self.say(Level::Info, "nothing to undo"),
+            }
         }
-        let text = said.unwrap_or_else(|| "nothing to undo".to_owned());
-        self.say(Level::Info, &text);
     }
 
     pub(super) fn redo(&mut self, n: usize) {
-        let mut said = None;
         for _ in 0..n {
-            let Some(step) = self.changes.redo() else {
-                break;
-            };
-            said = Some(format!("done again: {}", step.label));
-        }
-        let text = said.unwrap_or_else(|| "nothing to do again".to_owned());
-        self.say(Level::Info, &text);
-    }
-
-    pub(super) fn undo_to(&mut self, position: usize) {
-        let at = self.changes.position;
-        if position < at {
-            self.undo(at - position);
-        } else if position > at {
-            self.redo(position - at);
+            match self.changes.redo() {
+                Turn::Unsaved(step) => {
+                    self.say(Level::Info, &format!("done again: {}", step.label));
+                    self.effects.push(Effect::Keep(SaveStep {
+                        number: step.number,
+                        action: step.label,
+                        changes: step.changes,
+                    }));
+                }
+                Turn::Saved => self.effects.push(Effect::RevertNewest { is_redo: true }),
+                Turn::Wait | Turn::Nothing => self.say(Level::Info, "nothing to do again"),
+            }
         }
     }
 
     /// Goes back to what is in the files.
     pub(super) fn discard(&mut self) {
-        let mut steps = 0;
-        while self.changes.unsaved() > 0 && self.changes.undo().is_some() {
-            steps += 1;
-        }
-        let text = match steps {
+        let numbers = self.changes.discard();
+        let text = match numbers.len() {
             0 => "nothing to discard".to_owned(),
             1 => "1 edit discarded; redo brings it back".to_owned(),
             n => format!("{n} edits discarded; redo brings them back"),
         };
+        if !numbers.is_empty() {
+            self.effects.push(Effect::Discard(numbers));
+        }
         self.say(Level::Info, &text);
+    }
+
+    /// Media go to the trash with everything that was said about them.
+    pub(super) fn save_and_trash(&mut self, keys: Vec<MediaKey>) {
+        if keys.iter().any(|key| self.changes.has_pending(*key)) {
+            if self.changes.is_saving() {
+                self.say(Level::Info, "wait until they are saved");
+                return;
+            }
+            self.save();
+        }
+        self.effects.push(Effect::Trash(keys));
     }
 
     pub(super) fn rename_everywhere(&mut self, from: &str, to: &str) {

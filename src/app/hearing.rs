@@ -5,11 +5,12 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{
     dialog::Dialog,
     editor,
+    message::Effect,
     session::{App, shared},
 };
 use crate::{
     engine::{
-        event::{Event, IngestEvent, IngestOutcome, Level, SaveReport},
+        event::{Event, IngestEvent, IngestOutcome, Level, RevertReport, SaveReport, Unsaved},
         search::Found,
     },
     model::{
@@ -84,12 +85,81 @@ impl App {
                 self.index_offer = Some(offer);
                 self.asks_about_index = true;
             }
+            Event::Kept { number, result } => {
+                self.changes.kept(number, result.is_ok());
+                if let Err(reason) = result {
+                    let text = format!("unsaved edits are in memory only: {reason}");
+                    self.say(Level::Error, &text);
+                }
+            }
+            Event::Unsaved(found) => self.take_over(found),
+            Event::Reverted { is_redo, result } => self.reverted(is_redo, result),
+            Event::History(Ok(past)) => {
+                let unsaved: Vec<String> = self
+                    .changes
+                    .steps
+                    .iter()
+                    .map(|step| step.label.clone())
+                    .collect();
+                if unsaved.is_empty() && past.is_empty() {
+                    self.say(Level::Info, "nothing was done yet");
+                } else {
+                    self.dialogs.push(Dialog::history(&unsaved, &past));
+                }
+            }
+            Event::History(Err(reason)) => self.say(Level::Error, &reason),
+        }
+    }
+
+    /// The unsaved edits of a session that was broken off go on in this one.
+    fn take_over(&mut self, found: Vec<Unsaved>) {
+        let mut media = 0;
+        let mut old = Vec::new();
+        for unsaved in found {
+            old.push(unsaved.id);
+            media += unsaved.changes.len();
+            if let Some(step) = self.changes.record(unsaved.action, unsaved.changes) {
+                self.effects.push(Effect::Keep(step));
+            }
+        }
+        // In the same order as what is kept anew, so that they are never nowhere.
+        self.effects.push(Effect::Forget(old));
+        if media > 0 {
+            let text = format!(
+                "unsaved edits of {media} pictures are back from an earlier session: \
+                 save them, or undo them"
+            );
+            self.say(Level::Warning, &text);
+        }
+    }
+
+    fn reverted(&mut self, is_redo: bool, result: Result<Option<RevertReport>, String>) {
+        let report = match result {
+            Ok(Some(report)) => report,
+            Ok(None) if is_redo => return self.say(Level::Info, "nothing to do again"),
+            Ok(None) => return self.say(Level::Info, "nothing to undo"),
+            Err(reason) => return self.say(Level::Error, &reason),
+        };
+        self.changes.reverted(is_redo);
+        self.loaded.clear();
+        let what = if is_redo { "done again" } else { "undone" };
+        let text = format!("{what}: {}", report.action);
+        if let Some(warning) = &report.warning {
+            self.say(Level::Warning, warning);
+        }
+        match report.left.as_slice() {
+            [] => self.say(Level::Info, &text),
+            [only] => self.say(Level::Warning, &format!("{text}; left alone: {only}")),
+            [first, rest @ ..] => {
+                let text = format!("{text}; left alone: {first}, and {} more", rest.len());
+                self.say(Level::Warning, &text);
+            }
         }
     }
 
     fn saved(&mut self, report: &SaveReport) {
         let again = self.changes.saved(report);
-        for (key, _) in &report.saved {
+        for key in &report.saved {
             self.loaded.forget(*key);
         }
         for warning in &report.warnings {
@@ -218,7 +288,10 @@ impl App {
                     &format!("{lost} with unsaved edits left the library"),
                 );
             }
-            self.changes.forget(&gone);
+            let emptied = self.changes.forget(&gone);
+            if !emptied.is_empty() {
+                self.effects.push(Effect::Discard(emptied));
+            }
             self.gallery.forget(&gone);
             for key in gone {
                 self.pictures.forget(key);
@@ -239,7 +312,7 @@ impl App {
         let is_moved = |key: MediaKey| old.contains(key) && new_key(key) != Some(key);
         let moved = current.is_some_and(is_moved)
             || self.gallery.selection.iter().any(|key| is_moved(*key))
-            || self.changes.keys().any(is_moved);
+            || self.changes.pending_keys().any(is_moved);
         if !moved {
             return;
         }

@@ -5,8 +5,8 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use super::{action::Action, key::Key, panes::Pane};
 use crate::{
-    engine::{event::Event, job::JobId},
-    model::{edit::Edit, id::MediaKey, query::Query, tag::TagName},
+    engine::{event::Event, job::JobId, save::SaveStep},
+    model::{edit::Edit, id::MediaKey, operation::OperationId, query::Query, tag::TagName},
 };
 
 // What the screen draws of the engine's words; it names the engine nowhere else.
@@ -161,10 +161,24 @@ pub enum Effect {
         generation: u64,
     },
     LoadMedia(MediaKey),
-    /// In order, never lost. Answered in the same order.
-    Save {
-        changes: Vec<(MediaKey, Vec<Edit>)>,
+    /// In order, never lost, like the next four: unsaved edits, for the journal.
+    Keep(SaveStep),
+    /// Kept edits that were undone.
+    Discard(Vec<u64>),
+    /// Kept edits of earlier sessions that are kept anew, or not wanted.
+    Forget(Vec<OperationId>),
+    /// Answered in the same order.
+    Save(Vec<SaveStep>),
+    /// Undo or redo what is saved, the newest edit.
+    RevertNewest {
+        is_redo: bool,
     },
+    Revert {
+        id: OperationId,
+        is_redo: bool,
+    },
+    /// What the journal has.
+    History,
     Trash(Vec<MediaKey>),
     Ingest(Vec<PathBuf>),
     Scan,

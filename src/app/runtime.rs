@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     engine::{
-        Engine,
+        Engine, Which,
         event::{Event, EventReceiver, Level},
         job::{Pool, spawn},
     },
@@ -120,9 +120,15 @@ impl Runtime {
                 });
             }
             Effect::LoadMedia(key) => engine.load_media(key),
-            Effect::Save { changes } => {
-                engine.save(changes);
+            Effect::Keep(step) => engine.keep(step),
+            Effect::Discard(numbers) => engine.discard(numbers),
+            Effect::Forget(ids) => engine.forget_unsaved(ids),
+            Effect::Save(steps) => {
+                engine.save(steps);
             }
+            Effect::RevertNewest { is_redo } => engine.revert(Which::NewestEdit, is_redo),
+            Effect::Revert { id, is_redo } => engine.revert(Which::Named(id), is_redo),
+            Effect::History => engine.history(),
             Effect::Trash(keys) => {
                 engine.trash(keys, "by hand");
             }

@@ -583,9 +583,9 @@ impl App {
     }
 
     pub(super) fn save(&mut self) {
-        let changes = self.changes.take_save();
-        if !changes.is_empty() {
-            self.effects.push(Effect::Save { changes });
+        let steps = self.changes.take_save();
+        if !steps.is_empty() {
+            self.effects.push(Effect::Save(steps));
         }
     }
 

@@ -105,6 +105,9 @@ impl Context {
                 self.rebuild(&engine)?;
             }
         }
+        for operation in engine.recover_now()? {
+            self.output.note(&operation.to_string());
+        }
         Ok(engine)
     }
 

@@ -1,6 +1,6 @@
 //! `search` and `tag`: what a query finds, and bulk edits of it.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use anyhow::{Result, anyhow, bail};
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use super::{
     output::counted,
 };
 use crate::{
-    engine::{Engine, search::Found},
+    engine::{Engine, save::SaveStep, search::Found},
     model::{
         catalog::Record,
         edit::{Edit, apply_all},
@@ -152,11 +152,18 @@ pub fn tag(context: &Context, arguments: &TagArgs) -> Result<Status> {
         catalog.category_of(value).map(str::to_owned)
     })?;
     let found = find(context, &engine, &query);
-    let changes = found.keys.iter().map(|key| (*key, edits.clone())).collect();
     let done = if arguments.dry_run {
+        let changes = found.keys.iter().map(|key| (*key, edits.clone())).collect();
         preview(context, &engine, changes)
     } else {
-        save(context, &engine, changes)
+        let shared: Arc<[Edit]> = edits.into();
+        let changes = found.keys.iter().map(|key| (*key, Arc::clone(&shared)));
+        let step = SaveStep {
+            number: 0,
+            action: format!("tag {}: {} on {}", text, words.join(" "), found.keys.len()),
+            changes: changes.collect(),
+        };
+        save(context, &engine, &step)
     };
     let name = |key: MediaKey| {
         catalog
@@ -218,18 +225,14 @@ struct Tagged {
     warnings: Vec<String>,
 }
 
-fn save(context: &Context, engine: &Engine, changes: Vec<(MediaKey, Vec<Edit>)>) -> Tagged {
+fn save(context: &Context, engine: &Engine, step: &SaveStep) -> Tagged {
     let bar = context.output.bar("saving", None);
-    let report = engine.save_now(changes, &mut |done, total| {
+    let report = engine.save_now(step, &mut |done, total| {
         bar.set(done as u64, Some(total as u64));
         context.flow()
     });
-    let changed = report
-        .saved
-        .into_iter()
-        .filter(|(_, inverse)| !inverse.is_empty());
     Tagged {
-        changed: changed.map(|(key, _)| key).collect(),
+        changed: report.changed,
         failed: report.failed,
         warnings: report.warnings,
     }

@@ -10,6 +10,7 @@ use crate::{
         catalog,
         id::{Md5, MediaId, MediaKey},
         media::MediaKind,
+        operation::Operation,
     },
     storage::Library,
 };
@@ -86,8 +87,9 @@ pub fn remove(
             continue;
         };
         let before = report.removed;
+        let operation = library.operation(format!("remove duplicates of {}", keep.path));
         for copy in others {
-            match remove_one(library, store, keep, copy, now) {
+            match remove_one(library, store, &operation, keep, copy, now) {
                 Ok(()) => {
                     report.removed += 1;
                     report.saved_bytes += copy.bytes;
@@ -95,6 +97,7 @@ pub fn remove(
                 Err(reason) => report.failed.push((copy.path.clone(), reason)),
             }
         }
+        library.finish(&operation);
         report.groups += usize::from(report.removed > before);
     }
     report
@@ -103,6 +106,7 @@ pub fn remove(
 fn remove_one(
     library: &Library,
     store: &CatalogStore,
+    operation: &Operation,
     keep: &Copy,
     copy: &Copy,
     now: i64,
@@ -121,10 +125,10 @@ fn remove_one(
         .map_err(|error| error.chain())?
         .media;
     let written = library
-        .merge_duplicate(keep.key, &media, now)
+        .merge_duplicate(operation, keep.key, &media, now)
         .map_err(|error| error.chain())?;
     let reason = format!("exact duplicate of {}", keep.path);
-    for outcome in library.trash(&[copy.key], &reason, Some(&keep.id), now) {
+    for outcome in library.trash(operation, &[copy.key], &reason, Some(&keep.id), now) {
         outcome.map_err(|error| error.chain())?;
     }
     store.apply(&[

@@ -15,7 +15,9 @@ use crate::model::{
     edit::Edit,
     id::{MediaId, MediaKey},
     media::{Media, Pixels},
+    operation::OperationId,
 };
+use crate::storage::Past;
 
 /// Events that may wait for the front end before a worker has to.
 const EVENT_CAPACITY: usize = 1024;
@@ -187,12 +189,34 @@ pub enum Level {
 /// What one save did.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SaveReport {
-    /// Saved, with the edits that undo it.
-    pub saved: Vec<(MediaKey, Vec<Edit>)>,
+    pub saved: Vec<MediaKey>,
+    /// Those of them that were not so already.
+    pub changed: Vec<MediaKey>,
     /// Not saved, and why.
     pub failed: Vec<(MediaKey, String)>,
     /// Saved, but the index could not follow.
     pub warnings: Vec<String>,
+}
+
+/// What an undo or a redo did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RevertReport {
+    /// The operation that was taken back, or done again.
+    pub action: String,
+    pub changed: usize,
+    pub trashed: usize,
+    /// What was left alone because it was changed since, or could not be done.
+    pub left: Vec<String>,
+    pub warning: Option<String>,
+    pub is_cancelled: bool,
+}
+
+/// An unsaved step of a session that was broken off.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Unsaved {
+    pub id: OperationId,
+    pub action: String,
+    pub changes: Vec<(MediaKey, Arc<[Edit]>)>,
 }
 
 /// Everything the engine tells.
@@ -227,6 +251,20 @@ pub enum Event {
         job: JobId,
         report: SaveReport,
     },
+    /// Whether the journal has an unsaved step.
+    Kept {
+        number: u64,
+        result: Result<(), String>,
+    },
+    /// Unsaved steps of earlier sessions; oldest first.
+    Unsaved(Vec<Unsaved>),
+    /// The answer to an undo or redo; `None`: there was nothing to do.
+    Reverted {
+        is_redo: bool,
+        result: Result<Option<RevertReport>, String>,
+    },
+    /// The newest operations, newest first.
+    History(Result<Vec<Past>, String>),
     Ingest(IngestEvent),
     /// The index lacks media, and making it takes a while: only what it holds is
     /// shown until somebody wants the rest.

@@ -170,7 +170,9 @@ impl IngestPipeline {
         how: Option<Transfer>,
         listener: Option<Listener>,
     ) -> Arc<Submission> {
-        let submission = Arc::new(Submission::new(how, false, listener));
+        let mut submission = Submission::new(how, false, listener);
+        submission.group = Some(self.shared.parts.library.operation("ingest").id);
+        let submission = Arc::new(submission);
         self.count_ahead(paths.clone(), &submission);
         self.shared.queue.submit(paths, &submission);
         self.start_workers();

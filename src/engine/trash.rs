@@ -31,11 +31,16 @@ pub fn restore(
     library: &Library,
     catalog: &CatalogStore,
     items: &[Trashed],
+    now: i64,
     on: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
 ) -> Report {
-    in_batches(items, on, |batch, report| {
+    let operation = library.operation(match items {
+        [only] => format!("restore {}", only.path),
+        several => format!("restore {}", several.len()),
+    });
+    let report = in_batches(items, on, |batch, report| {
         let mut changes = Vec::with_capacity(batch.len());
-        for (item, outcome) in batch.iter().zip(library.restore(batch)) {
+        for (item, outcome) in batch.iter().zip(library.restore(&operation, batch, now)) {
             match outcome {
                 Ok(entry) => {
                     report.done += 1;
@@ -46,7 +51,9 @@ pub fn restore(
             }
         }
         catalog.apply(&changes);
-    })
+    });
+    library.finish(&operation);
+    report
 }
 
 /// Removes media for good. `on` hears (done, total) between two batches and may

@@ -1,17 +1,21 @@
-//! The one way in which media change: read the sidecar now, apply the change,
-//! write it if its bytes differ; and after all files of a batch are durable, one
-//! index transaction.
+//! The one way in which media change: lock, read the sidecars now, apply the
+//! changes, write the journal, write the sidecars whose bytes differ; and after all
+//! files of a batch are durable, one index transaction.
+//!
+//! Invariant: a sidecar is written only over the bytes it was read from. Where
+//! another program wrote in between, the change is made again on what is there now.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::Value;
 
 use super::{
     error::Error,
-    files::{self, Writes},
+    files::{self, Replaced, Writes},
     index::{Index, Place, Row},
+    journal::{EditItem, Journal, Part},
     marks::Marks,
-    md5_lock::{self, Purpose},
+    md5_lock::{self, Md5Lock, Purpose},
     rebuild::is_current,
     requests::{Change, Written},
     shelf::{Loaded, Shelf, Spot, is_original, stem},
@@ -19,13 +23,18 @@ use super::{
 use crate::model::{
     edit::{Edit, apply_all},
     entry::{Entry, format_time},
-    id::{MediaId, MediaKey},
+    id::{Md5, MediaId, MediaKey},
     media::{Media, Revision},
+    operation::Operation,
+    patch::Patch,
     sidecar::Sidecar,
 };
 
 /// How long a change waits for another process that changes the same medium.
 pub(super) const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Attempts at a sidecar that another program keeps changing.
+const MAX_ATTEMPTS: u32 = 8;
 
 /// What every change needs.
 #[derive(Clone, Copy)]
@@ -33,36 +42,283 @@ pub(super) struct Desk<'l> {
     pub shelf: &'l Shelf,
     pub index: &'l Index,
     pub marks: &'l Marks,
+    pub journal: &'l Journal,
+}
+
+/// One change of a medium that can be made again, on what is there by then.
+pub(super) type Editing<'e> = Box<dyn FnMut(&mut Media) + 'e>;
+
+/// What is to be done to one medium, step by step: the place of an operation in
+/// the list that comes with it, and its change.
+pub(super) struct Work<'e> {
+    pub key: MediaKey,
+    pub steps: Vec<(usize, Editing<'e>)>,
+}
+
+/// A medium that is read and changed in memory.
+struct Prepared {
+    key: MediaKey,
+    id: MediaId,
+    spot: Spot,
+    loaded: Loaded,
+    before: Media,
+    patches: Vec<(usize, Patch)>,
 }
 
 /// A medium whose files are written and whose row is not.
 struct Pending {
     key: MediaKey,
     row: Row,
-    inverse: Vec<Edit>,
+    is_changed: bool,
+    tags_before: usize,
 }
 
 impl Desk<'_> {
     /// See [`Library::write`](super::Library::write).
-    pub(super) fn write(&self, changes: Vec<Change>, now: i64) -> Vec<Result<Written, Error>> {
-        let mut writes = Writes::default();
-        let pending = changes
+    pub(super) fn write(
+        &self,
+        operations: &[Operation],
+        changes: Vec<Change>,
+        now: i64,
+    ) -> Vec<Result<Written, Error>> {
+        let work = changes
             .into_iter()
-            .map(|change| {
-                self.change(change.key, now, &mut writes, |media| {
-                    apply_all(&change.edits, media)
-                })
+            .map(|change| Work {
+                key: change.key,
+                steps: change
+                    .steps
+                    .into_iter()
+                    .map(|(operation, edits)| {
+                        let apply = move |media: &mut Media| {
+                            apply_all(&edits, media);
+                        };
+                        (operation, Box::new(apply) as Editing<'_>)
+                    })
+                    .collect(),
             })
+            .collect();
+        self.change(operations, work, now)
+    }
+
+    /// See [`Library::merge_duplicate`](super::Library::merge_duplicate).
+    pub(super) fn merge(
+        &self,
+        operation: &Operation,
+        key: MediaKey,
+        other: &Media,
+        now: i64,
+    ) -> Result<Written, Error> {
+        let work = Work {
+            key,
+            steps: vec![(0, Box::new(|media: &mut Media| merge(media, other)))],
+        };
+        let operations = std::slice::from_ref(operation);
+        let mut written = self.change(operations, vec![work], now);
+        written.pop().unwrap_or(Err(Error::UnknownKey(key)))
+    }
+
+    /// Changes media: locks, reads, writes the journal, writes the files, makes all
+    /// durable, writes the rows. One result per work, in order.
+    pub(super) fn change(
+        &self,
+        operations: &[Operation],
+        mut work: Vec<Work<'_>>,
+        now: i64,
+    ) -> Vec<Result<Written, Error>> {
+        let mut outcomes: Vec<Option<Result<Pending, Error>>> = work.iter().map(|_| None).collect();
+        let mut writes = Writes::default();
+        for attempt in 0..MAX_ATTEMPTS {
+            let open: Vec<usize> = (0..work.len())
+                .filter(|at| outcomes[*at].is_none())
+                .collect();
+            if open.is_empty() {
+                break;
+            }
+            self.attempt(
+                operations,
+                &mut work,
+                &open,
+                &mut outcomes,
+                &mut writes,
+                attempt,
+                now,
+            );
+        }
+        let keeps_changing = |work: &Work<'_>| {
+            Err(Error::library(
+                self.shelf.layout.root(),
+                format!(
+                    "has a medium (key {}) whose sidecar another program keeps changing; try again",
+                    work.key.0
+                ),
+            ))
+        };
+        let pending = outcomes
+            .into_iter()
+            .zip(&work)
+            .map(|(outcome, work)| outcome.unwrap_or_else(|| keeps_changing(work)))
             .collect();
         self.settle(pending, writes)
     }
 
-    /// See [`Library::merge_duplicate`](super::Library::merge_duplicate).
-    pub(super) fn merge(&self, key: MediaKey, other: &Media, now: i64) -> Result<Written, Error> {
+    /// One attempt at those works that are still open. One whose sidecar another
+    /// program changed between reading and writing stays open.
+    #[expect(clippy::too_many_arguments, reason = "one step of the function above")]
+    fn attempt(
+        &self,
+        operations: &[Operation],
+        work: &mut [Work<'_>],
+        open: &[usize],
+        outcomes: &mut [Option<Result<Pending, Error>>],
+        writes: &mut Writes,
+        attempt: u32,
+        now: i64,
+    ) {
+        let mut places = Vec::with_capacity(open.len());
+        for at in open {
+            match self.place(work[*at].key) {
+                Ok(place) => places.push((*at, place)),
+                Err(error) => outcomes[*at] = Some(Err(error)),
+            }
+        }
+        let ids = places.iter().map(|(_, place)| &place.id);
+        let _locks = match self.lock_sidecars(ids) {
+            Ok(locks) => locks,
+            Err(error) => return fail(outcomes, open, &error),
+        };
+        let mut prepared = Vec::with_capacity(places.len());
+        for (at, place) in places {
+            match self.prepare(place, &mut work[at], now) {
+                Ok(ready) => prepared.push((at, ready)),
+                Err(error) => outcomes[at] = Some(Err(error)),
+            }
+        }
+        if let Err(error) = self.note(operations, &prepared, attempt > 0, now) {
+            return fail(outcomes, open, &error);
+        }
+        for (at, mut ready) in prepared {
+            let saved = if ready.patches.is_empty() {
+                Ok(Replaced::Yes)
+            } else {
+                self.shelf
+                    .save(&ready.spot, &mut ready.loaded, &ready.before, writes)
+            };
+            outcomes[at] = match saved {
+                Ok(Replaced::Yes) => Some(Ok(Pending {
+                    key: ready.key,
+                    row: ready.loaded.into_row(ready.id),
+                    is_changed: !ready.patches.is_empty(),
+                    tags_before: ready.before.tags.len(),
+                })),
+                Ok(Replaced::Changed) => None,
+                Err(error) => Some(Err(error)),
+            };
+        }
+    }
+
+    /// Reads a medium and changes it in memory.
+    fn prepare(&self, place: Place, work: &mut Work<'_>, now: i64) -> Result<Prepared, Error> {
+        let spot = self.spot(&place.path)?;
+        let mut loaded = self.shelf.load(&spot)?;
+        if let Some(problem) = loaded.problem.take() {
+            return Err(problem);
+        }
+        if loaded.is_gone() {
+            return Err(Error::library(
+                &self.shelf.absolute(&place.path)?,
+                "is gone, and its sidecar with it",
+            ));
+        }
+        let before = loaded.sidecar.media.clone();
+        let mut patches = Vec::new();
+        let last = work.steps.len().saturating_sub(1);
+        for (number, (operation, edit)) in work.steps.iter_mut().enumerate() {
+            let media = &mut loaded.sidecar.media;
+            let earlier = media.clone();
+            edit(media);
+            if number == last {
+                self.shelf.adopt_text(&spot, &before, media)?;
+            }
+            let patch = Patch::between(&earlier, media);
+            if !patch.is_empty() {
+                patches.push((*operation, patch));
+            }
+        }
+        if loaded.sidecar.media == before {
+            patches.clear();
+        } else {
+            bump(&mut loaded, &self.shelf.host, now);
+        }
+        Ok(Prepared {
+            key: work.key,
+            id: place.id,
+            spot,
+            loaded,
+            before,
+            patches,
+        })
+    }
+
+    /// Writes down what is about to change.
+    fn note(
+        &self,
+        operations: &[Operation],
+        prepared: &[(usize, Prepared)],
+        again: bool,
+        now: i64,
+    ) -> Result<(), Error> {
+        let mut items: Vec<Vec<EditItem>> = operations.iter().map(|_| Vec::new()).collect();
+        for (_, ready) in prepared {
+            for (operation, patch) in &ready.patches {
+                if let Some(items) = items.get_mut(*operation) {
+                    items.push(EditItem {
+                        id: ready.id.clone(),
+                        path: ready.spot.path.clone(),
+                        patch: patch.clone(),
+                    });
+                }
+            }
+        }
+        let items = items.into_iter().map(Part::Edit);
+        let parts: Vec<(&Operation, Part)> = operations.iter().zip(items).collect();
+        self.journal.part(&parts, again, now)
+    }
+
+    /// Finishes the `.txt` files of edits whose sidecars are written; see
+    /// [`Shelf::complete_text`].
+    pub(super) fn complete_texts(&self, items: &[EditItem]) -> Result<(), Error> {
         let mut writes = Writes::default();
-        let pending = self.change(key, now, &mut writes, |media| merge(media, other));
-        let mut written = self.settle(vec![pending], writes);
-        written.pop().unwrap_or(Err(Error::UnknownKey(key)))
+        for item in items {
+            let _locks = self.lock_sidecars(std::iter::once(&item.id))?;
+            let spot = self.spot(&item.path)?;
+            let loaded = self.shelf.load(&spot)?;
+            let media = &loaded.sidecar.media;
+            let mut before = media.clone();
+            let is_as_left = item.patch.inverse().apply(&mut before).is_empty();
+            if loaded.problem.is_none() && loaded.facts.has_sidecar && is_as_left {
+                self.shelf
+                    .complete_text(&spot, &before, media, &mut writes)?;
+            }
+        }
+        writes.finish()
+    }
+
+    /// Takes the locks of all sidecars of these media, in one order, so that two
+    /// callers never wait for each other.
+    pub(super) fn lock_sidecars<'a>(
+        &self,
+        ids: impl Iterator<Item = &'a MediaId>,
+    ) -> Result<Vec<Md5Lock>, Error> {
+        let folder = self.shelf.layout.locks();
+        let mut buckets: BTreeMap<u8, Md5> = BTreeMap::new();
+        for id in ids {
+            let md5 = files::md5_of(id.as_str().as_bytes());
+            buckets.insert(md5.0[0], md5);
+        }
+        buckets
+            .values()
+            .map(|md5| md5_lock::lock(&folder, Purpose::Sidecar, md5, LOCK_TIMEOUT))
+            .collect()
     }
 
     /// The sidecar of a medium now; the index is healed when its row was wrong.
@@ -161,41 +417,6 @@ impl Desk<'_> {
         self.index.commit(&mut [], &keys, &mut |_| {}).map(|_| ())
     }
 
-    fn change(
-        &self,
-        key: MediaKey,
-        now: i64,
-        writes: &mut Writes,
-        edit: impl FnOnce(&mut Media) -> Vec<Edit>,
-    ) -> Result<Pending, Error> {
-        let place = self.place(key)?;
-        let spot = self.spot(&place.path)?;
-        let lock = files::md5_of(place.id.as_str().as_bytes());
-        let locks = self.shelf.layout.locks();
-        let _lock = md5_lock::lock(&locks, Purpose::Sidecar, &lock, LOCK_TIMEOUT)?;
-        let mut loaded = self.shelf.load(&spot)?;
-        if let Some(problem) = loaded.problem.take() {
-            return Err(problem);
-        }
-        if loaded.is_gone() {
-            return Err(Error::library(
-                &self.shelf.absolute(&place.path)?,
-                "is gone, and its sidecar with it",
-            ));
-        }
-        let before = loaded.sidecar.media.clone();
-        let inverse = edit(&mut loaded.sidecar.media);
-        if loaded.sidecar.media != before {
-            bump(&mut loaded, &self.shelf.host, now);
-            self.shelf.save(&spot, &mut loaded, &before, writes)?;
-        }
-        Ok(Pending {
-            key,
-            row: loaded.into_row(place.id),
-            inverse,
-        })
-    }
-
     /// Makes the files durable, then writes the rows.
     fn settle(
         &self,
@@ -239,7 +460,8 @@ impl Desk<'_> {
             }
             Ok(Written {
                 entry,
-                inverse: pending.inverse,
+                is_changed: pending.is_changed,
+                tags_before: pending.tags_before,
                 warning: warning.clone(),
             })
         };
@@ -248,6 +470,16 @@ impl Desk<'_> {
             .into_iter()
             .map(|pending| pending.and_then(&mut settle))
             .collect()
+    }
+}
+
+/// Every open work has failed for the same reason.
+fn fail(outcomes: &mut [Option<Result<Pending, Error>>], open: &[usize], error: &Error) {
+    for at in open {
+        let outcome = &mut outcomes[*at];
+        if outcome.is_none() {
+            *outcome = Some(Err(error.repeated()));
+        }
     }
 }
 
@@ -263,8 +495,7 @@ pub(super) fn bump(loaded: &mut Loaded, host: &str, now: i64) {
 }
 
 /// Adds what another description of the same picture knows; what is there wins.
-/// Returns the edits that take back what edits can express.
-pub(super) fn merge(media: &mut Media, other: &Media) -> Vec<Edit> {
+pub(super) fn merge(media: &mut Media, other: &Media) {
     let mut edits: Vec<Edit> = Vec::new();
     edits.extend(other.tags.iter().map(|tag| Edit::AddTag {
         tag: tag.clone(),
@@ -299,7 +530,7 @@ pub(super) fn merge(media: &mut Media, other: &Media) -> Vec<Edit> {
     if is_locked("tags") {
         edits.retain(|edit| !matches!(edit, Edit::AddTag { .. }));
     }
-    let inverse = apply_all(&edits, media);
+    apply_all(&edits, media);
     fill(&mut media.sources, &other.sources);
     fill(&mut media.metadata, &other.metadata);
     fill(&mut media.derived, &other.derived);
@@ -315,7 +546,6 @@ pub(super) fn merge(media: &mut Media, other: &Media) -> Vec<Edit> {
             *field = Some(hash.to_owned());
         }
     }
-    inverse
 }
 
 /// Takes over keys that are not there yet.

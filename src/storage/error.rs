@@ -52,6 +52,9 @@ pub enum Error {
     },
     #[error("medium {} is in the library already", show_text(.0.as_str()))]
     AlreadyStored(MediaId),
+    /// What stopped a whole batch, told for one of its media.
+    #[error("{0}")]
+    Repeated(String),
     #[error("cancelled")]
     Cancelled,
 }
@@ -80,6 +83,29 @@ impl Error {
         Self::Library {
             path: path.to_owned(),
             problem: problem.into(),
+        }
+    }
+
+    /// The same failure for another medium of a batch.
+    pub(crate) fn repeated(&self) -> Self {
+        match self {
+            Self::File {
+                action,
+                path,
+                source,
+            } => Self::File {
+                action,
+                path: path.clone(),
+                source: match source.raw_os_error() {
+                    Some(code) => io::Error::from_raw_os_error(code),
+                    None => io::Error::new(source.kind(), source.to_string()),
+                },
+            },
+            Self::Locked { path, waited } => Self::Locked {
+                path: path.clone(),
+                waited: *waited,
+            },
+            other => Self::Repeated(other.chain()),
         }
     }
 

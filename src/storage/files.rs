@@ -132,6 +132,14 @@ pub(super) fn is_leftover(name: &str) -> bool {
     name.starts_with(TEMP_PREFIX) && name.ends_with(TEMP_SUFFIX)
 }
 
+/// Whether a file was replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Replaced {
+    Yes,
+    /// Another program had changed it meanwhile; its bytes are there, not ours.
+    Changed,
+}
+
 /// Changes of files that become durable together: each file is synced as it is
 /// written, each folder once in [`Writes::finish`].
 #[derive(Debug, Default)]
@@ -157,6 +165,7 @@ impl Writes {
             fs::set_permissions(&temp, old.permissions())
                 .map_err(Error::file("set permissions of", &temp))?;
         }
+        step().map_err(Error::file("write", path))?;
         temp.persist(path)
             .map_err(|error| Error::file("write", path)(error.error))?;
         self.touched(path);
@@ -186,9 +195,70 @@ impl Writes {
             file.write_all(&text)?;
             file.sync_all()
         };
-        write().map_err(Error::file("write", path))?;
+        step()
+            .and_then(|()| write())
+            .map_err(Error::file("write", path))?;
         self.touched(path);
         Ok(())
+    }
+
+    /// Replaces a file that still holds what was read from it, or creates one that
+    /// was not there (`expected`: the md5 of what was read). Another program's bytes
+    /// are never lost: where they are found instead, they stay and this one's are
+    /// dropped.
+    pub(super) fn replace_expected(
+        &mut self,
+        path: &Path,
+        bytes: &[u8],
+        expected: Option<Md5>,
+    ) -> Result<Replaced, Error> {
+        let Some(expected) = expected else {
+            let mut temp = Some(temp_with(path, bytes)?);
+            let is_placed = self.place(&mut temp, path)?;
+            return Ok(if is_placed {
+                Replaced::Yes
+            } else {
+                Replaced::Changed
+            });
+        };
+        let old = match fs::symlink_metadata(path) {
+            Ok(old) if old.is_file() => old,
+            Ok(_) => return Ok(Replaced::Changed),
+            Err(error) if is_absent(&error) => return Ok(Replaced::Changed),
+            Err(error) => return Err(Error::file("examine", path)(error)),
+        };
+        if expected == md5_of(bytes) {
+            return Ok(Replaced::Yes);
+        }
+        let temp = temp_with(path, bytes)?;
+        fs::set_permissions(&temp, old.permissions())
+            .map_err(Error::file("set permissions of", &temp))?;
+        let holds_expected = |path: &Path| -> Result<bool, Error> {
+            Ok(md5_of_file(path, &mut || true)? == Some(expected))
+        };
+        step().map_err(Error::file("write", path))?;
+        match exchange(&temp, path) {
+            Ok(()) => {
+                self.touched(path);
+                // What stood there is in the temporary file now, whoever wrote it.
+                if holds_expected(&temp).unwrap_or(false) {
+                    return Ok(Replaced::Yes);
+                }
+                exchange(&temp, path).map_err(Error::file("write", path))?;
+                Ok(Replaced::Changed)
+            }
+            Err(error) if is_absent(&error) => Ok(Replaced::Changed),
+            Err(error) if cannot(&error) => {
+                if !holds_expected(path)? {
+                    return Ok(Replaced::Changed);
+                }
+                temp.persist(path)
+                    .map_err(|error| Error::file("write", path)(error.error))?;
+                self.touched(path);
+                Ok(Replaced::Yes)
+            }
+            Err(error) => Err(Error::file("write", path)(error)),
+        }
     }
 
     /// Gives a temporary file its name; `false` when that name is taken, which
@@ -201,7 +271,7 @@ impl Writes {
         let Some(from) = temp.take() else {
             return Ok(false);
         };
-        match rename_new(&from, path) {
+        match step().and_then(|()| rename_new(&from, path)) {
             Ok(()) => {
                 // It has another name now; there is nothing left to remove.
                 let _ = from.keep();
@@ -219,7 +289,9 @@ impl Writes {
     /// Moves a file to a name that is free, in another folder of the same library.
     pub(super) fn rename(&mut self, from: &Path, to: &Path) -> Result<(), Error> {
         make_folder_of(to)?;
-        rename_new(from, to).map_err(Error::file("move", from))?;
+        step()
+            .and_then(|()| rename_new(from, to))
+            .map_err(Error::file("move", from))?;
         self.touched(from);
         self.touched(to);
         Ok(())
@@ -227,7 +299,7 @@ impl Writes {
 
     /// Removes a file; one that is gone already is no error.
     pub(super) fn remove(&mut self, path: &Path) -> Result<(), Error> {
-        match fs::remove_file(path) {
+        match step().and_then(|()| fs::remove_file(path)) {
             Ok(()) => {
                 self.touched(path);
                 Ok(())
@@ -253,6 +325,7 @@ impl Writes {
 pub(super) fn temp_with(path: &Path, bytes: &[u8]) -> Result<TempPath, Error> {
     let mut temp = temp_beside(path)?;
     let write = |file: &mut File| {
+        step()?;
         file.write_all(bytes)?;
         file.sync_all()
     };
@@ -325,13 +398,19 @@ fn temp_beside(path: &Path) -> Result<NamedTempFile, Error> {
 
 /// Creates the folder of a path where it is missing, durably.
 fn make_folder_of(path: &Path) -> Result<PathBuf, Error> {
-    let folder = path.parent().unwrap_or(Path::new("/"));
+    make_folder(path.parent().unwrap_or(Path::new("/")))
+}
+
+/// Creates a folder where it is missing, durably.
+pub(super) fn make_folder(folder: &Path) -> Result<PathBuf, Error> {
     if !folder.is_dir() {
         let missing: Vec<&Path> = folder
             .ancestors()
             .take_while(|folder| !folder.is_dir())
             .collect();
-        fs::create_dir_all(folder).map_err(Error::file("create folder", folder))?;
+        step()
+            .and_then(|()| fs::create_dir_all(folder))
+            .map_err(Error::file("create folder", folder))?;
         for made in missing {
             if let Some(parent) = made.parent() {
                 sync(parent)?;
@@ -341,7 +420,8 @@ fn make_folder_of(path: &Path) -> Result<PathBuf, Error> {
     Ok(folder.to_owned())
 }
 
-fn sync(folder: &Path) -> Result<(), Error> {
+/// Makes the names in a folder durable.
+pub(super) fn sync(folder: &Path) -> Result<(), Error> {
     let folder = if folder.as_os_str().is_empty() {
         Path::new(".")
     } else {
@@ -358,6 +438,73 @@ fn sync(folder: &Path) -> Result<(), Error> {
         }
         // Some file systems cannot sync a folder; a folder that is gone needs no sync.
         _ => Ok(()),
+    }
+}
+
+/// Swaps the names of two files, so that what was replaced can be looked at.
+fn exchange(a: &Path, b: &Path) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        renameat_with(CWD, a, CWD, b, RenameFlags::EXCHANGE).map_err(io::Error::from)
+    }
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = (a, b);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+/// Whether a file system, or a system, has no such call.
+fn cannot(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput
+    )
+}
+
+/// Every change of a file passes here, so that tests can let the machine die before
+/// any of them.
+#[cfg(not(test))]
+#[expect(clippy::unnecessary_wraps, reason = "in tests it fails")]
+pub(super) fn step() -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(test)]
+pub(super) use fault::step;
+
+#[cfg(test)]
+pub(super) mod fault {
+    //! A machine that dies: after so many steps no file changes any more on this
+    //! thread.
+
+    use std::{cell::Cell, io};
+
+    thread_local! {
+        static LEFT: Cell<Option<usize>> = const { Cell::new(None) };
+        static TAKEN: Cell<usize> = const { Cell::new(0) };
+    }
+
+    pub(in crate::storage) fn step() -> io::Result<()> {
+        TAKEN.set(TAKEN.get() + 1);
+        match LEFT.get() {
+            Some(0) => Err(io::Error::other("the machine died")),
+            Some(left) => {
+                LEFT.set(Some(left - 1));
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Runs with a machine that dies after so many steps; says how many were taken.
+    pub(in crate::storage) fn dying_after<T>(steps: usize, run: impl FnOnce() -> T) -> (T, usize) {
+        TAKEN.set(0);
+        LEFT.set(Some(steps));
+        let result = run();
+        LEFT.set(None);
+        (result, TAKEN.get())
     }
 }
 

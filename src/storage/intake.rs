@@ -18,17 +18,19 @@ use tempfile::TempPath;
 use super::{
     change::{Desk, merge},
     error::Error,
-    files::{self, Writes},
+    files::{self, Replaced, Writes},
+    journal::{Md5Text, Part, StoreItem},
     layout::{HIDDEN_HOME, LayoutKind},
     md5_lock::{self, Purpose},
     path_text::{decode, encode},
     requests::{Incoming, Stored, Transfer},
-    shelf::{Spot, is_original, new_sidecar, stem},
+    shelf::{Loaded, Spot, is_original, new_sidecar, stem},
 };
 use crate::model::{
     entry::{Entry, format_time, parse_time},
     id::{Md5, MediaId},
     media::Media,
+    operation::Operation,
 };
 
 /// How long a store waits for another one into the same folder.
@@ -40,7 +42,12 @@ const MAX_NUMBER: u32 = 100_000;
 
 impl Desk<'_> {
     /// See [`Library::store`](super::Library::store).
-    pub(super) fn store(&self, incoming: Incoming, now: i64) -> Result<Stored, Error> {
+    pub(super) fn store(
+        &self,
+        operation: &Operation,
+        incoming: Incoming,
+        now: i64,
+    ) -> Result<Stored, Error> {
         let layout = &self.shelf.layout;
         let source =
             fs::canonicalize(&incoming.source).map_err(Error::file("read", &incoming.source))?;
@@ -48,15 +55,15 @@ impl Desk<'_> {
             && source.starts_with(layout.images())
             && !source.starts_with(layout.root().join(HIDDEN_HOME))
         {
-            return self.adopt(&path, incoming, now);
+            return self.adopt(operation, &path, incoming, now);
         }
         match layout.kind() {
             LayoutKind::Bucketed => {
                 let folder = format!("images/{}", incoming.md5.bucket());
-                self.store_by_md5(&folder, incoming, now)
+                self.store_by_md5(operation, &folder, incoming, now)
             }
-            LayoutKind::Flat => self.store_by_md5("images", incoming, now),
-            LayoutKind::InPlace => self.store_by_name(incoming, now),
+            LayoutKind::Flat => self.store_by_md5(operation, "images", incoming, now),
+            LayoutKind::InPlace => self.store_by_name(operation, incoming, now),
         }
     }
 
@@ -83,7 +90,13 @@ impl Desk<'_> {
     }
 
     /// A file that lies among the originals already stays where it is.
-    fn adopt(&self, path: &str, incoming: Incoming, now: i64) -> Result<Stored, Error> {
+    fn adopt(
+        &self,
+        operation: &Operation,
+        path: &str,
+        incoming: Incoming,
+        now: i64,
+    ) -> Result<Stored, Error> {
         let md5 = files::md5_of_file(&incoming.source, &mut || true)?;
         expect_md5(&incoming.source, incoming.md5, md5)?;
         let place = self.index.place_by_path(path)?;
@@ -96,36 +109,59 @@ impl Desk<'_> {
             ..incoming
         };
         let spot = self.spot(path)?;
+        let _lock = self.lock_sidecar(&id)?;
         let mut writes = Writes::default();
-        let stored = self.describe(&spot, id, stays, now, &mut writes)?;
+        let bytes = files::stat(&stays.source)?.map_or(0, |stat| stat.bytes);
+        let described = self.describe(spot, id, &stays, bytes, now)?;
+        self.note_store(operation, &described, &stays, now)?;
+        let stored = self.complete(described, stays, &mut writes)?;
         writes.finish()?;
         Ok(stored)
     }
 
-    fn store_by_md5(&self, folder: &str, incoming: Incoming, now: i64) -> Result<Stored, Error> {
+    fn store_by_md5(
+        &self,
+        operation: &Operation,
+        folder: &str,
+        incoming: Incoming,
+        now: i64,
+    ) -> Result<Stored, Error> {
         let extension = clean_extension(&incoming.extension);
         let path = format!("{folder}/{}.{extension}", incoming.md5);
         let target = self.shelf.absolute(&path)?;
+        let id = MediaId::from(incoming.md5);
+        let spot = Spot::new(&path, std::slice::from_ref(&path), false);
+        let _lock = self.lock_sidecar(&id)?;
         let mut writes = Writes::default();
-        if files::stat(&target)?.is_some() {
+        if let Some(stat) = files::stat(&target)? {
             // Left by a crash before its commit, or not what its name says.
             let found = files::md5_of_file(&target, &mut || true)?;
             expect_md5(&target, incoming.md5, found)?;
-        } else {
-            let mut temp = Some(bring(&incoming, &target)?);
-            if !writes.place(&mut temp, &target)? {
-                return Err(Error::AlreadyStored(incoming.md5.into()));
-            }
+            let described = self.describe(spot, id, &incoming, stat.bytes, now)?;
+            self.note_store(operation, &described, &incoming, now)?;
+            let stored = self.complete(described, incoming, &mut writes)?;
+            writes.finish()?;
+            return Ok(stored);
         }
-        let spot = Spot::new(&path, std::slice::from_ref(&path), false);
-        let id = MediaId::from(incoming.md5);
-        let stored = self.describe(&spot, id, incoming, now, &mut writes)?;
+        let temp = bring(&incoming, &target)?;
+        let bytes = files::stat(&temp)?.map_or(0, |stat| stat.bytes);
+        let described = self.describe(spot, id, &incoming, bytes, now)?;
+        self.note_store(operation, &described, &incoming, now)?;
+        if !writes.place(&mut Some(temp), &target)? {
+            return Err(Error::AlreadyStored(incoming.md5.into()));
+        }
+        let stored = self.complete(described, incoming, &mut writes)?;
         writes.finish()?;
         Ok(stored)
     }
 
     /// Under its own name in a folder by date, with a number where the name is taken.
-    fn store_by_name(&self, incoming: Incoming, now: i64) -> Result<Stored, Error> {
+    fn store_by_name(
+        &self,
+        operation: &Operation,
+        incoming: Incoming,
+        now: i64,
+    ) -> Result<Stored, Error> {
         let folder = self.dated_folder(&incoming.media, now);
         let name = clean_name(&incoming);
         let (base, extension) = name.rsplit_once('.').unwrap_or((&name, "bin"));
@@ -136,6 +172,10 @@ impl Desk<'_> {
         let target = self.shelf.absolute(&format!("{folder}/{name}"))?;
         let mut writes = Writes::default();
         let mut temp = Some(bring(&incoming, &target)?);
+        let bytes = match &temp {
+            Some(temp) => files::stat(temp)?.map_or(0, |stat| stat.bytes),
+            None => 0,
+        };
         let taken = taken_stems(target.parent().unwrap_or(self.shelf.layout.root()));
         for number in 1..MAX_NUMBER {
             let numbered = match number {
@@ -146,10 +186,12 @@ impl Desk<'_> {
                 continue;
             }
             let path = format!("{folder}/{numbered}.{extension}");
+            let id = self.free_id(&path)?;
+            let spot = Spot::new(&path, std::slice::from_ref(&path), false);
+            let described = self.describe(spot, id, &incoming, bytes, now)?;
+            self.note_store(operation, &described, &incoming, now)?;
             if writes.place(&mut temp, &self.shelf.absolute(&path)?)? {
-                let id = self.free_id(&path)?;
-                let spot = Spot::new(&path, std::slice::from_ref(&path), false);
-                let stored = self.describe(&spot, id, incoming, now, &mut writes)?;
+                let stored = self.complete(described, incoming, &mut writes)?;
                 writes.finish()?;
                 return Ok(stored);
             }
@@ -157,22 +199,22 @@ impl Desk<'_> {
         Err(Error::library(&target, "has no free name beside it"))
     }
 
-    /// Writes the sidecar of an original that is in place. One that is there
-    /// already (its original was missing) is merged, not replaced.
+    /// What the sidecar of an original will say. One that is there already (its
+    /// original was missing) is merged, not replaced.
     fn describe(
         &self,
-        spot: &Spot,
+        spot: Spot,
         id: MediaId,
-        incoming: Incoming,
+        incoming: &Incoming,
+        bytes: u64,
         now: i64,
-        writes: &mut Writes,
-    ) -> Result<Stored, Error> {
-        let mut loaded = self.shelf.load(spot)?;
+    ) -> Result<Described, Error> {
+        let mut loaded = self.shelf.load(&spot)?;
         if let Some(problem) = loaded.problem.take() {
             return Err(problem);
         }
         let before = loaded.sidecar.media.clone();
-        let media = described(&incoming, loaded.facts.bytes, now);
+        let media = described(incoming, bytes, now);
         if loaded.facts.has_sidecar {
             merge(&mut loaded.sidecar.media, &media);
             loaded.sidecar.media.hashes.md5 = Some(incoming.md5.to_string());
@@ -187,18 +229,70 @@ impl Desk<'_> {
                 ours.caption = caption;
             }
         }
+        Ok(Described {
+            id,
+            spot,
+            loaded,
+            before,
+        })
+    }
+
+    /// Writes down what is about to be filed, so that it can be finished.
+    fn note_store(
+        &self,
+        operation: &Operation,
+        described: &Described,
+        incoming: &Incoming,
+        now: i64,
+    ) -> Result<(), Error> {
+        let source = (incoming.how == Transfer::Move)
+            .then(|| encode_path(&incoming.source))
+            .flatten();
+        let item = StoreItem {
+            id: described.id.clone(),
+            path: described.spot.path.clone(),
+            md5: Md5Text(incoming.md5),
+            sidecar: described.sidecar_path(),
+            text: described.loaded.sidecar.render(),
+            source,
+        };
+        self.journal
+            .part(&[(operation, Part::Store(vec![item]))], false, now)
+    }
+
+    /// Writes the sidecar of an original that is in place.
+    fn complete(
+        &self,
+        described: Described,
+        incoming: Incoming,
+        writes: &mut Writes,
+    ) -> Result<Stored, Error> {
+        let sidecar = described.sidecar_path();
+        let Described {
+            id,
+            spot,
+            mut loaded,
+            before,
+        } = described;
         if loaded.sidecar.media != before {
-            self.shelf.save(spot, &mut loaded, &before, writes)?;
+            let saved = self.shelf.save(&spot, &mut loaded, &before, writes)?;
+            if saved == Replaced::Changed {
+                return Err(Error::library(
+                    &self.shelf.absolute(&sidecar)?,
+                    "was written by another program at this moment; try again",
+                ));
+            }
         }
-        let sidecar = loaded
-            .sidecar_path
-            .clone()
-            .unwrap_or_else(|| new_sidecar(spot, &loaded.foreign));
+        if let Some(stat) = files::stat(&self.shelf.absolute(&spot.path)?)? {
+            loaded.facts.is_missing = false;
+            loaded.facts.bytes = stat.bytes;
+            loaded.facts.modified = stat.modified();
+        }
         Ok(Stored {
             id,
             facts: loaded.facts,
             media: loaded.sidecar.media,
-            sidecar,
+            sidecar: loaded.sidecar_path.unwrap_or(sidecar),
             source: incoming.source,
             how: incoming.how,
         })
@@ -274,6 +368,29 @@ impl Desk<'_> {
         }
         Err(Error::library(&folder, "has no free name"))
     }
+}
+
+/// A medium whose sidecar is ready to be written.
+struct Described {
+    id: MediaId,
+    spot: Spot,
+    loaded: Loaded,
+    before: Media,
+}
+
+impl Described {
+    fn sidecar_path(&self) -> String {
+        match &self.loaded.sidecar_path {
+            Some(path) => path.clone(),
+            None => new_sidecar(&self.spot, &self.loaded.foreign),
+        }
+    }
+}
+
+/// An absolute path as text from which [`decode`] gives it back.
+fn encode_path(path: &Path) -> Option<String> {
+    let text = encode(path.as_os_str());
+    (Path::new(&decode(&text)) == path).then_some(text)
 }
 
 /// A synced temporary file with the source's bytes, which are checked: the

@@ -101,6 +101,10 @@ impl Layout {
         self.home().join("projects")
     }
 
+    pub fn journal(&self) -> PathBuf {
+        self.home().join("journal")
+    }
+
     pub fn locks(&self) -> PathBuf {
         self.home().join("locks")
     }

@@ -7,7 +7,10 @@ use crate::model::{
     entry::{Entry, FileFacts},
     id::{Md5, MediaId, MediaKey},
     media::Media,
+    operation::OperationId,
 };
+
+use super::journal::PendingChange;
 
 /// Whether the index can be trusted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,15 +85,82 @@ pub struct Stored {
 #[derive(Clone, Debug)]
 pub struct Change {
     pub key: MediaKey,
-    pub edits: Vec<Edit>,
+    /// In order: the place of an operation in the list that comes along, and its
+    /// edits.
+    pub steps: Vec<(usize, Vec<Edit>)>,
+}
+
+/// Unsaved edits of a session that was broken off.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pending {
+    pub id: OperationId,
+    pub action: String,
+    /// RFC 3339.
+    pub at: String,
+    pub changes: Vec<PendingChange>,
+}
+
+/// An operation that a crash had interrupted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recovered {
+    pub action: String,
+    /// RFC 3339.
+    pub at: String,
+    /// Media that had to be finished; the others were.
+    pub media: usize,
+    /// What stayed as it is, and why.
+    pub left: Vec<String>,
+}
+
+/// One entry of the history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Past {
+    pub id: OperationId,
+    /// RFC 3339.
+    pub at: String,
+    pub host: String,
+    pub user: String,
+    pub action: String,
+    pub media: usize,
+    /// It filed pictures; undone, they go to the trash.
+    pub is_ingest: bool,
+    pub is_undone: bool,
+    /// Still under way, or interrupted.
+    pub is_unfinished: bool,
+}
+
+/// Which operation is undone or done again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// The newest of this user on this host.
+    Newest,
+    /// As `Newest`, leaving out ingests, which go on by themselves.
+    NewestEdit,
+    Named(OperationId),
+}
+
+/// What an undo or a redo did.
+#[derive(Clone, Debug, Default)]
+pub struct Reverted {
+    /// Of the operation that was taken back or done again.
+    pub action: String,
+    /// Media as they are now.
+    pub changed: Vec<Entry>,
+    /// Media that left the library for the trash.
+    pub removed: Vec<MediaKey>,
+    /// What was left alone because it was changed since, and what failed.
+    pub left: Vec<String>,
+    pub warning: Option<String>,
+    pub is_cancelled: bool,
 }
 
 /// A change that is on disk.
 #[derive(Clone, Debug)]
 pub struct Written {
     pub entry: Entry,
-    /// Undoes the change, in this order; empty when nothing changed.
-    pub inverse: Vec<Edit>,
+    pub is_changed: bool,
+    /// How many tags it had before.
+    pub tags_before: usize,
     /// What went wrong besides, such as an index that has to catch up later.
     pub warning: Option<String>,
 }

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 
 use super::{
     error::Error,
-    files::{self, Stat, Writes},
+    files::{self, Replaced, Stat, Writes},
     index::{Row, Stamp},
     layout::Layout,
     library_file::Identity,
 };
 use crate::model::{
     entry::FileFacts,
-    id::MediaId,
+    id::{Md5, MediaId},
     media::Media,
     sidecar::{MAX_BYTES, Sidecar},
     tag::Tag,
@@ -234,15 +234,66 @@ impl Shelf {
         Ok(None)
     }
 
+    /// What another program wrote into the `.txt` of a medium since it was saved:
+    /// taken over before a change of ours replaces that file. A caption becomes one
+    /// of `captions`, tags of a list are added.
+    pub(super) fn adopt_text(
+        &self,
+        spot: &Spot,
+        before: &Media,
+        media: &mut Media,
+    ) -> Result<(), Error> {
+        let is_replaced = if self.identity.txt_is_tags {
+            media.tags != before.tags
+        } else {
+            media.caption != before.caption
+        };
+        let Some(path) = spot.captions().into_iter().next().filter(|_| is_replaced) else {
+            return Ok(());
+        };
+        let Some((bytes, _)) = files::read(&self.absolute(&path)?, MAX_CAPTION_BYTES)? else {
+            return Ok(());
+        };
+        if bytes.len() > MAX_CAPTION_BYTES {
+            return Err(Error::library(
+                &self.absolute(&path)?,
+                "is larger than a caption can be, and would be replaced",
+            ));
+        }
+        let text = String::from_utf8_lossy(&bytes);
+        let text = text.trim_end_matches('\n');
+        if self.identity.txt_is_tags && is_tag_list(text) {
+            for tag in tags_of(text) {
+                let name = tag.name();
+                let is_known = before.has_tag(&name)
+                    || before.tags_removed.iter().any(|tag| tag.name() == name);
+                if !is_known && !media.has_tag(&name) {
+                    media.tags.push(tag);
+                }
+            }
+        } else if !text.is_empty()
+            && text != before.caption.trim_end_matches('\n')
+            && text != media.caption.trim_end_matches('\n')
+            && text != tag_list(&before.tags)
+        {
+            let kept = serde_json::json!({"kind": "conflict", "text": text, "src": "txt"});
+            if !media.captions.contains(&kept) {
+                media.captions.push(kept);
+            }
+        }
+        Ok(())
+    }
+
     /// Writes a changed medium: the sidecar, and the `.txt` that goes with its
-    /// caption (or with its tags, where the folder keeps these there).
+    /// caption (or with its tags, where the folder keeps these there). Nothing is
+    /// written where another program changed the sidecar since it was loaded.
     pub(super) fn save(
         &self,
         spot: &Spot,
         loaded: &mut Loaded,
         before: &Media,
         writes: &mut Writes,
-    ) -> Result<(), Error> {
+    ) -> Result<Replaced, Error> {
         let path = match &loaded.sidecar_path {
             Some(path) => path.clone(),
             None => new_sidecar(spot, &loaded.foreign),
@@ -255,7 +306,10 @@ impl Shelf {
             path: absolute.clone(),
             source,
         })?;
-        writes.replace(&absolute, text.as_bytes())?;
+        let expected = loaded.stamp.map(|stamp| Md5(stamp.md5));
+        if writes.replace_expected(&absolute, text.as_bytes(), expected)? == Replaced::Changed {
+            return Ok(Replaced::Changed);
+        }
         if let Some(stat) = files::stat(&absolute)? {
             loaded.stamp = Some(stamp(text.as_bytes(), stat));
         }
@@ -269,6 +323,34 @@ impl Shelf {
             }
         } else if media.caption != before.caption {
             self.save_caption(spot, &media.caption, writes)?;
+        }
+        Ok(Replaced::Yes)
+    }
+
+    /// The `.txt` of a medium whose sidecar was written, where a crash came between
+    /// the two: it still says what it said before.
+    pub(super) fn complete_text(
+        &self,
+        spot: &Spot,
+        before: &Media,
+        media: &Media,
+        writes: &mut Writes,
+    ) -> Result<(), Error> {
+        let text = |media: &Media| {
+            if self.identity.txt_is_tags {
+                tag_list(&media.tags)
+            } else {
+                media.caption.clone()
+            }
+        };
+        let (old, new) = (text(before), text(media));
+        let Some(path) = spot.captions().into_iter().next().filter(|_| old != new) else {
+            return Ok(());
+        };
+        let found = files::read(&self.absolute(&path)?, MAX_CAPTION_BYTES)?;
+        let found = found.map_or_else(Vec::new, |(bytes, _)| bytes);
+        if found.trim_ascii_end() == old.as_bytes().trim_ascii_end() {
+            self.save_caption(spot, &new, writes)?;
         }
         Ok(())
     }

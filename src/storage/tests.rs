@@ -59,9 +59,25 @@ fn key(library: &Library, id: &str) -> MediaKey {
 fn change(library: &Library, id: &str, edits: Vec<Edit>) -> Written {
     let change = Change {
         key: key(library, id),
-        edits,
+        steps: vec![(0, edits)],
     };
-    library.write(vec![change], NOW).pop().unwrap().unwrap()
+    let operation = library.operation("test");
+    let written = library
+        .write(std::slice::from_ref(&operation), vec![change], NOW)
+        .pop()
+        .unwrap()
+        .unwrap();
+    library.finish(&operation);
+    written
+}
+
+/// Takes the newest operation back; all of it.
+fn undo(library: &Library) {
+    let undone = library
+        .undo(Which::Newest, NOW, &mut |_, _| ControlFlow::Continue(()))
+        .unwrap()
+        .unwrap();
+    assert_eq!(undone.left, Vec::<String>::new());
 }
 
 fn add(value: &str) -> Edit {
@@ -84,12 +100,16 @@ fn incoming(source: &Path, how: Transfer) -> Incoming {
 }
 
 fn ingest(library: &Library, source: &Path, how: Transfer) -> Entry {
-    let stored = library.store(incoming(source, how), NOW).unwrap();
+    let operation = library.operation("ingest");
+    let stored = library
+        .store(&operation, incoming(source, how), NOW)
+        .unwrap();
     let entry = library
         .commit(std::slice::from_ref(&stored))
         .unwrap()
         .remove(0);
     library.finish_move(&stored).unwrap();
+    library.finish(&operation);
     entry
 }
 
@@ -152,7 +172,7 @@ fn bytes_that_changed_after_the_door_are_refused() {
         let incoming = incoming(&source, how);
         write(dir.path(), "in/a.png", "two");
         assert!(matches!(
-            library.store(incoming, NOW),
+            library.store(&library.operation("ingest"), incoming, NOW),
             Err(Error::WrongBytes { .. })
         ));
         assert!(source.exists());
@@ -169,7 +189,11 @@ fn a_store_that_a_crash_cut_off_is_finished_by_the_next() {
     let (dir, library) = bucketed();
     let source = write(dir.path(), "in/a.png", "bytes");
     library
-        .store(incoming(&source, Transfer::Move), NOW)
+        .store(
+            &library.operation("ingest"),
+            incoming(&source, Transfer::Move),
+            NOW,
+        )
         .unwrap();
     // Neither committed nor finished: the source is still there.
     let entry = ingest(&library, &source, Transfer::Move);
@@ -187,7 +211,11 @@ fn a_foreign_file_at_the_target_is_never_replaced() {
     write(library.root(), &target, "other");
     assert!(
         library
-            .store(incoming(&source, Transfer::Move), NOW)
+            .store(
+                &library.operation("ingest"),
+                incoming(&source, Transfer::Move),
+                NOW
+            )
             .is_err()
     );
     assert_eq!(read(library.root(), &target), "other");
@@ -223,16 +251,17 @@ fn an_edit_is_written_once_and_its_inverse_takes_it_back() {
 
     let before = tree(library.root());
     let nothing = change(&library, entry.id.as_str(), vec![add("FOX")]);
-    assert_eq!(nothing.inverse, []);
+    assert!(!nothing.is_changed);
     assert_eq!(
         tree(library.root()),
         before,
         "nothing changed, nothing written"
     );
 
-    let back = change(&library, entry.id.as_str(), written.inverse);
-    assert_eq!(back.entry.tags, []);
-    assert_eq!(back.entry.stars, 0);
+    undo(&library);
+    let back = library.entry(entry.key).unwrap().unwrap();
+    assert_eq!(back.tags, []);
+    assert_eq!(back.stars, 0);
 }
 
 #[test]
@@ -245,7 +274,7 @@ fn the_caption_beside_the_picture_follows() {
     assert_eq!(read(library.root(), &txt), "a fox");
     change(&library, id, vec![add("tag")]);
     write(library.root(), &txt, "a fox\n");
-    let written = change(&library, id, vec![Edit::SetCaption("two foxes".into())]);
+    change(&library, id, vec![Edit::SetCaption("two foxes".into())]);
     assert_eq!(read(library.root(), &txt), "two foxes\n");
     assert_eq!(
         library.full_text(Some("caption"), "foxes").unwrap(),
@@ -254,7 +283,8 @@ fn the_caption_beside_the_picture_follows() {
     assert!(library.full_text(None, "fox").unwrap().is_empty());
     change(&library, id, vec![Edit::SetCaption(String::new())]);
     assert!(!library.root().join(&txt).exists());
-    change(&library, id, written.inverse);
+    undo(&library);
+    undo(&library);
     assert_eq!(read(library.root(), &txt), "a fox");
 }
 
@@ -296,9 +326,13 @@ fn a_broken_sidecar_is_never_written_over() {
         write(library.root(), &name, text);
         let changed = Change {
             key: entry.key,
-            edits: vec![add("tag")],
+            steps: vec![(0, vec![add("tag")])],
         };
-        let failed = library.write(vec![changed], NOW).pop().unwrap();
+        let operations = [library.operation("test")];
+        let failed = library
+            .write(&operations, vec![changed], NOW)
+            .pop()
+            .unwrap();
         assert!(matches!(failed, Err(Error::Sidecar { .. })), "{text}");
         assert_eq!(read(library.root(), &name), text);
         let summary = rebuilt(&library);
@@ -370,7 +404,9 @@ fn a_duplicate_brings_its_tags_and_takes_nothing() {
         ..Media::default()
     };
     other.sources = serde_json::from_str(r#"{"danbooru": {"id": "7"}}"#).unwrap();
-    let written = library.merge_duplicate(entry.key, &other, NOW).unwrap();
+    let written = library
+        .merge_duplicate(&library.operation("merge"), entry.key, &other, NOW)
+        .unwrap();
     assert_eq!(written.entry.tags.len(), 2);
     assert_eq!(written.entry.posts.len(), 1);
     let media = library.read_sidecar(entry.key).unwrap().media;
@@ -398,6 +434,7 @@ fn trash_keeps_everything_and_says_where_it_was() {
         keys.push(entry);
     }
     let results = library.trash(
+        &library.operation("trash"),
         &[keys[0].key, MediaKey(999)],
         "test",
         Some(&keys[1].id),
@@ -418,7 +455,16 @@ fn trash_keeps_everything_and_says_where_it_was() {
     assert!(note.contains(&keys[0].path) && note.contains(keys[1].id.as_str()));
     let source = write(dir.path(), "a.png", "0");
     let again = ingest(&library, &source, Transfer::Copy);
-    assert!(library.trash(&[again.key], "again", None, NOW)[0].is_ok());
+    assert!(
+        library.trash(
+            &library.operation("trash"),
+            &[again.key],
+            "again",
+            None,
+            NOW
+        )[0]
+        .is_ok()
+    );
     assert!(library.root().join(format!("{folder}/{id}-2.png")).exists());
     assert_eq!(library.changed_since(0).unwrap().2.len(), 2);
 }
@@ -716,9 +762,10 @@ fn two_writers_lose_nothing() {
                 for n in 0..25 {
                     let change = Change {
                         key: entry.key,
-                        edits: vec![add(&format!("{name}{n}"))],
+                        steps: vec![(0, vec![add(&format!("{name}{n}"))])],
                     };
-                    for result in library.write(vec![change], NOW) {
+                    let operation = library.operation("test");
+                    for result in library.write(&[operation], vec![change], NOW) {
                         assert_eq!(result.unwrap().warning, None);
                     }
                 }

@@ -13,6 +13,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -21,6 +22,7 @@ use super::{
     files::{self, Writes},
     index::Place,
     intake::{free_name, shorten},
+    journal::Part,
     md5_lock::{self, Md5Lock, Purpose},
     path_text::decode,
     requests::Trashed,
@@ -30,15 +32,18 @@ use super::{
 use crate::model::{
     entry::{Entry, format_time},
     id::{Md5, MediaId, MediaKey},
+    operation::Operation,
 };
 
 pub(super) use listing::list;
 
+/// Media that are planned and moved together.
+const BATCH: usize = 256;
 /// What the name of a note adds to that of its original.
 const NOTE_SUFFIX: &str = ".del.json";
 
 /// The files of one medium on their way into the trash, or out of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Moves {
     pub id: MediaId,
     /// Library-relative path where the original belongs.
@@ -46,10 +51,27 @@ pub(super) struct Moves {
     /// Library-relative, from and to.
     pub files: Vec<(String, String)>,
     /// The note in the trash: its path and text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<(String, String)>,
 }
 
+/// Where moves led.
+pub(super) enum Landed {
+    /// Into the trash, with the key it had where it was indexed.
+    Away(Option<MediaKey>),
+    Back(Box<Entry>),
+}
+
 impl Moves {
+    /// What takes the moves back.
+    pub(super) fn inverse(&self) -> Self {
+        let back = |(from, to): &(String, String)| (to.clone(), from.clone());
+        Self {
+            files: self.files.iter().rev().map(back).collect(),
+            ..self.clone()
+        }
+    }
+
     /// The files go where their note is.
     fn goes_in(&self) -> bool {
         let Some((note, _)) = &self.note else {
@@ -67,68 +89,110 @@ impl Desk<'_> {
     /// See [`Library::trash`](super::Library::trash).
     pub(super) fn trash(
         &self,
+        operation: &Operation,
         keys: &[MediaKey],
         reason: &str,
         merged_into: Option<&MediaId>,
         now: i64,
     ) -> Vec<Result<(), Error>> {
-        let mut writes = Writes::default();
-        let mut gone = Vec::new();
-        let mut reserved = Reserved::new();
-        let results: Vec<_> = keys
-            .iter()
-            .map(|key| {
-                let place = self.place(*key)?;
-                let _lock = self.lock_sidecar(&place.id)?;
-                let moves = self.plan_trash(&place, reason, merged_into, now, &mut reserved)?;
-                self.perform(&moves, &mut writes)?;
-                gone.push(place);
-                Ok(())
-            })
-            .collect();
-        let synced = writes.finish();
-        if !gone.is_empty() && self.forget(&gone).is_err() {
-            // The files are where they belong; the rows go with the next re-index.
-            self.marks.add(gone.iter().map(|place| place.path.as_str()));
-        }
-        match synced {
-            Ok(()) => results,
-            Err(error) => {
-                let problem = format!("may undo this in a power cut: {}", error.chain());
-                let failed = |result: Result<(), Error>| {
-                    result.and_then(|()| {
-                        Err(Error::library(self.shelf.layout.root(), problem.clone()))
-                    })
-                };
-                results.into_iter().map(failed).collect()
-            }
-        }
+        let in_batch = |keys: &[MediaKey]| {
+            let mut reserved = Reserved::new();
+            let places: Vec<_> = keys.iter().map(|key| self.place(*key)).collect();
+            let locks = self.lock_sidecars(places.iter().flatten().map(|place| &place.id));
+            let plan = |place: Result<Place, Error>| {
+                let _locked = locks.as_ref().map_err(Error::repeated)?;
+                self.plan_trash(&place?, reason, merged_into, now, &mut reserved)
+            };
+            let plans = places.into_iter().map(plan).collect();
+            self.carry_out(Some(operation), plans, now)
+        };
+        keys.chunks(BATCH)
+            .flat_map(in_batch)
+            .map(|landed| landed.map(|_| ()))
+            .collect()
     }
 
     /// See [`Library::restore`](super::Library::restore).
-    pub(super) fn restore(&self, items: &[Trashed]) -> Vec<Result<Entry, Error>> {
+    pub(super) fn restore(
+        &self,
+        operation: &Operation,
+        items: &[Trashed],
+        now: i64,
+    ) -> Vec<Result<Entry, Error>> {
+        let in_batch = |items: &[Trashed]| {
+            let locks = self.lock_sidecars(items.iter().map(|item| &item.id));
+            let plan = |item: &Trashed| {
+                let _locked = locks.as_ref().map_err(Error::repeated)?;
+                self.plan_restore(item)
+            };
+            let plans = items.iter().map(plan).collect();
+            self.carry_out(Some(operation), plans, now)
+        };
+        let landed = items.chunks(BATCH).flat_map(in_batch);
+        landed
+            .map(|landed| match landed? {
+                Landed::Back(entry) => Ok(*entry),
+                Landed::Away(_) => Err(Error::library(
+                    self.shelf.layout.root(),
+                    "has a note in its trash that leads into the trash",
+                )),
+            })
+            .collect()
+    }
+
+    /// Does what was planned: the journal, the moves, the folders, the rows. Without
+    /// an operation the journal has it already. The caller holds the locks of the
+    /// sidecars. One result per plan, in order.
+    pub(super) fn carry_out(
+        &self,
+        operation: Option<&Operation>,
+        plans: Vec<Result<Moves, Error>>,
+        now: i64,
+    ) -> Vec<Result<Landed, Error>> {
+        if let Some(operation) = operation {
+            let part = Part::Move(plans.iter().flatten().cloned().collect());
+            if let Err(error) = self.journal.part(&[(operation, part)], false, now) {
+                let failed = |plan: Result<Moves, Error>| plan.and_then(|_| Err(error.repeated()));
+                return plans.into_iter().map(failed).collect();
+            }
+        }
         let mut writes = Writes::default();
-        let restored: Vec<_> = items
-            .iter()
-            .map(|item| {
-                let _lock = self.lock_sidecar(&item.id)?;
-                let moves = self.plan_restore(item)?;
+        let moved: Vec<_> = plans
+            .into_iter()
+            .map(|plan| {
+                let moves = plan?;
                 self.perform(&moves, &mut writes)?;
                 Ok(moves)
             })
             .collect();
         let synced = writes.finish();
-        let enter = |moves: Moves| {
-            if let Err(error) = &synced {
-                let problem = format!("may undo this in a power cut: {}", error.chain());
-                return Err(Error::library(self.shelf.layout.root(), problem));
-            }
-            self.enter_restored(&moves)
-        };
-        restored
+        moved
             .into_iter()
-            .map(|moves| moves.and_then(enter))
+            .map(|moves| {
+                let moves = moves?;
+                if let Err(error) = &synced {
+                    let problem = format!("may undo this in a power cut: {}", error.chain());
+                    return Err(Error::library(self.shelf.layout.root(), problem));
+                }
+                if moves.goes_in() {
+                    Ok(Landed::Away(self.leave(&moves.path)))
+                } else {
+                    let entry = self.enter_restored(&moves)?;
+                    Ok(Landed::Back(Box::new(entry)))
+                }
+            })
             .collect()
+    }
+
+    /// The row of a medium that went into the trash goes. Its files are where they
+    /// belong; a row that cannot be removed goes with the next re-index.
+    fn leave(&self, path: &str) -> Option<MediaKey> {
+        let place = self.index.place_by_path(path);
+        let key = place.as_ref().ok()?.as_ref().map(|place| place.key);
+        if !place.is_ok_and(|place| self.forget(place.as_slice()).is_ok()) {
+            self.marks.add([path]);
+        }
+        key
     }
 
     /// Indexes a medium that came back, under its old id where nobody has it.
@@ -270,29 +334,39 @@ impl Desk<'_> {
 
     /// What bringing a medium back takes; refused where its place is taken.
     pub(super) fn plan_restore(&self, item: &Trashed) -> Result<Moves, Error> {
+        let moves = Moves {
+            id: item.id.clone(),
+            path: item.path.clone(),
+            files: item.files.clone(),
+            note: Some((item.note.clone(), item.note_text.clone())),
+        };
+        self.check_free(&moves)?;
+        Ok(moves)
+    }
+
+    /// Refuses moves to where something lies already, before anything is moved.
+    pub(super) fn check_free(&self, moves: &Moves) -> Result<(), Error> {
         let taken = |path: &str| -> Result<Error, Error> {
             let path = self.shelf.absolute(path)?;
             let problem = "is there already: move it away, or leave this in the trash";
             Ok(Error::library(&path, problem))
         };
-        for (from, to) in &item.files {
+        for (from, to) in &moves.files {
             if exists(&self.shelf.absolute(to)?)? && exists(&self.shelf.absolute(from)?)? {
                 return Err(taken(to)?);
             }
         }
+        if moves.goes_in() {
+            return Ok(());
+        }
         // A sidecar that lies there would become that of the medium that comes back.
-        for sidecar in self.spot(&item.path)?.sidecars {
-            let is_own = item.files.iter().any(|(_, to)| *to == sidecar);
+        for sidecar in self.spot(&moves.path)?.sidecars {
+            let is_own = moves.files.iter().any(|(_, to)| *to == sidecar);
             if !is_own && exists(&self.shelf.absolute(&sidecar)?)? {
                 return Err(taken(&sidecar)?);
             }
         }
-        Ok(Moves {
-            id: item.id.clone(),
-            path: item.path.clone(),
-            files: item.files.clone(),
-            note: Some((item.note.clone(), item.note_text.clone())),
-        })
+        Ok(())
     }
 
     /// Does what was planned. A move that is done already is skipped; where both
@@ -499,7 +573,10 @@ mod tests {
         assert_eq!(listing.unexplained.len(), 1);
         let item = &listing.items[0];
         assert_eq!((item.id.as_str(), item.at), ("x", None));
-        let restored = library.restore(&listing.items).remove(0).unwrap();
+        let restored = library
+            .restore(&library.operation("restore"), &listing.items, NOW)
+            .remove(0)
+            .unwrap();
         assert_eq!(restored.path, "images/x.png");
         assert!(library.root().join("images/x.json").is_file());
     }

@@ -53,7 +53,7 @@ impl Snapshot {
                 continue;
             }
             let name = path.file_name().unwrap().to_str().unwrap();
-            if name.starts_with(".tagloupe-") && name.ends_with(".tmp") {
+            if name.starts_with(".tagloupe-") && name.strip_suffix(".tmp").is_some() {
                 snapshot.leftovers.push(home.join(&path));
                 continue;
             }

@@ -20,8 +20,12 @@ use tagloupe::{
     },
     engine::{
         Engine, EngineSettings, LayoutKind, Library,
-        event::{Event, IndexLack, IndexOffer, IngestEvent, IngestOutcome, SaveReport, channel},
+        event::{
+            Event, IndexLack, IndexOffer, IngestEvent, IngestOutcome, RevertReport, SaveReport,
+            channel,
+        },
         job::{Cancel, JobId, Progress},
+        save::SaveStep,
         search::{NoFullText, search},
         suggest::suggest,
     },
@@ -35,6 +39,9 @@ use tagloupe::{
     },
 };
 
+/// An operation, and the edits of each medium that take it back.
+type Done = (String, Vec<(MediaKey, Vec<Edit>)>);
+
 /// A session with a library in memory.
 struct Desk {
     app: App,
@@ -46,7 +53,12 @@ struct Desk {
     read_only: Vec<MediaKey>,
     /// Saves are kept back until [`Desk::finish_saves`].
     holds_saves: bool,
-    held: Vec<Vec<(MediaKey, Vec<Edit>)>>,
+    held: Vec<Vec<SaveStep>>,
+    /// Unsaved edits can be kept.
+    has_journal: bool,
+    /// What the journal has done, and undone, with what takes it back.
+    done: Vec<Done>,
+    undone: Vec<Done>,
     now: Now,
 }
 
@@ -102,6 +114,9 @@ impl Desk {
             read_only: Vec::new(),
             holds_saves: false,
             held: Vec::new(),
+            has_journal: true,
+            done: Vec::new(),
+            undone: Vec::new(),
             now: Now {
                 elapsed: Duration::ZERO,
                 unix: 1_700_000_000,
@@ -179,8 +194,18 @@ impl Desk {
                 let rows = rows.into();
                 return self.tell(Message::Facets { generation, rows });
             }
-            Effect::Save { changes } if self.holds_saves => return self.held.push(changes),
-            Effect::Save { changes } => return self.save(changes),
+            Effect::Save(steps) if self.holds_saves => return self.held.push(steps),
+            Effect::Save(steps) => return self.save(steps),
+            Effect::Keep(step) => Event::Kept {
+                number: step.number,
+                result: if self.has_journal {
+                    Ok(())
+                } else {
+                    Err("disk full".into())
+                },
+            },
+            Effect::History => Event::History(Ok(Vec::new())),
+            Effect::RevertNewest { is_redo } => return self.revert(is_redo),
             Effect::Trash(keys) => {
                 let changes: Vec<Change> = keys.iter().map(|key| Change::Remove(*key)).collect();
                 self.catalog = Arc::new(self.catalog.apply(&changes));
@@ -189,23 +214,57 @@ impl Desk {
                     changed: Some(keys),
                 }
             }
-            Effect::Pictures(_) | Effect::Remember(_) => return,
+            Effect::Discard(_) | Effect::Pictures(_) | Effect::Remember(_) => return,
             other => return self.asked.push(other),
         };
         self.tell(Message::Engine(event));
     }
 
-    fn save(&mut self, changes: Vec<(MediaKey, Vec<Edit>)>) {
-        let mut report = SaveReport::default();
-        for (key, edits) in changes {
-            if self.read_only.contains(&key) {
-                report.failed.push((key, "disk full".into()));
-                continue;
+    /// What the journal does, for one session.
+    fn revert(&mut self, is_redo: bool) {
+        let (from, to) = if is_redo {
+            (&mut self.undone, &mut self.done)
+        } else {
+            (&mut self.done, &mut self.undone)
+        };
+        let mut report = None;
+        let mut keys = Vec::new();
+        if let Some((action, edits)) = from.pop() {
+            let mut back = Vec::new();
+            for (key, edits) in edits {
+                back.push((key, apply_all(&edits, self.media.get_mut(&key).unwrap())));
+                keys.push(key);
             }
-            let inverse = apply_all(&edits, self.media.get_mut(&key).unwrap());
-            report.saved.push((key, inverse));
+            to.push((action.clone(), back));
+            report = Some(RevertReport {
+                action,
+                changed: keys.len(),
+                ..RevertReport::default()
+            });
         }
-        let keys: Vec<MediaKey> = report.saved.iter().map(|(key, _)| *key).collect();
+        self.change_files(&keys);
+        self.tell(Message::Engine(Event::Reverted {
+            is_redo,
+            result: Ok(report),
+        }));
+    }
+
+    fn save(&mut self, steps: Vec<SaveStep>) {
+        let mut report = SaveReport::default();
+        for step in steps {
+            let mut inverses = Vec::new();
+            for (key, edits) in step.changes {
+                if self.read_only.contains(&key) {
+                    report.failed.push((key, "disk full".into()));
+                    continue;
+                }
+                let inverse = apply_all(&edits, self.media.get_mut(&key).unwrap());
+                inverses.push((key, inverse));
+                report.saved.push(key);
+            }
+            self.done.push((step.action, inverses));
+        }
+        let keys = report.saved.clone();
         self.change_files(&keys);
         self.tell(Message::Engine(Event::Saved {
             job: JobId::next(),
@@ -485,14 +544,14 @@ fn a_selection_is_tagged_as_one_step() {
 }
 
 #[test]
-fn the_history_list_goes_to_any_step() {
+fn the_history_list_takes_steps_back() {
     let mut desk = Desk::small();
     desk.keys("ta<enter>tb<enter>tc<enter>U");
     assert!(matches!(
         desk.app.dialogs[0].kind,
         DialogKind::Choice { cursor: 0, .. }
     ));
-    desk.keys("jj<enter>");
+    desk.keys("j<enter>");
     assert_eq!(desk.shown_tags(0), ["fox", "character:holo", "a"]);
     desk.keys("Ugg");
     desk.keys("<esc>");
@@ -578,6 +637,10 @@ fn quitting_asks_only_about_unsaved_edits() {
     desk.keys("q");
     assert!(desk.has_quit());
     let mut desk = Desk::small();
+    desk.keys("ta<enter>q");
+    assert!(desk.has_quit(), "the journal has them");
+    let mut desk = Desk::small();
+    desk.has_journal = false;
     desk.keys("ta<enter>q<esc>");
     assert!(!desk.has_quit());
     desk.keys("qd");

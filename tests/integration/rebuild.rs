@@ -236,7 +236,12 @@ impl World {
             Step::Ingest(seed) => self.ingest(seed),
             Step::Edit(n, edits) => {
                 let Some((key, _)) = pick(n) else { return };
-                for written in self.library.write(vec![Change { key, edits }], NOW) {
+                let operation = self.library.operation("edit");
+                let change = Change {
+                    key,
+                    steps: vec![(0, edits)],
+                };
+                for written in self.library.write(&[operation], vec![change], NOW) {
                     assert_eq!(written.unwrap().warning, None);
                 }
             }
@@ -251,11 +256,15 @@ impl World {
                 };
                 let site = serde_json::json!({"id": tags.len(), "score": 3});
                 other.sources.insert("danbooru".into(), site);
-                self.library.merge_duplicate(key, &other, NOW).unwrap();
+                let operation = self.library.operation("merge");
+                self.library
+                    .merge_duplicate(&operation, key, &other, NOW)
+                    .unwrap();
             }
             Step::Trash(n) => {
                 let Some((key, _)) = pick(n) else { return };
-                for result in self.library.trash(&[key], "test", None, NOW) {
+                let operation = self.library.operation("trash");
+                for result in self.library.trash(&operation, &[key], "test", None, NOW) {
                     result.unwrap();
                 }
             }
@@ -312,7 +321,9 @@ impl World {
             original_name: String::new(),
             media,
         };
-        let stored = self.library.store(incoming, NOW + i64::from(seed)).unwrap();
+        let operation = self.library.operation("ingest");
+        let now = NOW + i64::from(seed);
+        let stored = self.library.store(&operation, incoming, now).unwrap();
         self.library.commit(std::slice::from_ref(&stored)).unwrap();
         self.library.finish_move(&stored).unwrap();
     }

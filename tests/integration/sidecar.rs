@@ -48,9 +48,10 @@ fn fixtures_survive_open_edit_and_save() {
         }];
         let change = Change {
             key: entries[0].key,
-            edits,
+            steps: vec![(0, edits)],
         };
-        for written in library.write(vec![change], NOW) {
+        let operation = library.operation("edit");
+        for written in library.write(&[operation], vec![change], NOW) {
             written.unwrap();
         }
         let saved = fs::read_to_string(images.join("x.json")).unwrap();

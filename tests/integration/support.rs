@@ -21,12 +21,7 @@ pub struct Home {
 
 impl Home {
     pub fn new() -> Self {
-        Self {
-            folder: tempfile::Builder::new()
-                .prefix("tagloupe-test.")
-                .tempdir()
-                .unwrap(),
-        }
+        Self::new_in(&std::env::temp_dir())
     }
 
     /// One that is made below this folder, such as one in memory.

@@ -41,9 +41,11 @@ fn keys(library: &Library) -> Vec<MediaKey> {
 /// Puts everything away, as the screen does.
 fn trash_all(home: &Home, reason: &str, now: i64) {
     let library = Library::open(&home.library()).unwrap();
-    for outcome in library.trash(&keys(&library), reason, None, now) {
+    let operation = library.operation("trash");
+    for outcome in library.trash(&operation, &keys(&library), reason, None, now) {
         outcome.unwrap();
     }
+    library.finish(&operation);
 }
 
 /// Every file below a folder with its bytes.
@@ -186,9 +188,11 @@ fn only_what_is_old_enough_goes() {
     let keys = keys(&library);
     let now = tagloupe::engine::job::system_clock();
     for (key, age) in keys.iter().zip([10, 100]) {
-        for outcome in library.trash(&[*key], "", None, now - age * DAY) {
+        let operation = library.operation("trash");
+        for outcome in library.trash(&operation, &[*key], "", None, now - age * DAY) {
             outcome.unwrap();
         }
+        library.finish(&operation);
     }
     drop(library);
     let left = |home: &Home| {

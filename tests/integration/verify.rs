@@ -276,9 +276,11 @@ fn thumbnails_of_what_is_thrown_away_go_with_it() {
     let entries = library
         .load_entries(&mut |_, _| ControlFlow::Continue(()))
         .unwrap();
-    for outcome in library.trash(&[entries[0].key], "", None, 0) {
+    let operation = library.operation("trash");
+    for outcome in library.trash(&operation, &[entries[0].key], "", None, 0) {
         outcome.unwrap();
     }
+    library.finish(&operation);
     drop(library);
     // In the trash they are kept, since it may come back.
     home.on_library(&["verify"]).expect(0);

@@ -68,17 +68,26 @@ fn storage_of_a_large_library() {
         page.iter()
             .map(|entry| Change {
                 key: entry.key,
-                edits: vec![Edit::AddTag {
-                    tag: Tag::new("", value),
-                    position: None,
-                }],
+                steps: vec![(
+                    0,
+                    vec![Edit::AddTag {
+                        tag: Tag::new("", value),
+                        position: None,
+                    }],
+                )],
             })
             .collect()
     };
-    let one = change("scale_one").into_iter().take(1).collect();
-    timed("save one edit", || library.write(one, 1_700_000_000));
+    let one: Vec<Change> = change("scale_one").into_iter().take(1).collect();
+    let operations = [library.operation("one")];
+    timed("save one edit", || {
+        library.write(&operations, one, 1_700_000_000)
+    });
     let many = change("scale_many");
-    let written = timed("save 200 edits", || library.write(many, 1_700_000_000));
+    let operations = [library.operation("many")];
+    let written = timed("save 200 edits", || {
+        library.write(&operations, many, 1_700_000_000)
+    });
     assert!(written.iter().all(Result::is_ok));
     timed("rebuild over the index", || {
         library.rebuild(&mut |_| ControlFlow::Continue(()))

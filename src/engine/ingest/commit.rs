@@ -28,6 +28,7 @@ use crate::{
         catalog::Change,
         entry::Entry,
         id::{Md5, MediaKey},
+        operation::Operation,
     },
     storage::{Error, Library, Md5Lock, Stored, Transfer},
 };
@@ -37,6 +38,7 @@ const WAITING: usize = 64;
 
 /// A file in the library that is not yet in the index.
 pub(super) struct Filed {
+    pub operation: Operation,
     pub stored: Stored,
     pub lock: Md5Lock,
     pub stamp: Stamp,
@@ -177,7 +179,9 @@ fn commit(parts: &IngestParts, settings: &IngestSettings, batch: Vec<(Filed, Arc
         let outcome = match entry {
             Ok(entry) => {
                 let reason = filed.undecodable.clone();
-                match (finish(parts, settings, &filed, ending.path()), reason) {
+                let finished = finish(parts, settings, &filed, ending.path());
+                parts.library.finish(&filed.operation);
+                match (finished, reason) {
                     (Err(problem), _) => stays(&problem),
                     (Ok(()), Some(reason)) => IngestOutcome::Kept {
                         key: entry.key,

@@ -26,7 +26,6 @@ use super::{
 use crate::{
     model::{
         catalog::Change,
-        edit::Edit,
         entry::Entry,
         id::{Md5, MediaId, MediaKey},
     },
@@ -312,20 +311,17 @@ fn duplicate(
     // Facts and hashes are those of the one we have.
     media.hashes = crate::model::media::Hashes::default();
     let now = (shared.settings.clock)();
-    let written = match shared.parts.library.merge_duplicate(twin.key, &media, now) {
+    let library = &shared.parts.library;
+    let operation = item.operation(library);
+    let written = match library.merge_duplicate(&operation, twin.key, &media, now) {
         Ok(written) => written,
         Err(error) => return storage_end(&error),
     };
     if let Some(warning) = &written.warning {
         tracing::warn!("{}: {warning}", item.path.display());
     }
-    // The last one gives back what was there before all of them.
-    let before = written.inverse.iter().rev().find_map(|edit| match edit {
-        Edit::RestoreTags { tags, .. } => Some(tags.len()),
-        _ => None,
-    });
     let after = written.entry.tags.len();
-    if !written.inverse.is_empty() {
+    if written.is_changed {
         shared.parts.catalog.apply(&[Change::Upsert(written.entry)]);
     }
     if how == Transfer::Move
@@ -333,12 +329,13 @@ fn duplicate(
     {
         return End::Outcome(stays(&problem));
     }
+    library.finish(&operation);
     tracing::info!("{} is a duplicate of {}", item.path.display(), twin.id);
     End::Outcome(IngestOutcome::Duplicate {
         key: twin.key,
         of: twin.id,
         of_name: twin.name,
-        merged_tags: after.saturating_sub(before.unwrap_or(after)),
+        merged_tags: after.saturating_sub(written.tags_before),
     })
 }
 

@@ -19,7 +19,10 @@ use super::{
     },
     walk::Walk,
 };
-use crate::storage::Transfer;
+use crate::{
+    model::operation::{Operation, OperationId},
+    storage::{Library, Transfer},
+};
 
 /// Single files that may wait; a watcher whose folder holds more keeps them there.
 const READY: usize = 64;
@@ -73,6 +76,8 @@ pub struct Submission {
     pub(super) cancel: Cancel,
     /// A watcher sees itself whether a file that was not ready comes to rest.
     pub(super) is_watched: bool,
+    /// Undone together; the files of a watched folder are undone one by one.
+    pub(super) group: Option<OperationId>,
     listener: Option<Listener>,
     progress: Mutex<SubmissionProgress>,
     changed: Condvar,
@@ -95,6 +100,7 @@ impl Submission {
             how,
             cancel: Cancel::default(),
             is_watched,
+            group: None,
             listener,
             progress: Mutex::default(),
             changed: Condvar::new(),
@@ -198,6 +204,16 @@ pub(super) struct Item {
     pub is_found: bool,
     /// When it was first taken, so that patience has an end.
     pub since: Instant,
+}
+
+impl Item {
+    /// What its ingest is in the journal.
+    pub fn operation(&self, library: &Library) -> Operation {
+        let name = self.path.file_name().unwrap_or_default();
+        let mut operation = library.operation(format!("ingest {}", name.to_string_lossy()));
+        operation.group = self.submission.group;
+        operation
+    }
 }
 
 struct Feed {

@@ -111,10 +111,12 @@ fn stages(shared: &Shared, item: &Item, track: &mut Track) -> Result<Staged, End
     goes_on()?;
     track.enter(Stage::Files);
     door::check_unchanged(&item.path, &admitted.stamp)?;
+    let operation = item.operation(&shared.parts.library);
     let stored = shared
         .parts
         .library
         .store(
+            &operation,
             Incoming {
                 source: item.path.clone(),
                 how,
@@ -128,6 +130,7 @@ fn stages(shared: &Shared, item: &Item, track: &mut Track) -> Result<Staged, End
         .map_err(|error| door::storage_end(&error))?;
     Ok(Staged {
         filed: Filed {
+            operation,
             stored,
             lock: admitted.lock,
             stamp: admitted.stamp,

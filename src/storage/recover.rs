@@ -1,0 +1,272 @@
+//! What a crash interrupted is finished: an operation that has begun was wanted, and
+//! everything that finishing takes was written down before its first file was
+//! touched. Unsaved edits are kept for the next session.
+//!
+//! Invariant: only journals that nobody holds are touched. Finishing changes a field
+//! only where it still is as the operation found it, so it may itself be interrupted
+//! and start again.
+
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path,
+    time::Duration,
+};
+
+use super::{
+    change::{Desk, Work},
+    error::Error,
+    files::{self, Replaced, Writes},
+    journal::{self, Held, Journal, Part, Record, Records, State, StoreItem},
+    md5_lock::{self, Purpose},
+    path_text::decode,
+    requests::{Pending, Recovered, Reverted},
+};
+use crate::model::{edit::apply_all, id::MediaId, media::Media, operation::Operation};
+
+/// A journal of another host is left alone until nothing was written to it for this
+/// long: its lock may not be visible from here.
+const LEASE: Duration = Duration::from_mins(10);
+/// How long finishing a store waits for a door that someone else holds.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(10);
+/// Media that are changed together.
+const BATCH: usize = 256;
+
+/// Finishes the operations of every journal that nobody holds.
+pub(super) fn run(desk: &Desk<'_>, now: i64) -> Result<Vec<Recovered>, Error> {
+    let mut recovered = Vec::new();
+    for path in orphans(desk.journal)? {
+        let Some(mut held) = Held::take(&path) else {
+            continue;
+        };
+        let records = Records::read_file(&path)?;
+        held.set_open(open(&records).map(|record| record.id).collect());
+        for record in open(&records).filter(|record| record.state == State::Begun) {
+            let report = finish(desk, record, now)?;
+            held.done(record.id)?;
+            recovered.push(report);
+        }
+        held.seal();
+    }
+    Ok(recovered)
+}
+
+/// See [`Library::take_pending`](super::Library::take_pending).
+pub(super) fn take_pending(journal: &Journal) -> Result<Vec<Pending>, Error> {
+    let mut all = Vec::new();
+    for path in orphans(journal)? {
+        let Some(mut held) = Held::take(&path) else {
+            continue;
+        };
+        let records = Records::read_file(&path)?;
+        held.set_open(open(&records).map(|record| record.id).collect());
+        let pending = open(&records).filter(|record| record.state == State::Pending);
+        let before = all.len();
+        for record in pending {
+            all.push(Pending {
+                id: record.id,
+                action: record.action.clone(),
+                at: record.at.clone(),
+                changes: journal::changes(&record.files, record.id)?,
+            });
+        }
+        if all.len() > before {
+            journal.adopt(held);
+        } else {
+            held.seal();
+        }
+    }
+    all.sort_by_key(|pending| pending.id);
+    Ok(all)
+}
+
+/// Journals in use or left by a crash, those of this host and abandoned ones.
+fn orphans(journal: &Journal) -> Result<Vec<std::path::PathBuf>, Error> {
+    let mut paths = journal::paths(journal.folder())?;
+    paths.retain(|path| journal::is_open(path) && !is_leased(path, journal));
+    Ok(paths)
+}
+
+fn is_leased(path: &Path, journal: &Journal) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    if name.starts_with(&format!("{}-", journal.file_host())) {
+        return false;
+    }
+    let modified = path.metadata().and_then(|metadata| metadata.modified());
+    // The age is told by the clock of the file system where possible; a clock that
+    // jumped makes the lease longer, never a live journal ours.
+    modified.is_ok_and(|modified| modified.elapsed().is_ok_and(|age| age < LEASE))
+}
+
+fn open(records: &Records) -> impl Iterator<Item = &Record> {
+    let is_open = |record: &&Record| matches!(record.state, State::Begun | State::Pending);
+    records.0.iter().filter(is_open)
+}
+
+/// Does what is missing of an operation.
+fn finish(desk: &Desk<'_>, record: &Record, now: i64) -> Result<Recovered, Error> {
+    let mut reverted = Reverted::default();
+    let mut covered: HashMap<MediaId, usize> = HashMap::new();
+    let mut media = 0;
+    for part in journal::parts(&record.files, record.id)? {
+        for id in part.ids() {
+            *covered.entry(id.clone()).or_default() += 1;
+        }
+        match part {
+            Part::Edit(items) => {
+                let items: Vec<_> = items
+                    .iter()
+                    .map(|item| (item, item.patch.clone()))
+                    .collect();
+                for items in items.chunks(BATCH) {
+                    // The journal has it already, hence no operation to note it for.
+                    desk.apply_patches(&[], items, now, &mut reverted);
+                }
+                let items: Vec<_> = items.into_iter().map(|(item, _)| item.clone()).collect();
+                desk.complete_texts(&items)?;
+            }
+            Part::Move(moves) => desk.carry_out_again(&moves, now, &mut reverted),
+            Part::Store(items) => {
+                for item in &items {
+                    match finish_store(desk, item) {
+                        Ok(n) => media += n,
+                        Err(error) => reverted.left.push(error.chain()),
+                    }
+                }
+            }
+        }
+    }
+    media += reverted.changed.len() + reverted.removed.len();
+    let operation = Operation {
+        id: record.id,
+        action: record.action.clone(),
+        group: record.group,
+        inverts: record.inverts,
+    };
+    media += finish_rest(desk, &operation, record, &covered, now, &mut reverted)?;
+    desk.journal.done(record.id)?;
+    Ok(Recovered {
+        action: record.action.clone(),
+        at: record.at.clone(),
+        media,
+        left: reverted.left,
+    })
+}
+
+/// What was to be done and is in no part yet: the rest of a bulk edit, or of an undo.
+fn finish_rest(
+    desk: &Desk<'_>,
+    operation: &Operation,
+    record: &Record,
+    covered: &HashMap<MediaId, usize>,
+    now: i64,
+    reverted: &mut Reverted,
+) -> Result<usize, Error> {
+    let before = reverted.changed.len() + reverted.removed.len();
+    if let Some(inverted) = record.inverts {
+        let records = Records::read(desk.journal.folder())?;
+        if let Some(inverted) = records.get(inverted) {
+            let go_on = &mut |_| std::ops::ControlFlow::Continue(());
+            let _ = desk.invert(operation, inverted, covered, now, reverted, go_on)?;
+        }
+        return Ok(reverted.changed.len() + reverted.removed.len() - before);
+    }
+    let mut seen: HashSet<&MediaId> = HashSet::new();
+    let changes = journal::changes(&record.files, record.id)?;
+    for change in &changes {
+        let rest: Vec<&MediaId> = change
+            .ids
+            .iter()
+            .filter(|id| !covered.contains_key(id) && seen.insert(id))
+            .collect();
+        for ids in rest.chunks(BATCH) {
+            let mut work = Vec::new();
+            for id in ids {
+                // One that left the library meanwhile needs no edit.
+                let Some(key) = desk.index.key_of(id.as_str())? else {
+                    continue;
+                };
+                let edits = change.edits.clone();
+                let apply = move |media: &mut Media| {
+                    apply_all(&edits, media);
+                };
+                work.push(Work {
+                    key,
+                    steps: vec![(0, Box::new(apply))],
+                });
+            }
+            for outcome in desk.change(std::slice::from_ref(operation), work, now) {
+                match outcome {
+                    Ok(written) => reverted.changed.push(written.entry),
+                    Err(error) => reverted.left.push(error.chain()),
+                }
+            }
+        }
+    }
+    Ok(reverted.changed.len() + reverted.removed.len() - before)
+}
+
+/// A picture that was placed gets its sidecar and its row; one that was not is still
+/// where it came from. Says how many media needed something.
+fn finish_store(desk: &Desk<'_>, item: &StoreItem) -> Result<usize, Error> {
+    let locks = desk.shelf.layout.locks();
+    let _door = md5_lock::lock(&locks, Purpose::Door, &item.md5.0, LOCK_TIMEOUT)?;
+    let target = desk.shelf.absolute(&item.path)?;
+    if files::stat(&target)?.is_none() {
+        return Ok(0);
+    }
+    let found = files::md5_of_file(&target, &mut || true)?;
+    if found != Some(item.md5.0) {
+        return Err(Error::WrongBytes {
+            path: target,
+            expected: item.md5.0.to_string(),
+            found: found.map_or_else(String::new, |md5| md5.to_string()),
+        });
+    }
+    let mut writes = Writes::default();
+    let sidecar = desk.shelf.absolute(&item.sidecar)?;
+    let mut needed = false;
+    if files::stat(&sidecar)?.is_none() {
+        needed = writes.replace_expected(&sidecar, item.text.as_bytes(), None)? == Replaced::Yes;
+    }
+    writes.finish()?;
+    if desk.index.place_by_path(&item.path)?.is_none() {
+        needed = true;
+        let loaded = desk.shelf.load(&desk.spot(&item.path)?)?;
+        let id = match desk.index.key_of(item.id.as_str())? {
+            None => item.id.clone(),
+            Some(_) => desk.free_id(&item.path)?,
+        };
+        desk.enter(&mut [loaded.into_row(id)])?;
+    }
+    if let Some(source) = &item.source {
+        let source = decode(source);
+        let source = Path::new(&source);
+        let is_same = matches!(files::stat(source), Ok(Some(_)))
+            && files::md5_of_file(source, &mut || true)? == Some(item.md5.0);
+        if is_same {
+            let mut writes = Writes::default();
+            writes.remove(source)?;
+            writes.finish()?;
+        }
+    }
+    Ok(usize::from(needed))
+}
+
+/// What became of one operation, for the report of a start.
+impl std::fmt::Display for Recovered {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let media = match self.media {
+            0 => "everything was in place".to_owned(),
+            1 => "1 medium".to_owned(),
+            n => format!("{n} media"),
+        };
+        write!(f, "finished what was interrupted: {}, {media}", self.action)?;
+        match self.left.as_slice() {
+            [] => Ok(()),
+            [only] => write!(f, "; left alone: {only}"),
+            [first, rest @ ..] => {
+                write!(f, "; left alone: {first}, and {} more", rest.len())
+            }
+        }
+    }
+}
