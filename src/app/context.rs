@@ -117,8 +117,62 @@ impl Context<'_> {
         let changes: Vec<_> = targets
             .iter()
             .filter(|key| self.would_change(**key, &edits))
-            .map(|key| (*key, Arc::clone(&shared)))
+            .map(|key| (*key, self.with_seen_caption(*key, &shared, None)))
             .collect();
+        self.record_repeatable(label, edits, changes)
+    }
+
+    /// Records a caption for several media; `seen` is what the user was shown as
+    /// the caption of the first.
+    pub fn edit_caption(&mut self, targets: &[MediaKey], text: String, seen: &str) -> usize {
+        let edits = vec![Edit::SetCaption(text)];
+        let shared: Arc<[Edit]> = edits.clone().into();
+        let changes: Vec<_> = targets
+            .iter()
+            .enumerate()
+            .filter(|(_, key)| self.would_change(**key, &edits))
+            .map(|(n, key)| {
+                let seen = (n == 0).then_some(seen);
+                (*key, self.with_seen_caption(*key, &shared, seen))
+            })
+            .collect();
+        self.record_repeatable("caption", edits, changes)
+    }
+
+    /// A caption is set in the place of the one that the user saw or that is shown
+    /// now, so that one written by another program meanwhile is not lost.
+    fn with_seen_caption(
+        &self,
+        key: MediaKey,
+        edits: &Arc<[Edit]>,
+        seen: Option<&str>,
+    ) -> Arc<[Edit]> {
+        if !edits.iter().any(|edit| matches!(edit, Edit::SetCaption(_))) {
+            return Arc::clone(edits);
+        }
+        let shown = || {
+            self.loaded.media(key)?;
+            Some(self.media(key)?.caption)
+        };
+        let Some(mut seen) = seen.map(str::to_owned).or_else(shown) else {
+            return Arc::clone(edits);
+        };
+        let edits = edits.iter().map(|edit| match edit {
+            Edit::SetCaption(text) => Edit::ReplaceCaption {
+                seen: std::mem::replace(&mut seen, text.clone()),
+                text: text.clone(),
+            },
+            other => other.clone(),
+        });
+        edits.collect()
+    }
+
+    fn record_repeatable(
+        &mut self,
+        label: &str,
+        edits: Vec<Edit>,
+        changes: Vec<(MediaKey, Arc<[Edit]>)>,
+    ) -> usize {
         *self.last_edit = Some(LastEdit {
             label: label.to_owned(),
             edits,

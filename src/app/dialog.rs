@@ -90,7 +90,11 @@ pub enum Purpose {
         targets: Vec<MediaKey>,
         from: TagName,
     },
-    Caption(Vec<MediaKey>),
+    Caption {
+        targets: Vec<MediaKey>,
+        /// The caption of the first as it was shown.
+        seen: String,
+    },
     Name(Vec<MediaKey>),
     FindTag,
 }

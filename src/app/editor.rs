@@ -726,7 +726,10 @@ pub fn candidates(
 pub fn caption_prompt(targets: &[MediaKey], caption: &str) -> Dialog {
     Dialog::prompt(
         "Caption",
-        Purpose::Caption(targets.to_vec()),
+        Purpose::Caption {
+            targets: targets.to_vec(),
+            seen: caption.to_owned(),
+        },
         caption.replace('\n', &BREAK.to_string()),
     )
 }

@@ -92,7 +92,7 @@ impl App {
                 Purpose::RenameTag { .. } => {
                     prompt.completion = editor::ask_completion(&prompt.input, Vec::new(), &mut ctx);
                 }
-                Purpose::Caption(_) | Purpose::Name(_) | Purpose::FindTag => {}
+                Purpose::Caption { .. } | Purpose::Name(_) | Purpose::FindTag => {}
             }
         }
         self.dialogs = dialogs;
@@ -234,9 +234,9 @@ impl App {
                 };
                 ctx.edit(&format!("rename {from} to {to}"), targets, vec![edit]);
             }
-            Purpose::Caption(targets) => {
+            Purpose::Caption { targets, seen } => {
                 let caption = editor::caption_of(&prompt.input.text);
-                ctx.edit("caption", targets, vec![Edit::SetCaption(caption)]);
+                ctx.edit_caption(targets, caption, seen);
             }
             Purpose::Name(targets) => {
                 ctx.edit("name", targets, vec![Edit::SetName(line.to_owned())]);

@@ -10,6 +10,7 @@
 //! words.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::{
     media::{Media, Rating, Status},
@@ -44,7 +45,16 @@ pub enum Edit {
         from: TagName,
         to: Tag,
     },
+    /// Whatever stands there. A program that showed the caption to its user says
+    /// [`Edit::ReplaceCaption`] instead.
     SetCaption(String),
+    /// Sets the caption the user wrote in the place of the one the user saw. Where
+    /// another program changed that since, nobody's words are lost: the longer one
+    /// stays the caption, the other becomes one of `captions`, of kind `conflict`.
+    ReplaceCaption {
+        seen: String,
+        text: String,
+    },
     SetName(String),
     SetRating {
         rating: Option<Rating>,
@@ -68,6 +78,11 @@ pub enum Edit {
     RestoreTags {
         tags: Vec<Tag>,
         tags_removed: Vec<RemovedTag>,
+    },
+    /// Puts back exactly these captions, the first and all further ones.
+    RestoreCaptions {
+        caption: String,
+        captions: Vec<Value>,
     },
     RestoreRelated(Vec<(String, Vec<String>)>),
     RestoreUrls(Vec<String>),
@@ -94,7 +109,19 @@ impl Edit {
                 media.tags.clone_from(tags);
                 media.tags_removed.clone_from(tags_removed);
             }),
-            Self::SetCaption(caption) => swap(&mut media.caption, caption).map(Self::SetCaption),
+            Self::SetCaption(text) => set_caption(media, text),
+            Self::ReplaceCaption { seen, text } => replace_caption(media, seen, text),
+            Self::RestoreCaptions { caption, captions } => {
+                let (old, others) = (media.caption.clone(), media.captions.clone());
+                media.caption.clone_from(caption);
+                media.captions.clone_from(captions);
+                (media.caption != old || media.captions != others).then_some(
+                    Self::RestoreCaptions {
+                        caption: old,
+                        captions: others,
+                    },
+                )
+            }
             Self::SetName(name) => swap(&mut media.name, name).map(Self::SetName),
             Self::SetRating { rating, src } => {
                 let old = Self::SetRating {
@@ -142,6 +169,48 @@ pub fn apply_all(edits: &[Edit], media: &mut Media) -> Vec<Edit> {
 
 fn swap<T: Clone + PartialEq>(field: &mut T, value: &T) -> Option<T> {
     (field != value).then(|| std::mem::replace(field, value.clone()))
+}
+
+fn set_caption(media: &mut Media, text: &str) -> Option<Edit> {
+    let old = swap(&mut media.caption, &text.to_owned())?;
+    Some(Edit::ReplaceCaption {
+        seen: text.to_owned(),
+        text: old,
+    })
+}
+
+fn replace_caption(media: &mut Media, seen: &str, text: &str) -> Option<Edit> {
+    if media.caption == seen || media.caption == text {
+        return set_caption(media, text);
+    }
+    if seen == text {
+        return None;
+    }
+    let undo = Edit::RestoreCaptions {
+        caption: media.caption.clone(),
+        captions: media.captions.clone(),
+    };
+    let (other, src) = if text.chars().count() < media.caption.chars().count() {
+        (text.to_owned(), USER)
+    } else {
+        (
+            std::mem::replace(&mut media.caption, text.to_owned()),
+            "file",
+        )
+    };
+    let is_kept = keep_caption(&mut media.captions, &other, src);
+    (is_kept || media.caption == text).then_some(undo)
+}
+
+/// Puts the words that did not become the caption among the further captions, once.
+/// Says whether there was anything to keep.
+pub(super) fn keep_caption(captions: &mut Vec<Value>, text: &str, src: &str) -> bool {
+    let is_known = |caption: &Value| caption.get("text").and_then(Value::as_str) == Some(text);
+    if text.is_empty() || captions.iter().any(is_known) {
+        return false;
+    }
+    captions.push(json!({"kind": "conflict", "text": text, "src": src}));
+    true
 }
 
 fn edit_tags(media: &mut Media, change: impl FnOnce(&mut Media)) -> Option<Edit> {
@@ -368,6 +437,61 @@ mod tests {
         }
     }
 
+    #[test]
+    fn nobody_loses_a_caption() {
+        let replace = |media: &mut Media, text: &str| {
+            let edit = Edit::ReplaceCaption {
+                seen: "old".into(),
+                text: text.into(),
+            };
+            edit.apply(media)
+        };
+        for (there, text, caption, other) in [
+            ("old", "new", "new", None),
+            ("new", "new", "new", None),
+            ("theirs", "new", "theirs", Some(("new", "user"))),
+            (
+                "theirs",
+                "newest words",
+                "newest words",
+                Some(("theirs", "file")),
+            ),
+            ("theirs", "equals", "equals", Some(("theirs", "file"))),
+            ("theirs", "", "theirs", None),
+            ("", "new", "new", None),
+            ("theirs", "old", "theirs", None),
+        ] {
+            let before = Media {
+                caption: there.into(),
+                captions: vec!["kept".into()],
+                ..Media::default()
+            };
+            let mut media = before.clone();
+            let undo = replace(&mut media, text);
+            assert_eq!(media.caption, caption, "{there} {text}");
+            let conflict = other.map(
+                |(text, src)| serde_json::json!({"kind": "conflict", "text": text, "src": src}),
+            );
+            assert_eq!(media.captions.get(1), conflict.as_ref(), "{there} {text}");
+            assert_eq!(undo.is_some(), media != before, "{there} {text}");
+            let mut again = media.clone();
+            assert_eq!(replace(&mut again, text), None, "{there} {text}");
+            if let Some(undo) = undo {
+                undo.apply(&mut media);
+                assert_eq!(media, before, "{there} {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn undoing_a_caption_keeps_what_was_written_since() {
+        let mut media = Media::default();
+        let undo = Edit::SetCaption("mine".into()).apply(&mut media).unwrap();
+        media.caption = "theirs".into();
+        assert_eq!(undo.apply(&mut media), None);
+        assert_eq!(media.caption, "theirs");
+    }
+
     fn any_edit() -> impl Strategy<Value = Edit> {
         let word = prop::sample::select(vec!["a", "b", "c", "d", "E f"]);
         let src = prop::sample::select(vec![None, Some(USER), Some("danbooru")]);
@@ -390,7 +514,8 @@ mod tests {
                 from: TagName::new("", from),
                 to: tag(to, src)
             }),
-            ".*".prop_map(Edit::SetCaption),
+            "[ab]{0,4}".prop_map(Edit::SetCaption),
+            ("[ab]{0,4}", "[ab]{0,4}").prop_map(|(seen, text)| Edit::ReplaceCaption { seen, text }),
             (0..9_u8).prop_map(Edit::SetStars),
             (
                 prop::option::of(prop::sample::select(Rating::ALL.to_vec())),

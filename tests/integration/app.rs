@@ -779,6 +779,21 @@ fn the_editor_finds_and_edits_the_caption() {
 }
 
 #[test]
+fn a_caption_that_another_program_wrote_meanwhile_is_not_lost() {
+    let mut desk = Desk::small();
+    let key = MediaKey(0);
+    desk.media.get_mut(&key).unwrap().caption = "a fox".into();
+    desk.keys("e<esc>C");
+    desk.media.get_mut(&key).unwrap().caption = "a fox, asleep under a tree".into();
+    desk.keys("es<enter><c-s>");
+    assert_eq!(desk.media[&key].caption, "a fox, asleep under a tree");
+    assert_eq!(desk.media[&key].captions[0]["text"], "a foxes");
+    desk.keys("u<c-s>");
+    assert_eq!(desk.media[&key].caption, "a fox, asleep under a tree");
+    assert!(desk.media[&key].captions.is_empty());
+}
+
+#[test]
 fn the_editor_goes_on_to_the_next_picture() {
     let config = Config {
         editor_flow: true,

@@ -59,7 +59,7 @@ fn label(prompt: &Prompt, title: &str) -> String {
         Purpose::Tag(targets) => format!("tag{}", of(targets)),
         Purpose::Untag(targets) => format!("remove{}", of(targets)),
         Purpose::RenameTag { .. } => "rename to".to_owned(),
-        Purpose::Caption(targets) => format!("caption{}", of(targets)),
+        Purpose::Caption { targets, .. } => format!("caption{}", of(targets)),
         Purpose::Name(targets) => format!("name{}", of(targets)),
         Purpose::FindTag => "find".to_owned(),
     }
