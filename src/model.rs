@@ -6,6 +6,7 @@ pub mod entry;
 pub mod hash;
 pub mod id;
 pub mod media;
+pub mod merge;
 pub mod operation;
 pub mod patch;
 pub mod project;

@@ -30,6 +30,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub(super) use self::list::keys;
 use self::{
     list::{Left, ListPatch},
     values::ValueChange,
@@ -175,7 +176,7 @@ impl Patch {
         names.add(&mut related);
         let mut left = Vec::new();
         for (name, patch) in &self.related {
-            if let Some((_, (_, ids))) = related.iter_mut().find(|(key, _)| key == name) {
+            if let Some((_, (_, ids))) = related.iter_mut().find(|(_, (known, _))| known == name) {
                 left.extend(patch.apply(ids, String::clone));
             } else {
                 let mut ids = Vec::new();
@@ -194,7 +195,7 @@ impl Patch {
 }
 
 /// No normalized part of a name holds a space, so this is unambiguous.
-fn tag_key(name: &TagName) -> String {
+pub(super) fn tag_key(name: &TagName) -> String {
     format!("{} {}", name.category, name.value)
 }
 
@@ -203,7 +204,7 @@ fn tag_title(key: &str) -> String {
     TagName::new(category, value).to_string()
 }
 
-fn note_key(note: &Value) -> String {
+pub(super) fn note_key(note: &Value) -> String {
     let name = note.get("name").and_then(Value::as_str);
     name.map_or_else(|| note.to_string(), str::to_owned)
 }

@@ -170,6 +170,16 @@ impl Sidecar {
     }
 }
 
+/// Whether the program knows this key of a sidecar.
+pub(super) fn is_known_key(key: &str) -> bool {
+    KEYS.contains(&key)
+}
+
+/// Puts a known key at its place in the table.
+pub(super) fn insert_known(document: &mut Map<String, Value>, key: &str, value: Value) {
+    render::insert(document, key, value);
+}
+
 fn document(text: &str) -> Result<Map<String, Value>, SidecarError> {
     if text.len() > MAX_BYTES {
         return Err(SidecarError::TooLarge);

@@ -325,7 +325,7 @@ fn place(keys: &[String], index: usize) -> (usize, Option<String>) {
 }
 
 /// The key of every element; the second one of a name is marked with its number.
-fn keys<T>(list: &[T], key: impl Fn(&T) -> String) -> Vec<String> {
+pub(in crate::model) fn keys<T>(list: &[T], key: impl Fn(&T) -> String) -> Vec<String> {
     let mut count: HashMap<String, usize> = HashMap::with_capacity(list.len());
     list.iter()
         .map(|element| {

@@ -158,18 +158,21 @@ impl Document {
     }
 
     fn insert(&mut self, key: &str, value: Value) {
-        if let Some(old) = self.0.get_mut(key) {
-            *old = value;
-            return;
-        }
-        let place = KEYS.iter().position(|known| *known == key).unwrap_or(0);
-        let before = KEYS[..place].iter().rev();
-        let index = before
-            .filter_map(|known| self.0.keys().position(|present| present == known))
-            .max();
-        self.0
-            .shift_insert(index.map_or(0, |index| index + 1), key.to_owned(), value);
+        insert(&mut self.0, key, value);
     }
+}
+
+pub(super) fn insert(document: &mut Object, key: &str, value: Value) {
+    if let Some(old) = document.get_mut(key) {
+        *old = value;
+        return;
+    }
+    let place = KEYS.iter().position(|known| *known == key).unwrap_or(0);
+    let before = KEYS[..place].iter().rev();
+    let index = before
+        .filter_map(|known| document.keys().position(|present| present == known))
+        .max();
+    document.shift_insert(index.map_or(0, |index| index + 1), key.to_owned(), value);
 }
 
 fn object(value: Option<&Value>) -> Object {
