@@ -5,6 +5,7 @@
 //! 2 failed, 130 interrupted; a closed standard output is no failure.
 
 mod arguments;
+mod backup;
 mod cache;
 mod context;
 mod demo;
@@ -142,6 +143,8 @@ pub enum Command {
     Dups(DupsArgs),
     /// Look into the trash, bring back, throw away for good.
     Trash(TrashArgs),
+    /// Copy what cannot be made again to a folder elsewhere, or back from it.
+    Backup(BackupArgs),
     /// Look at or empty the thumbnail cache.
     Cache(CacheArgs),
     /// Print a completion script.
@@ -430,6 +433,29 @@ pub struct TrashEmptyArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Copies originals, sidecars, captions, projects, trash, journals and settings; index and
+cache are made again. Only what is new or changed is copied, and nothing in a backup is
+ever overwritten: what changed or vanished goes to DEST/old/<date>/. A backup that was
+interrupted goes on.
+
+Examples:
+  tagloupe backup /mnt/disk/pictures
+  tagloupe backup /mnt/disk/pictures --verify
+  tagloupe backup /mnt/disk/pictures --restore ~/pictures-again")]
+pub struct BackupArgs {
+    /// A backup made before, or a new or empty folder outside the library.
+    #[arg(value_hint = ValueHint::DirPath)]
+    pub dest: PathBuf,
+    /// Compare the bytes of all files, not only size and time.
+    #[arg(long, conflicts_with = "restore")]
+    pub verify: bool,
+    /// Make the library again in a new or empty folder; every md5 is compared.
+    #[arg(long, value_name = "INTO", value_hint = ValueHint::DirPath)]
+    pub restore: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
 pub struct CacheArgs {
     #[command(subcommand)]
     pub action: CacheAction,
@@ -568,6 +594,7 @@ fn dispatch(
         Command::Watch => ingest::watch(context)?,
         Command::Scan => ingest::scan(context)?,
         Command::Cache(arguments) => cache::cache(context, &arguments)?,
+        Command::Backup(arguments) => backup::backup(context, &arguments)?,
         Command::Trash(arguments) => trash::trash(context, &arguments)?,
         Command::Undo(arguments) => journal::undo(context, &arguments)?,
         Command::Redo(arguments) => journal::redo(context, &arguments)?,

@@ -68,9 +68,9 @@ pub use unhashed::{HashProgress, HashReport};
 
 /// The values of the floor below that front ends hand in and get back.
 pub use crate::storage::{
-    Error, Finding, IndexState, LayoutKind, Library, Past, RebuildProgress, RebuildSummary,
-    Recognised, Recovered, Repair, Repaired, Transfer, Trashed, VerifyProgress, VerifyReport,
-    VerifySettings, Which,
+    BackupProgress, BackupReport, Error, Finding, IndexState, LayoutKind, Library, Past,
+    RebuildProgress, RebuildSummary, Recognised, Recovered, Repair, Repaired, RestoreReport,
+    Transfer, Trashed, VerifyProgress, VerifyReport, VerifySettings, Which, restore_backup,
 };
 
 /// Operations that the history shows on a screen.
@@ -748,6 +748,20 @@ impl Engine {
         let core = &self.core;
         let now = core.now();
         duplicates::remove(&core.library, &core.catalog, groups, now, on)
+    }
+
+    /// Brings a backup up to date and waits.
+    ///
+    /// # Errors
+    /// When the folder is not one for a backup of this library, or is full.
+    pub fn back_up_now(
+        &self,
+        target: &Path,
+        verify: bool,
+        on: &mut dyn FnMut(BackupProgress) -> ControlFlow<()>,
+    ) -> Result<BackupReport, Error> {
+        let now = (self.core.settings.clock)();
+        self.core.library.back_up(target, verify, now, on)
     }
 
     /// Asks a job to stop at its next step.

@@ -7,6 +7,7 @@
 //! [`Library::quarantine`]; the index follows, and one that
 //! is lost is built again from the files.
 
+mod backup;
 mod change;
 mod error;
 mod files;
@@ -56,6 +57,7 @@ use rebuild::Extent;
 use shelf::Shelf;
 use tombstones::Tombstones;
 
+pub use backup::{BackupProgress, BackupReport, RestoreReport, restore as restore_backup};
 pub use error::{Error, IndexCause};
 pub use findings::{Finding, Repair, Repaired, VerifyProgress, VerifyReport, VerifySettings};
 pub use journal::PendingChange;
@@ -568,6 +570,19 @@ impl Library {
         on: &mut dyn FnMut(VerifyProgress) -> ControlFlow<()>,
     ) -> Result<VerifyReport, Error> {
         self.at_desk(|desk| verify::run(desk, settings, on))
+    }
+
+    /// Copies what is new or changed into a backup folder; what changed or vanished
+    /// is moved to `old/` there. With `verify` bytes are compared, not only sizes and
+    /// times. Goes on where an interrupted one stopped.
+    pub fn back_up(
+        &self,
+        target: &Path,
+        verify: bool,
+        now: i64,
+        on: &mut dyn FnMut(BackupProgress) -> ControlFlow<()>,
+    ) -> Result<BackupReport, Error> {
+        backup::run(&self.shelf, target, verify, now, on)
     }
 
     /// The ids of all media in the index.

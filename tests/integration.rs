@@ -7,6 +7,7 @@ mod integration {
 
     mod app;
     mod architecture;
+    mod backup;
     mod cli;
     mod ingest;
     mod panes;

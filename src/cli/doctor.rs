@@ -1,5 +1,7 @@
 //! `doctor`: what the program finds around it, and what to do where that is wrong.
 
+mod disk;
+
 use std::{
     env, fs,
     io::{self, IsTerminal},
@@ -217,16 +219,6 @@ fn check_library(report: &mut Report, context: &Context) {
         let value = format!("{count} in the index, {sidecars} sidecars");
         report.add(AREA, "media", State::Good, value);
     }
-    match try_writing(&library.layout().home()) {
-        Ok(()) => report.add(AREA, "writing", State::Good, "files can be made and locked"),
-        Err(error) => report.add_with_fix(
-            AREA,
-            "writing",
-            State::Wrong,
-            error.to_string(),
-            "give yourself the right to write there; until then it can only be looked at",
-        ),
-    }
     if let Some(kind) = file_system(&root) {
         let is_remote = ["nfs", "cifs", "smb", "9p", "sshfs", "fuse"]
             .iter()
@@ -238,20 +230,7 @@ fn check_library(report: &mut Report, context: &Context) {
             report.add(AREA, "file system", State::Good, kind);
         }
     }
-}
-
-/// Makes a file, locks it from a second handle's point of view, and removes it.
-fn try_writing(folder: &Path) -> io::Result<()> {
-    let file = tempfile::NamedTempFile::with_prefix_in(".doctor.", folder)?;
-    file.as_file().lock()?;
-    let other = fs::File::open(file.path())?;
-    match other.try_lock() {
-        Err(fs::TryLockError::WouldBlock) => Ok(()),
-        Err(fs::TryLockError::Error(error)) => Err(error),
-        Ok(()) => Err(io::Error::other(
-            "locks have no effect on this file system; use it from one program at a time",
-        )),
-    }
+    disk::check(report, &library.layout().home());
 }
 
 /// The JSON files below a folder, hidden folders left out.
@@ -354,14 +333,6 @@ fn find_program(name: &str) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_folder_that_can_be_written_is_told_from_one_that_is_gone() {
-        let folder = tempfile::tempdir().unwrap();
-        try_writing(folder.path()).unwrap();
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
-        assert!(try_writing(&folder.path().join("gone")).is_err());
-    }
 
     #[test]
     fn sidecars_are_counted_below_visible_folders() {

@@ -127,6 +127,22 @@ pub(super) fn md5_of_file(path: &Path, on: &mut dyn FnMut() -> bool) -> Result<O
     }
 }
 
+/// Bytes that this user may still write to the file system of a path, which need
+/// not exist; `None` where that cannot be told.
+pub(super) fn free_bytes(path: &Path) -> Option<u64> {
+    let existing = path.ancestors().find(|folder| folder.exists())?;
+    let found = rustix::fs::statvfs(existing).ok()?;
+    Some(found.f_bavail.saturating_mul(found.f_frsize))
+}
+
+/// The disk is full: whatever comes next would not fit either.
+pub(super) fn is_full(error: &Error) -> bool {
+    matches!(
+        error.io_kind(),
+        Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    )
+}
+
 /// A temporary file of ours that a crash left behind.
 pub(super) fn is_leftover(name: &str) -> bool {
     name.starts_with(TEMP_PREFIX) && name.ends_with(TEMP_SUFFIX)

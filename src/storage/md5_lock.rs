@@ -2,6 +2,10 @@
 //! are never unlinked. Removing one after use would let two processes hold "the
 //! same" lock on two different files. The kernel releases a lock when its holder
 //! dies, so nobody ever has to clean up.
+//!
+//! One more file, `library`, is locked by all of them together, shared by everybody
+//! who changes something. Whoever must be alone takes it for itself, and then needs
+//! none of the others.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -15,11 +19,16 @@ use crate::model::id::Md5;
 /// The longest pause between two attempts to take a lock that is held.
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
+/// The name of the lock on the library as a whole.
+const LIBRARY: &str = "library";
+
 /// A lock that is held until this value is dropped.
 #[derive(Debug)]
 pub struct Md5Lock {
     /// Closing the file releases the lock.
     _file: File,
+    /// The share of the lock on the library.
+    _library: Option<File>,
 }
 
 /// What a lock guards. The two sets are apart because the door asks for a sidecar
@@ -39,19 +48,49 @@ pub(super) fn lock(
     md5: &Md5,
     timeout: Duration,
 ) -> Result<Md5Lock, Error> {
+    let library = take(
+        folder,
+        &folder.join(LIBRARY),
+        timeout,
+        File::try_lock_shared,
+    )?;
     let path = lock_path(folder, purpose, md5);
-    let file = open(folder, &path)?;
+    Ok(Md5Lock {
+        _file: take(folder, &path, timeout, File::try_lock)?,
+        _library: Some(library),
+    })
+}
+
+/// Takes the whole library, waiting at most `timeout` until nobody changes
+/// anything. Its holder must not ask for any other lock of the folder.
+pub(super) fn lock_library(folder: &Path, timeout: Duration) -> Result<Md5Lock, Error> {
+    Ok(Md5Lock {
+        _file: take(folder, &folder.join(LIBRARY), timeout, File::try_lock)?,
+        _library: None,
+    })
+}
+
+fn take(
+    folder: &Path,
+    path: &Path,
+    timeout: Duration,
+    try_lock: fn(&File) -> Result<(), TryLockError>,
+) -> Result<File, Error> {
+    let file = open(folder, path)?;
     let started = Instant::now();
     let mut pause = Duration::from_millis(1);
     loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(Md5Lock { _file: file }),
+        match try_lock(&file) {
+            Ok(()) => return Ok(file),
             Err(TryLockError::WouldBlock) => {}
-            Err(TryLockError::Error(error)) => return Err(Error::file("lock", &path)(error)),
+            Err(TryLockError::Error(error)) => return Err(Error::file("lock", path)(error)),
         }
         let waited = started.elapsed();
         if waited >= timeout {
-            return Err(Error::Locked { path, waited });
+            return Err(Error::Locked {
+                path: path.to_owned(),
+                waited,
+            });
         }
         std::thread::sleep(pause.min(timeout.saturating_sub(waited)));
         pause = (pause * 2).min(LONGEST_PAUSE);
@@ -62,7 +101,10 @@ pub(super) fn lock(
 pub(super) fn try_lock_file(path: &Path) -> Result<Md5Lock, Error> {
     let file = open(path.parent().unwrap_or(Path::new(".")), path)?;
     match file.try_lock() {
-        Ok(()) => Ok(Md5Lock { _file: file }),
+        Ok(()) => Ok(Md5Lock {
+            _file: file,
+            _library: None,
+        }),
         Err(TryLockError::WouldBlock) => Err(Error::Locked {
             path: path.to_owned(),
             waited: Duration::ZERO,
@@ -115,6 +157,24 @@ mod tests {
         drop(held);
         assert!(take(Purpose::Door, 7).is_ok());
         assert!(dir.path().join("07").exists(), "lock files stay");
+    }
+
+    #[test]
+    fn whoever_takes_the_library_is_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let short = Duration::from_millis(5);
+        let share = |byte| lock(dir.path(), Purpose::Sidecar, &md5(byte), short);
+        let (one, other) = (share(1).unwrap(), share(2).unwrap());
+        let alone = || lock_library(dir.path(), short);
+        assert!(matches!(alone(), Err(Error::Locked { .. })));
+        drop(one);
+        assert!(matches!(alone(), Err(Error::Locked { .. })));
+        drop(other);
+        let held = alone().unwrap();
+        assert!(matches!(share(1), Err(Error::Locked { .. })));
+        assert!(matches!(alone(), Err(Error::Locked { .. })));
+        drop(held);
+        assert!(share(1).is_ok());
     }
 
     #[test]

@@ -241,7 +241,7 @@ fn has_extension(name: &str, wanted: &str) -> bool {
         .is_some_and(|(_, extension)| extension.eq_ignore_ascii_case(wanted))
 }
 
-fn is_nested_library(folder: &Path) -> bool {
+pub(super) fn is_nested_library(folder: &Path) -> bool {
     folder.join(HIDDEN_HOME).is_dir() || super::library_file::find(folder).is_some()
 }
 

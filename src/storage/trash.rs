@@ -219,16 +219,24 @@ impl Desk<'_> {
         tombstones: &Tombstones,
         now: i64,
     ) -> Vec<Result<u64, Error>> {
-        items
-            .iter()
-            .map(|item| self.purge_one(item, tombstones, now))
-            .collect()
+        let locks = self.shelf.layout.locks();
+        let alone = md5_lock::lock_library(&locks, LOCK_TIMEOUT);
+        let refused = |error: &Error| {
+            let problem = format!("is being changed by others: {}", error.chain());
+            Err(Error::library(self.shelf.layout.root(), problem))
+        };
+        match &alone {
+            Ok(_) => items
+                .iter()
+                .map(|item| self.purge_one(item, tombstones, now))
+                .collect(),
+            Err(error) => items.iter().map(|_| refused(error)).collect(),
+        }
     }
 
     /// The tombstone first: a crash leaves a file that is still in the trash, not
     /// one that is gone and may come back.
     fn purge_one(&self, item: &Trashed, tombstones: &Tombstones, now: i64) -> Result<u64, Error> {
-        let _lock = self.lock_sidecar(&item.id)?;
         let note = self.shelf.absolute(&item.note)?;
         if files::stat(&note)?.is_none() {
             return Err(Error::library(&note, "is no longer in the trash"));

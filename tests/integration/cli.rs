@@ -70,6 +70,7 @@ fn help_and_mistakes() {
         "doctor",
         "dups",
         "trash",
+        "backup",
         "cache",
         "completions",
         "man",
