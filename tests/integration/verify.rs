@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    io::Write as _,
     ops::ControlFlow,
     path::{Path, PathBuf},
 };
@@ -46,6 +47,17 @@ fn sidecar(original: &Path) -> Value {
     serde_json::from_slice(&fs::read(original.with_extension("json")).unwrap()).unwrap()
 }
 
+/// Changes bytes and leaves size and time as they are, as rot does.
+fn rot(path: &Path) {
+    let mut bytes = fs::read(path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    let modified = fs::metadata(path).unwrap().modified().unwrap();
+    let mut file = fs::File::create(path).unwrap();
+    file.write_all(&bytes).unwrap();
+    file.set_modified(modified).unwrap();
+}
+
 /// How often each kind of finding is reported.
 fn kinds(run: &Run) -> BTreeMap<String, usize> {
     let mut kinds = BTreeMap::new();
@@ -79,16 +91,7 @@ fn every_kind_of_damage_is_found_and_what_can_be_derived_is_mended() {
     // Of the first the sidecar is cut off, of the second a bit has rotted.
     let whole = fs::read_to_string(all[0].with_extension("json")).unwrap();
     write_text(&all[0].with_extension("json"), &whole[..whole.len() / 2]);
-    let mut rotten = fs::read(&all[1]).unwrap();
-    let middle = rotten.len() / 2;
-    rotten[middle] ^= 1;
-    let modified = fs::metadata(&all[1]).unwrap().modified().unwrap();
-    fs::File::create(&all[1])
-        .and_then(|mut file| {
-            std::io::Write::write_all(&mut file, &rotten)?;
-            file.set_modified(modified)
-        })
-        .unwrap();
+    rot(&all[1]);
     // The third lost its facts, the fourth was tagged behind the index's back.
     edit_sidecar(&all[2], |json| {
         json["hashes"].as_object_mut().unwrap().remove("md5");
@@ -214,7 +217,7 @@ fn an_interrupted_verification_goes_on_and_forgets_nothing() {
         );
     }
     library.rebuild(&mut |_| ControlFlow::Continue(())).unwrap();
-    write_text(&root.join("images/007.png"), "x");
+    rot(&root.join("images/007.png"));
 
     let mut calls = 0;
     let settings = VerifySettings::looking(0);
@@ -232,7 +235,7 @@ fn an_interrupted_verification_goes_on_and_forgets_nothing() {
     assert_eq!((report.checked, report.findings.len()), (100, 1));
     // What comes before the place where it goes on is not read again: this rot is
     // found by the next run from the start.
-    write_text(&root.join("images/008.png"), "y");
+    rot(&root.join("images/008.png"));
     drop(library);
 
     let run = home.on_library(&["verify", "--json"]).expect(1);
