@@ -48,7 +48,7 @@ use self::{
     job::{Cancel, Clock, JobId, Pool, Progress, Slot, lock, spawn, step_back},
     pictures::{PictureParts, Pictures},
     save::{SaveStep, Saver, flow},
-    search::{Found, FullText},
+    search::{Found, Lookup},
     suggest::Suggester,
     thumbnail::{Stats, ThumbnailStore},
     watch::WatchSettings,
@@ -56,6 +56,7 @@ use self::{
 use crate::model::{
     catalog::{self, Catalog},
     edit::Edit,
+    fact::{Album, Detail},
     id::MediaKey,
     media::Media,
     operation::OperationId,
@@ -873,8 +874,8 @@ impl Core {
     }
 
     fn search(&self, query: &Query, cancel: &Cancel) -> Option<Found> {
-        let full_text = LibraryText(&self.library);
-        search::search(query, &self.catalog.load(), &full_text, self.now(), cancel)
+        let lookup = LibraryLookup(&self.library);
+        search::search(query, &self.catalog.load(), &lookup, self.now(), cancel)
     }
 
     fn answer_searches(&self) {
@@ -1237,14 +1238,22 @@ impl Core {
     }
 }
 
-/// The full-text index of a library, as search asks for it.
-struct LibraryText<'a>(&'a Library);
+/// The index of a library, as search asks it.
+struct LibraryLookup<'a>(&'a Library);
 
-impl FullText for LibraryText<'_> {
-    fn find(&self, field: Option<&str>, words: &str) -> Result<Vec<MediaKey>, String> {
-        self.0
-            .full_text(field, words)
-            .map_err(|error| error.chain())
+impl Lookup for LibraryLookup<'_> {
+    fn words(&self, field: Option<&str>, words: &str) -> Result<Vec<MediaKey>, String> {
+        let found = self.0.full_text(field, words);
+        found.map_err(|error| error.chain())
+    }
+
+    fn each(&self, detail: Detail, on: &mut dyn FnMut(MediaKey, &str)) -> Result<(), String> {
+        let read = self.0.details(detail, on);
+        read.map_err(|error| error.chain())
+    }
+
+    fn albums(&self) -> Result<Vec<Album>, String> {
+        self.0.albums().map_err(|error| error.chain())
     }
 }
 

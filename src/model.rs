@@ -3,6 +3,7 @@
 pub mod catalog;
 pub mod edit;
 pub mod entry;
+pub mod fact;
 pub mod hash;
 pub mod id;
 pub mod media;

@@ -43,6 +43,7 @@ use std::{
 
 use crate::model::{
     entry::Entry,
+    fact::{Album, Detail},
     id::{Md5, MediaId, MediaKey},
     media::Media,
     operation::{Operation, OperationId},
@@ -296,6 +297,35 @@ impl Library {
     /// `"a phrase"` in quotes, `word*` for a prefix.
     pub fn full_text(&self, field: Option<&str>, query: &str) -> Result<Vec<MediaKey>, Error> {
         self.current().index.full_text(field, query)
+    }
+
+    /// Hands over one detail of every medium that has it, each medium's together.
+    pub fn details(&self, detail: Detail, on: &mut dyn FnMut(MediaKey, &str)) -> Result<(), Error> {
+        self.current().index.details(detail, on)
+    }
+
+    /// The projects with the media that the index knows of them.
+    pub fn albums(&self) -> Result<Vec<Album>, Error> {
+        let index = &self.current().index;
+        // Paths of projects are relative to the folder of the originals.
+        let layout = &self.shelf.layout;
+        let prefix = match layout.kind() {
+            LayoutKind::InPlace => "",
+            LayoutKind::Bucketed | LayoutKind::Flat => "images/",
+        };
+        let mut albums = Vec::new();
+        for project in self.projects()? {
+            let mut media = Vec::with_capacity(project.items.len());
+            for item in &project.items {
+                media.extend(index.key_of_path(&format!("{prefix}{}", item.path))?);
+            }
+            albums.push(Album {
+                name: project.name,
+                media,
+                query: project.query,
+            });
+        }
+        Ok(albums)
     }
 
     /// A number that changes when another process wrote to the index.

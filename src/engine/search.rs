@@ -13,7 +13,7 @@ use std::{
 use roaring::RoaringBitmap;
 
 use self::terms::{Cancelled, Evaluation};
-pub use self::terms::{FullText, NoFullText};
+pub use self::terms::{Lookup, NoLookup};
 use super::job::Cancel;
 use crate::model::{
     catalog::Catalog,
@@ -53,12 +53,12 @@ pub struct Found {
 pub fn search(
     query: &Query,
     catalog: &Catalog,
-    full_text: &dyn FullText,
+    lookup: &dyn Lookup,
     now: i64,
     cancel: &Cancel,
 ) -> Option<Found> {
     let started = Instant::now();
-    let mut evaluation = Evaluation::new(query, catalog, full_text, now, cancel);
+    let mut evaluation = Evaluation::new(query, catalog, lookup, now, cancel);
     let visible = visible(query, catalog);
     let (keys, terms) = run(query, &mut evaluation, &visible).ok()?;
     Some(Found {
@@ -123,5 +123,7 @@ fn visible(query: &Query, catalog: &Catalog) -> RoaringBitmap {
     visible
 }
 
+#[cfg(test)]
+mod brute;
 #[cfg(test)]
 mod tests;

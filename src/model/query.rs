@@ -7,6 +7,7 @@
 pub mod canonical;
 pub mod key;
 pub mod parser;
+pub mod print;
 mod system;
 pub mod tree;
 mod value;
@@ -65,6 +66,7 @@ impl Query {
                 last.push(term);
             }
         }
+        last.reverse();
         Ok(Self {
             text: text.to_owned(),
             root,
@@ -88,6 +90,11 @@ impl Query {
     /// `all`. Two queries of the same form find the same, in the same order.
     pub fn canonical(&self) -> String {
         canonical::print(self.root.as_ref(), &self.modifiers)
+    }
+
+    /// The text of the query made anew from what was understood: it parses to the same.
+    pub fn rewritten(&self, vocabulary: &dyn Vocabulary) -> String {
+        print::query(self.root.as_ref(), &self.modifiers, vocabulary)
     }
 
     /// Whether it finds everything visible in the default order.
@@ -127,18 +134,15 @@ impl Query {
             } => Some(order.clone()),
             _ => None,
         });
-        let implied = |key: Key, by: OrderBy| {
+        let implied = |key: Key, by: OrderBy, is_descending: bool| {
             self.terms()
                 .iter()
                 .any(|term| key_of(term) == Some(key))
-                .then_some(Order {
-                    by,
-                    is_descending: true,
-                })
+                .then_some(Order { by, is_descending })
         };
         asked
-            .or_else(|| implied(Key::Similar, OrderBy::Similarity))
-            .or_else(|| implied(Key::Ordproject, OrderBy::Unavailable("project")))
+            .or_else(|| implied(Key::Similar, OrderBy::Similarity, true))
+            .or_else(|| implied(Key::Ordproject, OrderBy::Project, false))
     }
 
     /// How many results at most.
@@ -229,6 +233,7 @@ fn lift(node: Node, is_top: bool, modifiers: &mut Vec<Term>) -> Result<Option<No
             Ok(None)
         }
         Node::Term(_) => Ok(Some(node)),
+        Node::And(nodes) if nodes.is_empty() => Ok(Some(Node::And(nodes))),
         Node::And(nodes) => {
             let mut rest = Vec::with_capacity(nodes.len());
             for node in nodes {

@@ -4,6 +4,7 @@
 //! Invariants: one transaction per batch; a database that is newer, damaged or
 //! not ours is never written to, and its views and triggers never run.
 
+mod details;
 mod load;
 mod remember;
 mod schema;

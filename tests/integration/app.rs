@@ -26,7 +26,7 @@ use tagloupe::{
         },
         job::{Cancel, JobId, Progress},
         save::SaveStep,
-        search::{NoFullText, search},
+        search::{NoLookup, search},
         suggest::suggest,
     },
     model::{
@@ -165,7 +165,7 @@ impl Desk {
                 let found = search(
                     &query,
                     &self.catalog,
-                    &NoFullText,
+                    &NoLookup,
                     self.now.unix,
                     &Cancel::default(),
                 )
@@ -469,7 +469,7 @@ fn a_busy_library_does_not_keep_a_search_from_finishing() {
     else {
         panic!("a search");
     };
-    let found = search(&query, &desk.catalog, &NoFullText, 0, &Cancel::default()).unwrap();
+    let found = search(&query, &desk.catalog, &NoLookup, 0, &Cancel::default()).unwrap();
     let after = desk
         .app
         .update(Message::Engine(Event::Found { generation, found }));

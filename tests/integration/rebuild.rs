@@ -28,7 +28,7 @@ use tagloupe::{
 const NOW: i64 = 1_700_000_000;
 
 /// Every table as sorted lines, with ids instead of keys.
-const TABLES: [(&str, &str); 8] = [
+const TABLES: [(&str, &str); 9] = [
     (
         "medium",
         "SELECT id, path, kind, derived, name, hex(md5), hex(phash), width, height, bytes,
@@ -57,6 +57,10 @@ const TABLES: [(&str, &str); 8] = [
     (
         "caption",
         "SELECT id, text FROM caption JOIN medium ON medium = key",
+    ),
+    (
+        "fact",
+        "SELECT id, fact.kind, text FROM fact JOIN medium ON key = medium",
     ),
     (
         "full_text",

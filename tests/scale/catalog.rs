@@ -9,7 +9,7 @@ use std::{
 use tagloupe::{
     engine::{
         job::Cancel,
-        search::{NoFullText, search},
+        search::{NoLookup, search},
         suggest::Suggester,
     },
     model::{
@@ -198,7 +198,7 @@ fn catalog_search_and_completion_at_scale() {
         let query = Query::parse(&text, &BuiltIn).unwrap();
         let mut found = 0;
         let ((), took) = timed(|| {
-            let result = search(&query, &catalog, &NoFullText, 0, &Cancel::default());
+            let result = search(&query, &catalog, &NoLookup, 0, &Cancel::default());
             found = result.unwrap().keys.len();
         });
         println!("search {text:?}: {found} found, {took:?}");

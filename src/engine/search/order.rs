@@ -1,6 +1,6 @@
 //! From the set of what was found to the list that is shown.
 
-use std::{cmp::Ordering, sync::Arc};
+use std::{cmp::Ordering, collections::HashMap, sync::Arc};
 
 use roaring::RoaringBitmap;
 
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::model::{
     catalog::{Catalog, Record},
-    id::MediaKey,
+    id::{Md5, MediaKey},
     query::{
         Query,
         tree::{Order, OrderBy},
@@ -92,6 +92,30 @@ pub fn arrange(
                 |record| distances.get(&record.key().0).copied().unwrap_or(u32::MAX),
                 // The most similar first is the descending order.
                 |a, b| direction(b.cmp(a)),
+            )
+        }
+        OrderBy::Project => {
+            let places = &evaluation.places;
+            sort(
+                catalog,
+                keys,
+                limit,
+                |record| places.get(&record.key().0).copied().unwrap_or(usize::MAX),
+                |a, b| direction(a.cmp(b)),
+            )
+        }
+        OrderBy::Dupsize => {
+            let mut sizes: HashMap<Md5, usize> = HashMap::new();
+            for md5 in catalog.keys().filter_map(|key| catalog.record(key)?.md5()) {
+                *sizes.entry(md5).or_default() += 1;
+            }
+            let size = |record: &Record<'_>| sizes.get(&record.md5()?).copied();
+            sort(
+                catalog,
+                keys,
+                limit,
+                |record| size(&record).unwrap_or(1),
+                |a, b| direction(a.cmp(b)),
             )
         }
         OrderBy::Favcount => sort(
@@ -219,6 +243,8 @@ fn number(record: &Record<'_>, by: OrderBy) -> Option<f64> {
         | OrderBy::Name
         | OrderBy::Path
         | OrderBy::Similarity
+        | OrderBy::Project
+        | OrderBy::Dupsize
         | OrderBy::Random(_)
         | OrderBy::None
         | OrderBy::Unavailable(_) => None,

@@ -7,6 +7,7 @@ use super::*;
 use crate::model::{
     catalog::Change,
     entry::Entry,
+    fact::{Album, Detail},
     hash::PerceptualHash,
     media::{Rating, Status},
     query::{BuiltIn, tree::Node},
@@ -112,13 +113,23 @@ fn library() -> Catalog {
 
 struct Texts;
 
-impl FullText for Texts {
-    fn find(&self, field: Option<&str>, words: &str) -> Result<Vec<MediaKey>, String> {
+impl Lookup for Texts {
+    fn words(&self, field: Option<&str>, words: &str) -> Result<Vec<MediaKey>, String> {
         match (field, words) {
             (None, "sunset" | "suns*") => Ok(vec![MediaKey(3)]),
-            (Some("caption"), "\"red car\"") => Ok(vec![MediaKey(1)]),
             _ => Ok(Vec::new()),
         }
+    }
+
+    fn each(&self, detail: Detail, on: &mut dyn FnMut(MediaKey, &str)) -> Result<(), String> {
+        if detail == Detail::Caption {
+            on(MediaKey(1), "Two red cars");
+        }
+        Ok(())
+    }
+
+    fn albums(&self) -> Result<Vec<Album>, String> {
+        Ok(Vec::new())
     }
 }
 
@@ -287,20 +298,22 @@ fn chips_count_visible_media() {
 fn a_cancelled_search_finds_nothing() {
     let cancel = Cancel::default();
     cancel.cancel();
-    assert!(search(&Query::default(), &library(), &NoFullText, NOW, &cancel).is_none());
+    assert!(search(&Query::default(), &library(), &NoLookup, NOW, &cancel).is_none());
 }
 
 #[test]
 fn what_cannot_be_answered_is_said() {
     for text in [
         "dup:near",
+        "dup:G1",
         "order:viewed",
         "has:audio",
         "text:x",
         "caption:a*",
+        "project:x",
     ] {
         let query = Query::parse(text, &BuiltIn).unwrap();
-        let found = search(&query, &library(), &NoFullText, NOW, &Cancel::default()).unwrap();
+        let found = search(&query, &library(), &NoLookup, NOW, &Cancel::default()).unwrap();
         assert!(found.hint.is_some(), "{text}");
     }
 }
@@ -373,7 +386,7 @@ proptest! {
             &entries[split..].iter().cloned().map(Change::Upsert).collect::<Vec<_>>(),
         );
         if let Ok(query) = Query::parse(&tokens.concat(), &BuiltIn) {
-            let found = search(&query, &catalog, &NoFullText, NOW, &Cancel::default()).unwrap();
+            let found = search(&query, &catalog, &NoLookup, NOW, &Cancel::default()).unwrap();
             let mut expected: Vec<&Entry> = entries
                 .iter()
                 .filter(|entry| query.root().is_none_or(|root| naive(root, entry)))

@@ -6,7 +6,10 @@
 
 use std::collections::BTreeSet;
 
-use super::tree::{Items, Node, TagOrigin, Term, Test};
+use super::{
+    print,
+    tree::{Items, Node, TagOrigin, Term, Test},
+};
 
 /// Leaves of all clauses together.
 const MAX_LEAVES: usize = 8192;
@@ -19,6 +22,8 @@ pub fn print(root: Option<&Node>, modifiers: &[Term]) -> String {
     let mut parts: BTreeSet<String> = modifiers.iter().map(leaf).collect();
     if let Some(root) = root {
         match clauses(root, false) {
+            // A clause that nothing can meet.
+            Some(clauses) if clauses.contains(&Clause::new()) => return "none".to_owned(),
             Some(clauses) => parts.extend(clauses.into_iter().map(|clause| list("or", clause))),
             None => match flat(root, false) {
                 Flat::And(children) => parts.extend(children),
@@ -173,7 +178,9 @@ pub fn leaf(term: &Term) -> String {
                 return format!("{name}:");
             }
             if value.is_quoted || value.raw.contains(char::is_whitespace) {
-                format!("{name}:\"{}\"", value.raw.replace('"', "\\\""))
+                let mut leaf = format!("{name}:");
+                print::quote(&value.raw, &mut leaf);
+                leaf
             } else {
                 format!("{name}:{}", value.raw)
             }

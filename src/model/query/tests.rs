@@ -193,7 +193,11 @@ fn keys_values_and_quotes() {
             "caption:\"/\\bred (car|bus)\\b/i\"",
         ),
         ("system:num tags > 4", "tagcount:>4"),
-        ("system:everything", "path:*"),
+        ("system:everything", "all"),
+        ("system:everything\na", "a"),
+        ("-system:everything", "none"),
+        ("character:\"a*b\"", "character:a*b"),
+        ("source:\"a\\\\\"", "source:\"a\\\\\""),
         ("system:width < 200", "width:<200"),
         ("system:number of character tags > 2", "count.character:>2"),
     ]);

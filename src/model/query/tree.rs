@@ -206,6 +206,10 @@ pub enum OrderBy {
     Favcount,
     Rating,
     Similarity,
+    /// The place in the projects that the query names.
+    Project,
+    /// How many media have the same bytes.
+    Dupsize,
     /// With a seed, or a new shuffle every time.
     Random(Option<u64>),
     /// As the keys come.

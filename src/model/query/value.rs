@@ -518,8 +518,8 @@ fn order(text: &str) -> Option<Order> {
         "none" => (OrderBy::None, false),
         "viewed" => (OrderBy::Unavailable("viewed"), true),
         "color" => (OrderBy::Unavailable("color"), true),
-        "dupsize" => (OrderBy::Unavailable("dupsize"), true),
-        "project" | "custom" => (OrderBy::Unavailable("project"), true),
+        "dupsize" => (OrderBy::Dupsize, true),
+        "project" | "custom" => (OrderBy::Project, false),
         _ => {
             let category = super::key::counted_category(name)?;
             let place = BUILT_IN_CATEGORIES

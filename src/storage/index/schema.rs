@@ -5,6 +5,7 @@
 //! | `medium` | one row per medium: everything the grid, the search and the door need |
 //! | `tag`, `medium_tag` | category and value once, and (medium, position) → tag |
 //! | `relation`, `hash`, `post`, `caption` | what belongs to a medium, by its key |
+//! | `fact` | what is rarely asked for: see [`Fact`](crate::model::fact::Fact) |
 //! | `full_text` | FTS5, one row per medium |
 //! | `removed` | keys that went, by sequence, for processes that have to catch up |
 //! | `library_metadata` | `schema_version`, `sequence`, `complete`, `rebuild_cursor` |
@@ -21,7 +22,7 @@ use rusqlite::Connection;
 pub(super) const APPLICATION_ID: i32 = 0x7467_6c70;
 
 /// `MIGRATIONS[n]` leads from version `n` to `n + 1`.
-const MIGRATIONS: [&str; 2] = [V1, V2];
+const MIGRATIONS: [&str; 3] = [V1, V2, V3];
 
 /// The version this program reads and writes.
 pub(super) fn version() -> i32 {
@@ -133,6 +134,19 @@ INSERT INTO library_metadata VALUES ('schema_version', '1'), ('sequence', '0'), 
 /// `file_md5` is that of the original's bytes while `bytes` and `file_modified` are
 /// as they were: for media whose sidecar names none. `md5` is either of them.
 const V2: &str = "ALTER TABLE medium ADD COLUMN file_md5 BLOB";
+
+/// Facts are read from the sidecars, so those of an older index are read again.
+const V3: &str = "
+CREATE TABLE fact (
+    kind INTEGER NOT NULL,
+    medium INTEGER NOT NULL,
+    text TEXT NOT NULL,
+    PRIMARY KEY (kind, medium)
+) WITHOUT ROWID;
+UPDATE medium SET sidecar_md5 = NULL;
+UPDATE library_metadata SET value = '0' WHERE key = 'complete';
+DELETE FROM library_metadata WHERE key = 'rebuild_cursor';
+";
 
 /// Brings a database of ours, or a new one, to today's version in one transaction.
 pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {

@@ -8,6 +8,7 @@ use super::Index;
 use crate::{
     model::{
         entry::{Entry, FileFacts},
+        fact::Fact,
         id::{Md5, MediaId, MediaKey},
         media::{HASH_NAMES, Media},
         tag::TagName,
@@ -136,6 +137,11 @@ fn clear(transaction: &Transaction<'_>, key: MediaKey) -> rusqlite::Result<()> {
         "DELETE FROM full_text WHERE rowid = ?1",
     ] {
         transaction.prepare_cached(statement)?.execute([key.0])?;
+    }
+    let mut facts =
+        transaction.prepare_cached("DELETE FROM fact WHERE kind = ?1 AND medium = ?2")?;
+    for fact in Fact::ALL {
+        facts.execute(params![fact as u8, key.0])?;
     }
     Ok(())
 }
@@ -289,6 +295,13 @@ fn children(transaction: &Transaction<'_>, key: u32, media: &Media) -> rusqlite:
         transaction
             .prepare_cached("INSERT INTO caption VALUES (?1, ?2)")?
             .execute(params![key, media.caption])?;
+    }
+    for fact in Fact::ALL {
+        if let Some(text) = fact.of(media) {
+            transaction
+                .prepare_cached("INSERT INTO fact VALUES (?1, ?2, ?3)")?
+                .execute(params![fact as u8, key, text])?;
+        }
     }
     Ok(())
 }

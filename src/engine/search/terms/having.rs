@@ -1,0 +1,504 @@
+//! Terms about what a medium is and has: facets, lists of words, ids, hashes.
+
+use std::{borrow::Cow, collections::HashMap};
+
+use roaring::{MultiOps, RoaringBitmap};
+
+use super::{Evaluation, Media, Result, scalars::number};
+use crate::model::{
+    entry::Facets,
+    fact::{Detail, Fact, PART},
+    hash::PerceptualHash,
+    id::{Md5, MediaId, MediaKey},
+    media::{MediaKind, Rating, Status},
+    query::{
+        key::Key,
+        tree::{Items, Similar, Value},
+    },
+    text::display_text,
+};
+
+/// Bits by which `similar:` lets hashes differ when it does not say.
+const DEFAULT_DISTANCE: u32 = 10;
+/// The shortest prefix of an id.
+const MIN_PREFIX: usize = 4;
+/// Relations that say how two similar media stand to each other: somebody decided.
+const DECISIONS: [&str; 5] = [
+    "duplicates",
+    "not_duplicate",
+    "variants",
+    "alternates",
+    "siblings",
+];
+
+impl<'a> Evaluation<'a> {
+    /// The media that have a value of that key at all.
+    pub(super) fn has_any(&mut self, key: Key, category: Option<&str>) -> Result<Media<'a>> {
+        Ok(match key {
+            Key::Caption | Key::Text | Key::Chars | Key::Words | Key::Tokens => {
+                self.with(Facets::CAPTION)
+            }
+            Key::Note | Key::Notecount => self.with(Facets::NOTE),
+            Key::Url | Key::Urlcount => self.with(Facets::URL),
+            Key::Source | Key::Sitecount => self.with(Facets::SOURCE),
+            Key::Parent => self.with(Facets::PARENT),
+            Key::Child | Key::Childcount => self.with(Facets::CHILD),
+            Key::Related => self.with(Facets::RELATION),
+            Key::Similar | Key::Simcount => self.with(Facets::SIMILAR),
+            Key::Mask => self.detail(Detail::Fact(Fact::MaskCategory), |_| true)?,
+            Key::Fav => Cow::Borrowed(self.catalog.favorites()),
+            Key::Md5 => Cow::Borrowed(self.catalog.with_md5()),
+            Key::Rating => self.ratings(&Rating::ALL),
+            Key::Status => Self::union(&[self.status("inbox"), self.status("archived")]),
+            Key::Name => self.scan(|record| !record.name().is_empty())?,
+            Key::Site | Key::Post => self.scan(|record| record.posts().next().is_some())?,
+            Key::Phash => self.scan(|record| record.phash().is_some())?,
+            Key::Of => self.scan(|record| record.origin().is_some())?,
+            Key::Tag | Key::Direct => self.scan(|record| record.tag_count() > 0)?,
+            Key::Tagcount | Key::Stars | Key::Frames => self.scan(|record| {
+                number(record, key, category, 0).is_some_and(|number| number > 0.0)
+            })?,
+            Key::Width
+            | Key::Height
+            | Key::Mpixels
+            | Key::Ratio
+            | Key::Filesize
+            | Key::Duration
+            | Key::Score
+            | Key::Favcount => self.scan(|record| number(record, key, category, 0).is_some())?,
+            Key::Orient => self.scan(|record| record.width() > 0 && record.height() > 0)?,
+            Key::Filename
+            | Key::Path
+            | Key::Folder
+            | Key::Ext
+            | Key::Type
+            | Key::Id
+            | Key::Date
+            | Key::Imported
+            | Key::Modified
+            | Key::Filemod
+            | Key::Age => Cow::Borrowed(self.catalog.all()),
+            Key::Src => self.scan(|record| record.tag_count() > 0)?,
+            Key::Conf => self.detail(Detail::Fact(Fact::Confidences), |_| true)?,
+            Key::Removed => self.detail(Detail::Fact(Fact::Removed), |_| true)?,
+            Key::Fps => self.detail(Detail::Fact(Fact::FrameRate), |_| true)?,
+            Key::Pages => self.detail(Detail::Fact(Fact::Pages), |_| true)?,
+            Key::Taken => self.detail(Detail::Fact(Fact::Taken), |_| true)?,
+            Key::Created => self.detail(Detail::Fact(Fact::Created), |_| true)?,
+            Key::Sha256 => self.detail(Detail::Hash("sha256"), |_| true)?,
+            Key::Pixel => self.detail(Detail::Hash("pixel"), |_| true)?,
+            Key::Project | Key::Ordproject | Key::Projectcount => {
+                let mut parts = Vec::new();
+                for album in self.projects() {
+                    parts.push(self.members(&album)?);
+                }
+                Self::union(&parts)
+            }
+            Key::Dup => self.duplicates()?,
+            Key::Color
+            | Key::Viewed
+            | Key::Mark
+            | Key::Selected
+            | Key::Is
+            | Key::Has
+            | Key::Needs
+            | Key::Embed
+            | Key::All
+            | Key::Order
+            | Key::Limit
+            | Key::Random => self.unavailable(&format!("{}:any", key.name())),
+        })
+    }
+
+    fn ratings(&self, ratings: &[Rating]) -> Media<'a> {
+        let parts = ratings.iter().map(|rating| self.catalog.of_rating(*rating));
+        Cow::Owned(parts.union())
+    }
+
+    fn status(&self, word: &str) -> Media<'a> {
+        match word {
+            "inbox" => Cow::Borrowed(self.catalog.of_status(Status::Inbox)),
+            "archive" | "archived" => Cow::Borrowed(self.catalog.of_status(Status::Archived)),
+            "trash" => self.with(Facets::TRASHED),
+            "missing" => self.with(Facets::MISSING),
+            "broken" => self.with(Facets::NEEDS_THUMBNAIL),
+            "any" => Cow::Borrowed(self.catalog.all()),
+            _ => Cow::default(),
+        }
+    }
+
+    fn derived(&self) -> Media<'a> {
+        let kinds = MediaKind::ALL.into_iter().filter(|kind| kind.is_derived());
+        Cow::Owned(kinds.map(|kind| self.catalog.of_kind(kind)).union())
+    }
+
+    fn oriented(&self, word: &str) -> Result<Media<'a>> {
+        let wanted = match word {
+            "portrait" => std::cmp::Ordering::Less,
+            "landscape" => std::cmp::Ordering::Greater,
+            _ => std::cmp::Ordering::Equal,
+        };
+        self.scan(|record| {
+            record.width() > 0
+                && record.height() > 0
+                && record.width().cmp(&record.height()) == wanted
+        })
+    }
+
+    /// One word of a list.
+    pub(super) fn word(&mut self, key: Key, word: &str) -> Result<Media<'a>> {
+        Ok(match key {
+            Key::Rating => match word {
+                "safe" => self.ratings(&[Rating::General]),
+                "sfw" => self.ratings(&[Rating::General, Rating::Sensitive]),
+                "nsfw" => self.ratings(&[Rating::Questionable, Rating::Explicit]),
+                word => match word.parse() {
+                    Ok(rating) => Cow::Borrowed(self.catalog.of_rating(rating)),
+                    Err(_) => Cow::default(),
+                },
+            },
+            Key::Type => {
+                let word = if word == "frame" { "video_frame" } else { word };
+                match word.parse() {
+                    Ok(kind) => Cow::Borrowed(self.catalog.of_kind(kind)),
+                    Err(_) => Cow::default(),
+                }
+            }
+            Key::Status => self.status(word),
+            Key::Orient => self.oriented(word)?,
+            Key::Is => self.is(word)?,
+            Key::Has => self.has(word)?,
+            Key::Needs => self.needs(word)?,
+            Key::Ext => self.scan(|record| has_extension(&record.path(), word))?,
+            Key::Site => self.scan(|record| record.posts().any(|(site, _)| site == word))?,
+            Key::Post => match word.split_once(':') {
+                Some((site, id)) => Cow::Owned(
+                    self.catalog
+                        .keys_of_post(site, id)
+                        .map(|key| key.0)
+                        .collect(),
+                ),
+                None => self.scan(|record| record.posts().any(|(_, id)| id == word))?,
+            },
+            Key::Id => self.ids(word)?,
+            Key::Md5 => self.md5(word)?,
+            Key::Phash => self.scan(|record| {
+                record
+                    .phash()
+                    .is_some_and(|hash| hash.to_string().starts_with(word))
+            })?,
+            Key::Of => {
+                let ids = self.named(word)?;
+                self.scan(|record| {
+                    record
+                        .origin()
+                        .is_some_and(|of| ids.iter().any(|id| id == of))
+                })?
+            }
+            Key::Parent => {
+                let ids = self.named(word)?;
+                let mut family = self.ids(word)?.into_owned();
+                family |= self
+                    .scan(|record| {
+                        record
+                            .parent()
+                            .is_some_and(|of| ids.iter().any(|id| id == of))
+                    })?
+                    .as_ref();
+                Cow::Owned(family)
+            }
+            Key::Child => {
+                let parents: Vec<String> = self
+                    .ids(word)?
+                    .iter()
+                    .filter_map(|key| self.catalog.record(MediaKey(key)))
+                    .filter_map(|record| record.parent().map(str::to_owned))
+                    .collect();
+                let ids: Vec<MediaId> = parents.iter().filter_map(|id| id.parse().ok()).collect();
+                Cow::Owned(
+                    ids.iter()
+                        .filter_map(|id| self.catalog.key_of(id))
+                        .map(|key| key.0)
+                        .collect(),
+                )
+            }
+            Key::Sha256 => self.detail(Detail::Hash("sha256"), |hash| hash.starts_with(word))?,
+            Key::Pixel => self.detail(Detail::Hash("pixel"), |hash| hash.starts_with(word))?,
+            Key::Related => {
+                let (kind, id) = word.split_once(':').unwrap_or((word, ""));
+                let ids = if id.is_empty() {
+                    Vec::new()
+                } else {
+                    self.named(id)?
+                };
+                self.related(|known, other| {
+                    known == kind && (id.is_empty() || ids.iter().any(|id| id == other))
+                })?
+            }
+            Key::Dup => self.duplicate(word)?,
+            _ => self.unavailable(&format!("{}:", key.name())),
+        })
+    }
+
+    /// The media with a relation that passes a test.
+    fn related(&mut self, mut test: impl FnMut(&str, &str) -> bool) -> Result<Media<'a>> {
+        self.detail(Detail::Relation, |text| {
+            text.split_once(PART)
+                .is_some_and(|(kind, other)| test(kind, other))
+        })
+    }
+
+    fn duplicate(&mut self, word: &str) -> Result<Media<'a>> {
+        Ok(match word {
+            "exact" => self.exact_duplicates()?,
+            "pixel" => self.pixel_duplicates()?,
+            "near" => self.related(|kind, _| matches!(kind, "similar" | "duplicates"))?,
+            "reviewed" => self.related(|kind, _| DECISIONS.contains(&kind))?,
+            _ => self.unavailable(&format!("dup:{}", display_text(word))),
+        })
+    }
+
+    /// All that are in a group of duplicates, whatever kind.
+    fn duplicates(&mut self) -> Result<Media<'a>> {
+        let parts = [
+            self.exact_duplicates()?,
+            self.pixel_duplicates()?,
+            self.duplicate("near")?,
+        ];
+        Ok(Self::union(&parts))
+    }
+
+    /// Media whose bytes another one has as well.
+    fn exact_duplicates(&mut self) -> Result<Media<'a>> {
+        let mut first: HashMap<Md5, u32> = HashMap::new();
+        let mut found = RoaringBitmap::new();
+        self.scan(|record| {
+            if let Some(md5) = record.md5()
+                && let Some(other) = first.insert(md5, record.key().0)
+            {
+                found.extend([other, record.key().0]);
+            }
+            false
+        })?;
+        Ok(Cow::Owned(found))
+    }
+
+    /// Media whose pixels another one has as well.
+    fn pixel_duplicates(&mut self) -> Result<Media<'a>> {
+        let mut first: HashMap<String, u32> = HashMap::new();
+        let mut found = RoaringBitmap::new();
+        self.each(Detail::Hash("pixel"), &mut |key, hash| {
+            if let Some(other) = first.insert(hash.to_owned(), key) {
+                found.extend([other, key]);
+            }
+        })?;
+        Ok(Cow::Owned(found & self.catalog.all()))
+    }
+
+    /// Media that look like another one, of which nobody has said what that means.
+    fn unreviewed(&mut self) -> Result<Media<'a>> {
+        let mut open: HashMap<u32, Vec<String>> = HashMap::new();
+        let mut decided: HashMap<u32, Vec<String>> = HashMap::new();
+        self.each(Detail::Relation, &mut |key, text| {
+            let Some((kind, other)) = text.split_once(PART) else {
+                return;
+            };
+            if kind == "similar" {
+                open.entry(key).or_default().push(other.to_owned());
+            } else if DECISIONS.contains(&kind) {
+                decided.entry(key).or_default().push(other.to_owned());
+            }
+        })?;
+        let is_open = |(key, others): &(&u32, &Vec<String>)| {
+            let decided = decided.get(key).map_or(&[][..], Vec::as_slice);
+            others.iter().any(|other| !decided.contains(other))
+        };
+        let found: RoaringBitmap = open.iter().filter(is_open).map(|(key, _)| *key).collect();
+        Ok(Cow::Owned(found & self.catalog.all()))
+    }
+
+    /// What has a mask that covers such a thing.
+    fn masked(&mut self, category: &str) -> Result<Media<'a>> {
+        let masks = self.detail(Detail::Fact(Fact::MaskCategory), |mask| {
+            mask.eq_ignore_ascii_case(category)
+        })?;
+        let origins = masks.iter().filter_map(|key| {
+            let origin = self.catalog.record(MediaKey(key))?.origin()?;
+            Some(self.catalog.key_of(&origin.parse().ok()?)?.0)
+        });
+        Ok(Cow::Owned(origins.collect()))
+    }
+
+    pub(super) fn is(&mut self, word: &str) -> Result<Media<'a>> {
+        Ok(match word {
+            "fav" | "favorite" | "favourite" => Cow::Borrowed(self.catalog.favorites()),
+            "inbox" | "archived" | "trash" => self.status(word),
+            "derived" => self.derived(),
+            "animated" => Cow::Borrowed(self.catalog.of_kind(MediaKind::Animation)),
+            "portrait" | "landscape" | "square" => self.oriented(word)?,
+            "sfw" | "nsfw" => self.word(Key::Rating, word)?,
+            "tagged" => self.has_any(Key::Tagcount, None)?,
+            "untagged" => self.key(Key::Tagcount, None, &nothing())?,
+            "rated" => self.has_any(Key::Rating, None)?,
+            "captioned" => self.with(Facets::CAPTION),
+            "locked" => self.with(Facets::LOCKED),
+            _ => self.unavailable(&format!("is:{word}")),
+        })
+    }
+
+    fn has(&mut self, word: &str) -> Result<Media<'a>> {
+        Ok(match word {
+            "parent" => self.with(Facets::PARENT),
+            "child" => self.with(Facets::CHILD),
+            "relationship" => self.with(Facets::RELATION),
+            "mask" => self.with(Facets::MASK),
+            "crop" => self.with(Facets::CROP),
+            "frame" => self.with(Facets::FRAME),
+            "caption" => self.with(Facets::CAPTION),
+            "note" => self.with(Facets::NOTE),
+            "url" => self.with(Facets::URL),
+            "source" => self.with(Facets::SOURCE),
+            "alpha" => self.with(Facets::ALPHA),
+            "gps" => self.with(Facets::GPS),
+            "gen" => self.with(Facets::GENERATION),
+            "similar" => self.with(Facets::SIMILAR),
+            "sidecar" => self.with(Facets::SIDECAR),
+            "phash" => self.has_any(Key::Phash, None)?,
+            "video" => Cow::Borrowed(self.catalog.of_kind(MediaKind::Video)),
+            "thumb" => self.all_but(&self.with(Facets::NEEDS_THUMBNAIL)),
+            "pool" | "project" => self.has_any(Key::Project, None)?,
+            "dup" => Self::union(&[
+                self.exact_duplicates()?,
+                self.pixel_duplicates()?,
+                self.related(|kind, _| kind == "duplicates")?,
+            ]),
+            "alternate" => {
+                self.related(|kind, _| matches!(kind, "alternates" | "variants" | "siblings"))?
+            }
+            "audio" | "exif" | "xmp" | "iptc" | "icc" | "upscaled" => {
+                self.any_part(Fact::Embedded, |part| part == word)?
+            }
+            _ => match word.strip_prefix("mask:") {
+                Some(category) => self.masked(category)?,
+                None => self.unavailable(&format!("has:{}", display_text(word))),
+            },
+        })
+    }
+
+    fn needs(&mut self, word: &str) -> Result<Media<'a>> {
+        Ok(match word {
+            "tags" => self.is("untagged")?,
+            "caption" => self.all_but(&self.with(Facets::CAPTION)),
+            "rating" => self.key(Key::Rating, None, &nothing())?,
+            "metadata" => self.all_but(&self.with(Facets::SOURCE)),
+            "hash" => self.scan(|record| record.md5().is_none() || record.phash().is_none())?,
+            "thumb" => self.with(Facets::NEEDS_THUMBNAIL),
+            "review" => self.unreviewed()?,
+            _ => self.unavailable(&format!("needs:{word}")),
+        })
+    }
+
+    /// An id, or all that start like it.
+    fn ids(&mut self, word: &str) -> Result<Media<'a>> {
+        let exact = word
+            .parse()
+            .ok()
+            .and_then(|id: MediaId| self.catalog.key_of(&id));
+        if let Some(key) = exact {
+            return Ok(Cow::Owned(RoaringBitmap::from([key.0])));
+        }
+        if word.chars().count() < MIN_PREFIX {
+            self.hint(format!(
+                "an id starts with at least {MIN_PREFIX} characters"
+            ));
+            return Ok(Cow::default());
+        }
+        self.scan(|record| record.id().as_str().starts_with(word))
+    }
+
+    /// The ids that a word names; itself, when there is no such medium here.
+    fn named(&mut self, word: &str) -> Result<Vec<String>> {
+        let keys = self.ids(word)?;
+        let mut ids: Vec<String> = keys
+            .iter()
+            .filter_map(|key| self.catalog.record(MediaKey(key)))
+            .map(|record| record.id().as_str().to_owned())
+            .collect();
+        if ids.is_empty() {
+            ids.push(word.to_owned());
+        }
+        Ok(ids)
+    }
+
+    fn md5(&mut self, word: &str) -> Result<Media<'a>> {
+        if let Ok(md5) = word.parse::<Md5>() {
+            let keys = self.catalog.keys_of_md5(&md5);
+            return Ok(Cow::Owned(keys.into_iter().map(|key| key.0).collect()));
+        }
+        self.scan(|record| {
+            record
+                .md5()
+                .is_some_and(|md5| md5.to_string().starts_with(word))
+        })
+    }
+
+    pub(super) fn similar(&mut self, similar: &Similar) -> Result<Media<'a>> {
+        if let Some(by) = similar.by.as_deref().filter(|by| *by != "phash") {
+            return Ok(self.unavailable(&format!("similar: by {}", display_text(by))));
+        }
+        let hashes: Vec<PerceptualHash> = self
+            .ids(&similar.id)?
+            .iter()
+            .filter_map(|key| self.catalog.record(MediaKey(key))?.phash())
+            .collect();
+        if hashes.is_empty() {
+            self.hint(format!(
+                "{} has no perceptual hash here",
+                display_text(&similar.id)
+            ));
+            return Ok(Cow::default());
+        }
+        let limit = similar.distance.unwrap_or(DEFAULT_DISTANCE);
+        let mut near: Vec<(u32, u32)> = Vec::new();
+        self.scan(|record| {
+            let distance = record
+                .phash()
+                .and_then(|hash| {
+                    hashes
+                        .iter()
+                        .filter_map(|known| known.distance(&hash))
+                        .min()
+                })
+                .filter(|distance| *distance <= limit);
+            near.extend(distance.map(|distance| (distance, record.key().0)));
+            false
+        })?;
+        near.sort_unstable();
+        near.truncate(similar.count.unwrap_or(usize::MAX));
+        for (distance, key) in &near {
+            let known = self.distances.entry(*key).or_insert(*distance);
+            *known = (*known).min(*distance);
+        }
+        Ok(Cow::Owned(near.into_iter().map(|(_, key)| key).collect()))
+    }
+}
+
+fn nothing() -> Value {
+    Value {
+        raw: "none".to_owned(),
+        is_quoted: false,
+        items: Items::None,
+    }
+}
+
+fn has_extension(path: &str, wanted: &str) -> bool {
+    let Some((_, extension)) = path.rsplit_once('.') else {
+        return false;
+    };
+    let same = |a: &str, b: &str| wanted == a && extension.eq_ignore_ascii_case(b);
+    extension.eq_ignore_ascii_case(wanted)
+        || same("jpg", "jpeg")
+        || same("jpeg", "jpg")
+        || same("tif", "tiff")
+        || same("tiff", "tif")
+}
