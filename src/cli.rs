@@ -15,6 +15,7 @@ mod ingest;
 mod journal;
 pub mod log;
 mod maintenance;
+mod merge_driver;
 pub mod output;
 mod query;
 pub mod settings;
@@ -147,12 +148,44 @@ pub enum Command {
     Backup(BackupArgs),
     /// Look at or empty the thumbnail cache.
     Cache(CacheArgs),
+    /// Merge two versions of a sidecar; git calls this.
+    MergeDriver(MergeDriverArgs),
     /// Print a completion script.
     Completions { shell: Shell },
     /// Print the manual page.
     Man,
     /// Look at or begin a configuration.
     Config(ConfigArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+With this driver `git merge`, `rebase` and `pull` unite what two machines did to the
+same picture: the tags of both but those that one of them removed, the later of a tag
+and its removal, the longer of two captions (the other is kept among the captions).
+The result replaces OURS. What is no sidecar is merged as text, as git does it without
+a driver; where that leaves a conflict the exit code is 1.
+
+Once on every machine:
+  git config --global merge.tagloupe.name 'sidecars of tagloupe'
+  git config --global merge.tagloupe.driver 'tagloupe merge-driver %O %A %B %P'
+
+Which files it is for stands in .gitattributes of the library, which init writes (for
+an in-place library where the folder is a git repository):
+  images/**/*.json merge=tagloupe       a managed library
+  *.json merge=tagloupe                 an in-place library")]
+pub struct MergeDriverArgs {
+    /// The common ancestor (%O); empty if there is none.
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub base: PathBuf,
+    /// Our version (%A), which the result replaces.
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub ours: PathBuf,
+    /// Their version (%B).
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub theirs: PathBuf,
+    /// The path in the repository (%P), for messages.
+    pub path: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -605,6 +638,7 @@ fn dispatch(
         Command::Rebuild => maintenance::rebuild(context)?,
         Command::Verify(arguments) => verify::verify(context, &arguments)?,
         Command::Dups(arguments) => maintenance::dups(context, &arguments)?,
+        Command::MergeDriver(arguments) => merge_driver::merge_driver(context, &arguments)?,
         Command::Doctor => doctor::doctor(context, surroundings)?,
         Command::Completions { shell } => generate::completions(context, shell)?,
         Command::Man => generate::man(context)?,

@@ -71,7 +71,8 @@ pub use unhashed::{HashProgress, HashReport};
 pub use crate::storage::{
     BackupProgress, BackupReport, Error, Finding, IndexState, LayoutKind, Library, Past,
     RebuildProgress, RebuildSummary, Recognised, Recovered, Repair, Repaired, RestoreReport,
-    Transfer, Trashed, VerifyProgress, VerifyReport, VerifySettings, Which, restore_backup,
+    Transfer, Trashed, VerifyProgress, VerifyReport, VerifySettings, Which, merge_files,
+    restore_backup,
 };
 
 /// Operations that the history shows on a screen.

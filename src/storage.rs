@@ -21,6 +21,7 @@ mod layout;
 mod library_file;
 mod marks;
 mod md5_lock;
+mod merge_files;
 mod parallel;
 mod path_text;
 mod rebuild;
@@ -64,6 +65,7 @@ pub use findings::{Finding, Repair, Repaired, VerifyProgress, VerifyReport, Veri
 pub use journal::PendingChange;
 pub use layout::{Layout, LayoutKind};
 pub use md5_lock::Md5Lock;
+pub use merge_files::merge_files;
 pub use requests::{
     Change, Incoming, IndexState, Past, Pending, RebuildProgress, RebuildSummary, Recognised,
     Recovered, Reverted, Stored, Transfer, Trashed, Unhashed, Which, Written,

@@ -9,6 +9,7 @@ mod integration {
     mod architecture;
     mod backup;
     mod cli;
+    mod git;
     mod ingest;
     mod panes;
     mod rebuild;

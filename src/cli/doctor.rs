@@ -6,13 +6,14 @@ use std::{
     env, fs,
     io::{self, IsTerminal},
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::{Status, Surroundings, context::Context};
-use crate::engine::{IndexState, Library, Recognised};
+use crate::engine::{IndexState, LayoutKind, Library, Recognised};
 
 /// Folders that inotify must be able to watch for a library of usual depth: two
 /// levels of 256 buckets are never watched, an ingest folder with subfolders is.
@@ -231,6 +232,48 @@ fn check_library(report: &mut Report, context: &Context) {
         }
     }
     disk::check(report, &library.layout().home());
+    check_git(report, &library);
+}
+
+/// Whether git, where it keeps a library, merges its sidecars by our driver.
+fn check_git(report: &mut Report, library: &Library) {
+    const AREA: &str = "git";
+    let root = library.layout().root();
+    if !root.ancestors().any(|folder| folder.join(".git").exists()) {
+        return;
+    }
+    let ask = |arguments: &[&str]| {
+        let mut git = Command::new("git");
+        let output = git.arg("-C").arg(root).args(arguments).output();
+        let output = output.ok().filter(|output| output.status.success())?;
+        Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let rule = match library.kind() {
+        LayoutKind::InPlace => "*.json merge=tagloupe",
+        LayoutKind::Bucketed | LayoutKind::Flat => "images/**/*.json merge=tagloupe",
+    };
+    let sidecar = library.layout().images().join("ab/cd/abcd.json");
+    let sidecar = sidecar.to_string_lossy();
+    let Some(attribute) = ask(&["check-attr", "merge", "--", &sidecar]) else {
+        report.add(AREA, "merges", State::Note, "git does not answer");
+        return;
+    };
+    if !attribute.ends_with(": tagloupe") {
+        let fix = format!("add a line to .gitattributes: {rule}");
+        let value = "two machines that change one sidecar get a conflict";
+        report.add_with_fix(AREA, "merges", State::Note, value, fix);
+        return;
+    }
+    match ask(&["config", "--get", "merge.tagloupe.driver"]) {
+        Some(driver) => report.add(AREA, "merges", State::Good, driver),
+        None => report.add_with_fix(
+            AREA,
+            "merges",
+            State::Note,
+            "git does not know the merge driver on this machine",
+            "git config --global merge.tagloupe.driver 'tagloupe merge-driver %O %A %B %P'",
+        ),
+    }
 }
 
 /// The JSON files below a folder, hidden folders left out.

@@ -144,6 +144,14 @@ pub(super) fn create(layout: &Layout, name: &str, txt_is_tags: bool) -> Result<(
     fs::create_dir_all(&home).map_err(Error::file("create folder", &home))?;
     if layout.kind() == LayoutKind::InPlace {
         writes.replace(&home.join(".gitignore"), b"*\n!.gitignore\n!library.json\n")?;
+        // A folder that git does not know gets no file it has no use for, and one
+        // with rules of its own keeps them.
+        let (root, attributes) = (layout.root(), layout.root().join(".gitattributes"));
+        if fs::symlink_metadata(root.join(".git")).is_ok()
+            && fs::symlink_metadata(&attributes).is_err()
+        {
+            writes.replace(&attributes, b"*.json merge=tagloupe\n")?;
+        }
     } else {
         for folder in [layout.images(), layout.ingest(), layout.projects()] {
             fs::create_dir_all(&folder).map_err(Error::file("create folder", &folder))?;

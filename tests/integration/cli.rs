@@ -72,6 +72,7 @@ fn help_and_mistakes() {
         "trash",
         "backup",
         "cache",
+        "merge-driver",
         "completions",
         "man",
         "config",
