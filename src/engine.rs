@@ -69,8 +69,8 @@ pub use unhashed::{HashProgress, HashReport};
 
 /// The values of the floor below that front ends hand in and get back.
 pub use crate::storage::{
-    BackupProgress, BackupReport, Error, Finding, IndexState, LayoutKind, Library, Past,
-    RebuildProgress, RebuildSummary, Recognised, Recovered, Repair, Repaired, RestoreReport,
+    BackupProgress, BackupReport, Error, Finding, IndexState, JournalSurvey, LayoutKind, Library,
+    Past, RebuildProgress, RebuildSummary, Recognised, Recovered, Repair, Repaired, RestoreReport,
     Transfer, Trashed, VerifyProgress, VerifyReport, VerifySettings, Which, merge_files,
     restore_backup,
 };
@@ -333,6 +333,7 @@ impl Engine {
             core.wake_hashing();
             core.thumbnails.trim(core.settings.cache_bytes);
             core.empty_old_trash(&Cancel::default());
+            core.trim_journal();
             core.follow();
         });
         match started {
@@ -1139,6 +1140,13 @@ impl Core {
         }
     }
 
+    fn trim_journal(&self) {
+        if let Err(error) = self.library.trim_journal(self.now()) {
+            // It only grows; the next start tries again.
+            tracing::warn!("old journals stay: {}", error.chain());
+        }
+    }
+
     /// Hands the unsaved edits of broken-off sessions to this one.
     fn offer_unsaved(&self) {
         let found = match self.library.take_pending() {
@@ -1188,13 +1196,33 @@ impl Core {
         });
         self.events.end_progress(job);
         match refreshed {
-            Ok(sequence) => self.followed.store(sequence, Ordering::Release),
+            Ok((sequence, summary)) => {
+                self.followed.store(sequence, Ordering::Release);
+                self.tell_given_back(&summary.given_back);
+            }
             Err(error) => {
                 let reason = error.chain();
                 let text = format!("cannot look for changed files: {reason}");
                 self.events.notice(Level::Warning, text);
             }
         }
+    }
+
+    /// Says of sidecars that another program rewrote without what it does not know.
+    fn tell_given_back(&self, paths: &[PathBuf]) {
+        let Some(first) = paths.first() else {
+            return;
+        };
+        let name = first.file_name().unwrap_or_default().to_string_lossy();
+        let whose = match paths.len() {
+            1 => format!("the sidecar of {name}"),
+            n => format!("{n} sidecars, {name} first,"),
+        };
+        let text = format!(
+            "\u{21c4} another program rewrote {whose} without what it does not know: that is kept, \
+             and the next save puts it back"
+        );
+        self.events.notice(Level::Warning, text);
     }
 
     /// Applies what other processes write, and brings the index up to files that it

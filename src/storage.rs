@@ -62,7 +62,7 @@ use tombstones::Tombstones;
 pub use backup::{BackupProgress, BackupReport, RestoreReport, restore as restore_backup};
 pub use error::{Error, IndexCause};
 pub use findings::{Finding, Repair, Repaired, VerifyProgress, VerifyReport, VerifySettings};
-pub use journal::PendingChange;
+pub use journal::{JournalSurvey, PendingChange};
 pub use layout::{Layout, LayoutKind};
 pub use md5_lock::Md5Lock;
 pub use merge_files::merge_files;
@@ -428,6 +428,17 @@ impl Library {
         self.at_desk(|desk| recover::run(&desk, now))
     }
 
+    /// Drops what the journal has of long ago: whole files, oldest first, and none
+    /// with anything unsaved or unfinished. Says how many files.
+    pub fn trim_journal(&self, now: i64) -> Result<usize, Error> {
+        journal::trim(self.journal.folder(), now)
+    }
+
+    /// What the journals hold.
+    pub fn journal_survey(&self) -> Result<JournalSurvey, Error> {
+        journal::survey(self.journal.folder())
+    }
+
     /// What was done, newest first, by everybody.
     pub fn history(&self, limit: usize) -> Result<Vec<Past>, Error> {
         self.at_desk(|desk| desk.history(limit))
@@ -676,5 +687,7 @@ fn has_tag_lists(root: &Path) -> bool {
 
 #[cfg(test)]
 mod crash_tests;
+#[cfg(test)]
+mod outside_tests;
 #[cfg(test)]
 mod tests;

@@ -170,6 +170,8 @@ pub struct Marks {
     pub missing: bool,
     /// Cannot be decoded here.
     pub undecodable: bool,
+    /// Another program wrote its sidecar too, and both are merged.
+    pub merged: bool,
     pub animated: bool,
     pub video: bool,
 }
@@ -185,6 +187,7 @@ impl Marks {
             similar: has.contains(Facets::SIMILAR),
             missing: has.contains(Facets::MISSING),
             undecodable: has.contains(Facets::NEEDS_THUMBNAIL),
+            merged: has.contains(Facets::MERGED),
             animated: record.kind() == MediaKind::Animation,
             video: record.kind() == MediaKind::Video,
             ..Self::default()

@@ -165,6 +165,14 @@ impl App {
         for warning in &report.warnings {
             self.say(Level::Warning, warning);
         }
+        match report.merged.as_slice() {
+            [] => {}
+            [only] => self.say(Level::Warning, only),
+            [first, rest @ ..] => {
+                let text = format!("{first}; and {} more", rest.len());
+                self.say(Level::Warning, &text);
+            }
+        }
         if let Some((key, reason)) = report.failed.first() {
             let name = self
                 .catalog

@@ -232,6 +232,13 @@ fn check_library(report: &mut Report, context: &Context) {
         }
     }
     disk::check(report, &library.layout().home());
+    match library.journal_survey() {
+        Ok(survey) => disk::check_journals(report, &survey),
+        Err(error) => {
+            let fix = "look at that folder; until it can be read nothing can be undone";
+            report.add_with_fix("disk", "journal", State::Wrong, error.chain(), fix);
+        }
+    }
     check_git(report, &library);
 }
 

@@ -63,6 +63,7 @@ pub fn rebuild(context: &Context) -> Result<Status> {
             "missing_originals": summary.missing_originals,
             "removed": summary.removed,
             "errors": reasons(&summary.errors),
+            "given_back": summary.given_back.len(),
             "cancelled": summary.is_cancelled,
         }))?;
     } else {
@@ -70,6 +71,10 @@ pub fn rebuild(context: &Context) -> Result<Status> {
         for (count, what) in [
             (summary.without_sidecar, "without sidecar"),
             (summary.missing_originals, "whose original is gone"),
+            (
+                u64::try_from(summary.given_back.len()).unwrap_or(u64::MAX),
+                "rewritten by another program without what it does not know (verify --repair puts it back)",
+            ),
             (summary.removed, "no longer there"),
         ] {
             if count > 0 {

@@ -182,6 +182,7 @@ pub fn tag(context: &Context, arguments: &TagArgs) -> Result<Status> {
             "changed": done.changed.len(),
             "failed": failed,
             "warnings": done.warnings,
+            "merged": done.merged,
         }))?;
     } else {
         if arguments.dry_run {
@@ -203,6 +204,9 @@ pub fn tag(context: &Context, arguments: &TagArgs) -> Result<Status> {
             done.changed.len(),
         ));
     }
+    for merged in &done.merged {
+        context.output.note(merged);
+    }
     for warning in &done.warnings {
         context.output.note(&format!("warning: {warning}"));
     }
@@ -223,6 +227,7 @@ struct Tagged {
     changed: Vec<MediaKey>,
     failed: Vec<(MediaKey, String)>,
     warnings: Vec<String>,
+    merged: Vec<String>,
 }
 
 fn save(context: &Context, engine: &Engine, step: &SaveStep) -> Tagged {
@@ -235,6 +240,7 @@ fn save(context: &Context, engine: &Engine, step: &SaveStep) -> Tagged {
         changed: report.changed,
         failed: report.failed,
         warnings: report.warnings,
+        merged: report.merged,
     }
 }
 

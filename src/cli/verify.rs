@@ -130,6 +130,18 @@ fn finding_parts(finding: &Finding) -> (&'static str, &Path, String) {
         ),
         Finding::Unreadable { path, reason } => ("unreadable", path, reason.clone()),
         Finding::BrokenSidecar { path, reason } => ("broken sidecar", path, reason.clone()),
+        Finding::LostSidecar { path } => (
+            "lost sidecar",
+            path,
+            "it is gone, and the index still has what it said (--repair makes it again)".to_owned(),
+        ),
+        Finding::LeftOut { path } => (
+            "left out",
+            path,
+            "another program rewrote the sidecar without what it does not know (--repair, or the \
+             next edit, puts that back)"
+                .to_owned(),
+        ),
         Finding::WrongRow { path, reason } => (
             "wrong index row",
             path,

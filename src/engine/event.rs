@@ -196,6 +196,8 @@ pub struct SaveReport {
     pub failed: Vec<(MediaKey, String)>,
     /// Saved, but the index could not follow.
     pub warnings: Vec<String>,
+    /// Saved over what another program had written meanwhile: what became of both.
+    pub merged: Vec<String>,
 }
 
 /// What an undo or a redo did.

@@ -150,7 +150,7 @@ pub fn load_catalog(
 }
 
 /// Finds what other programs, or a crash, changed behind the index, with progress,
-/// and shows it.
+/// and shows it. Returns the newest change of the index, and what was found.
 ///
 /// # Errors
 /// When the library cannot be read or the index cannot be written.
@@ -159,9 +159,9 @@ pub fn refresh(
     store: &CatalogStore,
     sequence: u64,
     on: &mut dyn FnMut(RebuildProgress) -> ControlFlow<()>,
-) -> Result<u64, Error> {
-    library.refresh(on)?;
-    Ok(follow(library, store, sequence))
+) -> Result<(u64, RebuildSummary), Error> {
+    let summary = library.refresh(on)?;
+    Ok((follow(library, store, sequence), summary))
 }
 
 /// Applies what the index says has changed since a sequence number, by whichever

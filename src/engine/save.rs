@@ -321,6 +321,7 @@ pub fn save(
             match outcome {
                 Ok(written) => {
                     report.warnings.extend(written.warning);
+                    report.merged.extend(written.merged);
                     report.saved.push(*key);
                     if written.is_changed {
                         report.changed.push(*key);

@@ -90,6 +90,9 @@ impl Facets {
     pub const TRASHED: Self = Self(1 << 17);
     /// Recognised, but not decodable here: `needs:thumb`.
     pub const NEEDS_THUMBNAIL: Self = Self(1 << 18);
+    /// Another program wrote the sidecar too, and both are merged; until the next
+    /// save. No fact of the files, so rows do not hold it.
+    pub const MERGED: Self = Self(1 << 19);
 
     pub fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0

@@ -91,6 +91,37 @@ fn unchanged(sidecar: &Sidecar) -> Merged {
     }
 }
 
+/// Edits were made on what another program had written meanwhile (`theirs` became
+/// `edited`): a tag or URL stands beside theirs by itself, but a single value may
+/// have taken the place of one that the user never saw. There the rule of the field
+/// decides between both. Returns what could not be kept, in words for people.
+pub fn settle(base: &Media, theirs: &Media, edited: &mut Media) -> Vec<String> {
+    let mut notes = Vec::new();
+    let newer = edited.clone();
+    let sides = Sides {
+        base,
+        older: theirs,
+        newer: &newer,
+    };
+    let is_kept = |text: &str| {
+        let captions = edited.captions.iter();
+        let mut texts = captions.filter_map(|caption| caption.get("text")?.as_str());
+        text.is_empty() || texts.any(|known| known == text)
+    };
+    if !is_kept(&theirs.caption) {
+        (edited.caption, edited.captions) = sides.captions(&mut notes);
+    }
+    let rating = (edited.rating, edited.rating_src.clone());
+    (edited.rating, edited.rating_src) = sides.rating();
+    if rating != (edited.rating, edited.rating_src.clone()) {
+        notes.push("the rating was changed on both sides: theirs stays".to_owned());
+    }
+    edited.stars = sides.stars();
+    edited.fav = sides.fav();
+    edited.status = sides.status();
+    notes
+}
+
 /// Whether the first of two was written later, as far as their revisions say.
 fn is_newer(one: &Media, other: &Media) -> bool {
     let rank = |media: &Media| {
@@ -179,15 +210,9 @@ impl Sides<'_> {
             relations,
             rating,
             rating_src,
-            stars: self.field(|media| media.stars, std::cmp::Ord::max),
-            fav: self.field(|media| media.fav, |older, newer| older || newer),
-            status: self.field(
-                |media| media.status,
-                |older, newer| {
-                    let archived = Some(Status::Archived);
-                    if older == archived { older } else { newer }
-                },
-            ),
+            stars: self.stars(),
+            fav: self.fav(),
+            status: self.status(),
             notes: self.notes(notes),
             urls: text(|media| &media.urls),
             sources,
@@ -218,6 +243,22 @@ impl Sides<'_> {
         } else {
             both(older, newer)
         }
+    }
+
+    fn stars(&self) -> u8 {
+        self.field(|media| media.stars, std::cmp::Ord::max)
+    }
+
+    fn fav(&self) -> bool {
+        self.field(|media| media.fav, |older, newer| older || newer)
+    }
+
+    fn status(&self) -> Option<Status> {
+        let both = |older, newer| {
+            let archived = Some(Status::Archived);
+            if older == archived { older } else { newer }
+        };
+        self.field(|media| media.status, both)
     }
 
     fn captions(&self, notes: &mut Vec<String>) -> (String, Vec<Value>) {

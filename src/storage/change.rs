@@ -4,6 +4,10 @@
 //!
 //! Invariant: a sidecar is written only over the bytes it was read from. Where
 //! another program wrote in between, the change is made again on what is there now.
+//!
+//! Where the sidecar is not what the index knew, another program wrote it since the
+//! user saw it: the change is made on what that wrote, by the rules of
+//! [`merge`](crate::model::merge), and keys of ours that it left out are given back.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -12,7 +16,7 @@ use serde_json::Value;
 use super::{
     error::Error,
     files::{self, Replaced, Writes},
-    index::{Index, Place, Row},
+    index::{Index, Place, Row, Seen},
     journal::{EditItem, Journal, Part},
     marks::Marks,
     md5_lock::{self, Md5Lock, Purpose},
@@ -25,6 +29,7 @@ use crate::model::{
     entry::{Entry, format_time},
     id::{Md5, MediaId, MediaKey},
     media::{Media, Revision},
+    merge::{restore_vanished, settle},
     operation::Operation,
     patch::Patch,
     sidecar::Sidecar,
@@ -63,6 +68,17 @@ struct Prepared {
     loaded: Loaded,
     before: Media,
     patches: Vec<(usize, Patch)>,
+    /// What is said of a sidecar that another program wrote too.
+    merged: Option<String>,
+}
+
+/// What the index remembers of a sidecar that is not as it was left.
+#[derive(Default)]
+pub(super) struct Recalled {
+    /// What it said when it was seen last, where another program changed it since.
+    base: Option<Media>,
+    /// What another program left out and was put back in memory.
+    pub restored: Option<Patch>,
 }
 
 /// A medium whose files are written and whose row is not.
@@ -71,6 +87,7 @@ struct Pending {
     row: Row,
     is_changed: bool,
     tags_before: usize,
+    merged: Option<String>,
 }
 
 impl Desk<'_> {
@@ -122,7 +139,28 @@ impl Desk<'_> {
     pub(super) fn change(
         &self,
         operations: &[Operation],
+        work: Vec<Work<'_>>,
+        now: i64,
+    ) -> Vec<Result<Written, Error>> {
+        self.change_all(operations, work, false, now)
+    }
+
+    /// As [`Desk::change`]; a medium without a sidecar first gets the one that the
+    /// index remembers.
+    pub(super) fn remake(
+        &self,
+        operations: &[Operation],
+        work: Vec<Work<'_>>,
+        now: i64,
+    ) -> Vec<Result<Written, Error>> {
+        self.change_all(operations, work, true, now)
+    }
+
+    fn change_all(
+        &self,
+        operations: &[Operation],
         mut work: Vec<Work<'_>>,
+        remakes: bool,
         now: i64,
     ) -> Vec<Result<Written, Error>> {
         let mut outcomes: Vec<Option<Result<Pending, Error>>> = work.iter().map(|_| None).collect();
@@ -140,7 +178,7 @@ impl Desk<'_> {
                 &open,
                 &mut outcomes,
                 &mut writes,
-                attempt,
+                (attempt, remakes),
                 now,
             );
         }
@@ -171,7 +209,7 @@ impl Desk<'_> {
         open: &[usize],
         outcomes: &mut [Option<Result<Pending, Error>>],
         writes: &mut Writes,
-        attempt: u32,
+        (attempt, remakes): (u32, bool),
         now: i64,
     ) {
         let mut places = Vec::with_capacity(open.len());
@@ -188,7 +226,7 @@ impl Desk<'_> {
         };
         let mut prepared = Vec::with_capacity(places.len());
         for (at, place) in places {
-            match self.prepare(place, &mut work[at], now) {
+            match self.prepare(place, &mut work[at], remakes, now) {
                 Ok(ready) => prepared.push((at, ready)),
                 Err(error) => outcomes[at] = Some(Err(error)),
             }
@@ -203,12 +241,18 @@ impl Desk<'_> {
                 self.shelf
                     .save(&ready.spot, &mut ready.loaded, &ready.before, writes)
             };
+            let is_changed = !ready.patches.is_empty();
+            if is_changed {
+                let is_merged = ready.merged.is_some();
+                ready.loaded.seen = Seen::Written { is_merged };
+            }
             outcomes[at] = match saved {
                 Ok(Replaced::Yes) => Some(Ok(Pending {
                     key: ready.key,
                     row: ready.loaded.into_row(ready.id),
-                    is_changed: !ready.patches.is_empty(),
+                    is_changed,
                     tags_before: ready.before.tags.len(),
+                    merged: ready.merged.filter(|_| is_changed),
                 })),
                 Ok(Replaced::Changed) => None,
                 Err(error) => Some(Err(error)),
@@ -217,7 +261,13 @@ impl Desk<'_> {
     }
 
     /// Reads a medium and changes it in memory.
-    fn prepare(&self, place: Place, work: &mut Work<'_>, now: i64) -> Result<Prepared, Error> {
+    fn prepare(
+        &self,
+        place: Place,
+        work: &mut Work<'_>,
+        remakes: bool,
+        now: i64,
+    ) -> Result<Prepared, Error> {
         let spot = self.spot(&place.path)?;
         let mut loaded = self.shelf.load(&spot)?;
         if let Some(problem) = loaded.problem.take() {
@@ -229,7 +279,13 @@ impl Desk<'_> {
                 "is gone, and its sidecar with it",
             ));
         }
+        let recalled = if remakes && !loaded.facts.has_sidecar {
+            self.recall_lost(&place, &mut loaded)?
+        } else {
+            self.recall(&place, &mut loaded)?
+        };
         let before = loaded.sidecar.media.clone();
+        let mut notes = Vec::new();
         let mut patches = Vec::new();
         let last = work.steps.len().saturating_sub(1);
         for (number, (operation, edit)) in work.steps.iter_mut().enumerate() {
@@ -238,6 +294,9 @@ impl Desk<'_> {
             edit(media);
             if number == last {
                 self.shelf.adopt_text(&spot, &before, media)?;
+                if let Some(base) = &recalled.base {
+                    notes = settle(base, &before, media);
+                }
             }
             let patch = Patch::between(&earlier, media);
             if !patch.is_empty() {
@@ -246,9 +305,20 @@ impl Desk<'_> {
         }
         if loaded.sidecar.media == before {
             patches.clear();
-        } else {
+        }
+        if let Some(restored) = &recalled.restored {
+            notes.push("what it left out is back".to_owned());
+            // It is no part of what the user did, and not taken back with it; unless
+            // nothing else was done.
+            if patches.is_empty() {
+                patches.push((work.steps.last().map_or(0, |(n, _)| *n), restored.clone()));
+            }
+        }
+        if !patches.is_empty() {
             bump(&mut loaded, &self.shelf.host, now);
         }
+        let is_merged = recalled.base.is_some() || recalled.restored.is_some();
+        let merged = is_merged.then(|| told_of_merge(&place.path, &notes));
         Ok(Prepared {
             key: work.key,
             id: place.id,
@@ -256,6 +326,49 @@ impl Desk<'_> {
             loaded,
             before,
             patches,
+            merged,
+        })
+    }
+
+    /// Compares a sidecar with what the index knows of it, and puts back in memory
+    /// what another program left out.
+    pub(super) fn recall(&self, place: &Place, loaded: &mut Loaded) -> Result<Recalled, Error> {
+        let is_as_known = place.stamp.map(|stamp| stamp.md5) == loaded.stamp.map(|stamp| stamp.md5);
+        if loaded.problem.is_some() || loaded.stamp.is_none() || is_as_known && !place.is_owed {
+            return Ok(Recalled::default());
+        }
+        let Some(base) = self.index.base(place.key)? else {
+            return Ok(Recalled::default());
+        };
+        let before = (!is_as_known).then(|| base.media.clone());
+        let whole = if !self.shelf.identity.gives_back {
+            None
+        } else if is_as_known {
+            Some(base)
+        } else {
+            restore_vanished(&base, &loaded.sidecar)
+        };
+        let restored = whole.map(|whole| {
+            let patch = Patch::between(&loaded.sidecar.media, &whole.media);
+            loaded.sidecar = whole;
+            patch
+        });
+        Ok(Recalled {
+            base: before,
+            restored,
+        })
+    }
+
+    /// Puts what the index remembers in the place of a sidecar that is gone.
+    fn recall_lost(&self, place: &Place, loaded: &mut Loaded) -> Result<Recalled, Error> {
+        let Some(remembered) = self.index.remembered(place.key)? else {
+            return Ok(Recalled::default());
+        };
+        let found = std::mem::replace(&mut loaded.sidecar, remembered).media;
+        merge(&mut loaded.sidecar.media, &found);
+        Ok(Recalled {
+            base: None,
+            restored: Some(Patch::between(&found, &loaded.sidecar.media)),
         })
     }
 
@@ -328,13 +441,14 @@ impl Desk<'_> {
         if let Some(problem) = loaded.problem.take() {
             return Err(problem);
         }
-        let sidecar = loaded.sidecar.clone();
         if loaded.is_gone() {
             let path = self.shelf.absolute(&place.path)?;
             let problem = "is gone, and its sidecar with it";
             self.forget(&[place])?;
             return Err(Error::library(&path, problem));
         }
+        self.recall(&place, &mut loaded)?;
+        let sidecar = loaded.sidecar.clone();
         let is_right = place.stamp == loaded.stamp
             && place.sidecar == loaded.sidecar_path
             && place.is_missing == loaded.facts.is_missing;
@@ -463,6 +577,7 @@ impl Desk<'_> {
                 is_changed: pending.is_changed,
                 tags_before: pending.tags_before,
                 warning: warning.clone(),
+                merged: pending.merged,
             })
         };
         let mut settle = settle;
@@ -471,6 +586,15 @@ impl Desk<'_> {
             .map(|pending| pending.and_then(&mut settle))
             .collect()
     }
+}
+
+fn told_of_merge(path: &str, notes: &[String]) -> String {
+    let mut text = format!("{path}: merged with what another program wrote");
+    for note in notes {
+        text.push_str("; ");
+        text.push_str(note);
+    }
+    text
 }
 
 /// Every open work has failed for the same reason.

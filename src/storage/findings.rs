@@ -61,6 +61,10 @@ pub enum Finding {
     Unreadable { path: PathBuf, reason: String },
     /// The sidecar is not JSON, or not a sidecar.
     BrokenSidecar { path: PathBuf, reason: String },
+    /// The sidecar is gone, and the index remembers what it said.
+    LostSidecar { path: PathBuf },
+    /// Another program rewrote the sidecar without keys of ours.
+    LeftOut { path: PathBuf },
     /// The index says something else than the files.
     WrongRow { path: PathBuf, reason: String },
     /// A relation names a medium that is not in the library.

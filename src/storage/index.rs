@@ -4,6 +4,7 @@
 //! Invariants: one transaction per batch; a database that is newer, damaged or
 //! not ours is never written to, and its views and triggers never run.
 
+mod base;
 mod details;
 mod load;
 mod remember;
@@ -25,6 +26,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
 
 use super::error::{Error, IndexCause};
 
+pub(super) use base::{Packed, Seen};
 pub(super) use load::Place;
 pub(super) use update::{Row, Stamp};
 

@@ -12,6 +12,7 @@
 
 mod line;
 mod read;
+mod retain;
 
 use std::{
     collections::HashSet,
@@ -31,6 +32,8 @@ use line::Author;
 pub use line::PendingChange;
 pub(super) use line::{EditItem, Md5Text, Part, StoreItem};
 pub(super) use read::{Record, Records, State, changes, is_open, parts, paths};
+pub use retain::JournalSurvey;
+pub(super) use retain::{survey, trim};
 
 /// A file that grew beyond this is followed by another one, once nothing in it is
 /// open, so that old ones can be dropped whole.

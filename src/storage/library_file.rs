@@ -35,6 +35,8 @@ pub(super) struct Identity {
     pub kind: LayoutKind,
     /// The `.txt` beside a picture is its tag list, not its caption.
     pub txt_is_tags: bool,
+    /// Keys of ours that another program left out of a sidecar are given back.
+    pub gives_back: bool,
     /// Where an in-place library files what is ingested: `{year}/{month}/`.
     pub ingest_folder: String,
 }
@@ -87,6 +89,7 @@ pub(super) fn identify(root: &Path) -> Result<Identity, Error> {
             .map_or_else(|| path_id(root), str::to_owned),
         kind,
         txt_is_tags: active_template(&object) == Some(TAGS_PROFILE),
+        gives_back: text("adopt_external") != Some("theirs"),
         ingest_folder: text("ingest_folder").unwrap_or("{year}/{month}").to_owned(),
     })
 }

@@ -216,6 +216,10 @@ fn commit(
         }
         at += 1;
     })?;
+    let given_back = rows.iter().filter(|row| row.is_given_back);
+    summary
+        .given_back
+        .extend(given_back.map(|row| shelf.layout.root().join(&row.facts.path)));
     Ok(())
 }
 

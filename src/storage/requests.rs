@@ -163,6 +163,8 @@ pub struct Written {
     pub tags_before: usize,
     /// What went wrong besides, such as an index that has to catch up later.
     pub warning: Option<String>,
+    /// Another program had written the sidecar too: what became of both.
+    pub merged: Option<String>,
 }
 
 /// A medium in the trash.
@@ -222,6 +224,9 @@ pub struct RebuildSummary {
     pub without_sidecar: u64,
     /// Sidecars whose original is gone.
     pub missing_originals: u64,
+    /// Sidecars from which another program left out keys of ours since they were
+    /// seen last. They are held, and given back by the next save.
+    pub given_back: Vec<PathBuf>,
     /// Rows of media that no longer exist.
     pub removed: u64,
     /// Sidecars that could not be read, with the reason; their originals are indexed.

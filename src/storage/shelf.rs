@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::{
     error::Error,
     files::{self, Replaced, Stat, Writes},
-    index::{Row, Stamp},
+    index::{Packed, Row, Seen, Stamp},
     layout::Layout,
     library_file::Identity,
 };
@@ -97,6 +97,9 @@ pub(super) struct Loaded {
     /// Library-relative path of the sidecar that is there.
     pub sidecar_path: Option<String>,
     pub stamp: Option<Stamp>,
+    /// The text of the sidecar, where it could be read.
+    pub text: Option<Vec<u8>>,
+    pub seen: Seen,
     /// Files at a sidecar's place that are those of other programs.
     pub foreign: Vec<String>,
     /// Why the sidecar that is there could not be read. It is not to be written.
@@ -116,6 +119,9 @@ impl Loaded {
             media: self.sidecar.media,
             sidecar: self.sidecar_path,
             stamp: self.stamp,
+            text: self.text.and_then(|text| Packed::new(&text)),
+            seen: self.seen,
+            is_given_back: false,
         }
     }
 }
@@ -150,6 +156,10 @@ impl Shelf {
             sidecar: Sidecar::default(),
             sidecar_path: None,
             stamp: None,
+            text: None,
+            seen: Seen::Read {
+                gives_back: self.identity.gives_back,
+            },
             foreign: Vec::new(),
             problem: None,
         };
@@ -184,7 +194,11 @@ impl Shelf {
             )),
         };
         match parsed {
-            Ok(Some(sidecar)) => loaded.sidecar = sidecar,
+            Ok(Some(sidecar)) => {
+                loaded.sidecar = sidecar;
+                loaded.stamp = Some(stamp(&bytes, stat));
+                loaded.text = Some(bytes);
+            }
             Ok(None) => {
                 loaded.foreign.push(path.to_owned());
                 return Ok(false);
@@ -194,9 +208,9 @@ impl Shelf {
                     path: absolute,
                     source,
                 });
+                loaded.stamp = Some(stamp(&bytes, stat));
             }
         }
-        loaded.stamp = Some(stamp(&bytes, stat));
         loaded.sidecar_path = Some(path.to_owned());
         loaded.facts.has_sidecar = true;
         Ok(true)
@@ -316,6 +330,7 @@ impl Shelf {
         loaded.sidecar_path = Some(path);
         loaded.facts.has_sidecar = true;
         loaded.sidecar = read_back;
+        loaded.text = Some(text.into_bytes());
         let media = &loaded.sidecar.media;
         if self.identity.txt_is_tags {
             if media.tags != before.tags {

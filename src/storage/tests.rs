@@ -6,9 +6,9 @@ use crate::model::{
     tag::{Tag, TagName},
 };
 
-const NOW: i64 = 1_700_000_000;
+pub(super) const NOW: i64 = 1_700_000_000;
 
-fn write(root: &Path, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+pub(super) fn write(root: &Path, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
     let path = root.join(name);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     #[expect(clippy::disallowed_methods, reason = "a test's own file")]
@@ -16,12 +16,12 @@ fn write(root: &Path, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
     path
 }
 
-fn read(root: &Path, name: &str) -> String {
+pub(super) fn read(root: &Path, name: &str) -> String {
     fs::read_to_string(root.join(name)).unwrap()
 }
 
 /// All files below a folder with their bytes, those of the index and locks left out.
-fn tree(root: &Path) -> BTreeMap<String, Vec<u8>> {
+pub(super) fn tree(root: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -42,7 +42,7 @@ fn tree(root: &Path) -> BTreeMap<String, Vec<u8>> {
     files
 }
 
-fn rebuilt(library: &Library) -> RebuildSummary {
+pub(super) fn rebuilt(library: &Library) -> RebuildSummary {
     library.rebuild(&mut |_| ControlFlow::Continue(())).unwrap()
 }
 
@@ -52,11 +52,11 @@ fn entries(library: &Library) -> Vec<Entry> {
         .unwrap()
 }
 
-fn key(library: &Library, id: &str) -> MediaKey {
+pub(super) fn key(library: &Library, id: &str) -> MediaKey {
     library.key_of(&id.parse().unwrap()).unwrap().unwrap()
 }
 
-fn change(library: &Library, id: &str, edits: Vec<Edit>) -> Written {
+pub(super) fn change(library: &Library, id: &str, edits: Vec<Edit>) -> Written {
     let change = Change {
         key: key(library, id),
         steps: vec![(0, edits)],
@@ -72,7 +72,7 @@ fn change(library: &Library, id: &str, edits: Vec<Edit>) -> Written {
 }
 
 /// Takes the newest operation back; all of it.
-fn undo(library: &Library) {
+pub(super) fn undo(library: &Library) {
     let undone = library
         .undo(Which::Newest, NOW, &mut |_, _| ControlFlow::Continue(()))
         .unwrap()
@@ -80,7 +80,7 @@ fn undo(library: &Library) {
     assert_eq!(undone.left, Vec::<String>::new());
 }
 
-fn add(value: &str) -> Edit {
+pub(super) fn add(value: &str) -> Edit {
     Edit::AddTag {
         tag: Tag::new("", value),
         position: None,

@@ -11,6 +11,7 @@ mod repair;
 use std::{
     collections::{BTreeSet, HashMap},
     ops::ControlFlow,
+    path::Path,
 };
 
 use super::{
@@ -19,14 +20,15 @@ use super::{
     files,
     findings::{Finding, Repair, Repaired, VerifyProgress, VerifyReport, VerifySettings},
     index::Place,
-    md5_lock, parallel,
+    journal, md5_lock, parallel,
     scan::{self, Found},
     shelf::{Loaded, tags_of},
 };
 use crate::model::{
-    entry::Entry,
+    entry::{Entry, Facets},
     id::MediaId,
     media::{Media, MediaKind},
+    operation::Operation,
     sidecar::Sidecar,
 };
 use cursor::Cursor;
@@ -74,6 +76,24 @@ pub(super) fn run(
         }
         error => error,
     })?;
+    let operation = Operation {
+        id: journal::new_id(),
+        action: "repairs of a verification".to_owned(),
+        group: None,
+        inverts: None,
+    };
+    let report = look(desk, &operation, settings, on);
+    desk.journal.done(operation.id)?;
+    report
+}
+
+fn look(
+    desk: Desk<'_>,
+    operation: &Operation,
+    settings: &VerifySettings,
+    on: &mut dyn FnMut(VerifyProgress) -> ControlFlow<()>,
+) -> Result<VerifyReport, Error> {
+    let shelf = desk.shelf;
     let mut report = VerifyReport::default();
     let scan = match scan::scan(&shelf.layout, &mut |found| {
         on(VerifyProgress {
@@ -118,15 +138,18 @@ pub(super) fn run(
                 state.again.push(path.clone());
                 report.without_md5 += u64::from(check.is_without_md5);
             }
-            let mut flaws = check.flaws;
             // The row is made from the sidecar: it comes after all else.
-            flaws.sort_by_key(|flaw| matches!(flaw.fix, Some(Fix::Row)));
+            let is_row = |flaw: &Flaw| matches!(flaw.fix, Some(Fix::Row));
+            let (rows, flaws): (Vec<Flaw>, Vec<Flaw>) = check.flaws.into_iter().partition(is_row);
+            for flaw in flaws {
+                settle(desk, operation, flaw, Some(checked), settings, &mut report);
+            }
             if !check.lacking.is_empty() {
                 let fix = Fix::Facts(check.lacking);
-                repair(desk, &fix, Some(checked), settings, &mut report);
+                repair(desk, operation, &fix, Some(checked), settings, &mut report);
             }
-            for flaw in flaws {
-                settle(desk, flaw, Some(checked), settings, &mut report);
+            for flaw in rows {
+                settle(desk, operation, flaw, Some(checked), settings, &mut report);
             }
             if *path > state.after {
                 state.after.clone_from(path);
@@ -156,10 +179,10 @@ pub(super) fn run(
             },
             fix: Some(Fix::Forget(place.key)),
         };
-        settle(desk, flaw, None, settings, &mut report);
+        settle(desk, operation, flaw, None, settings, &mut report);
     }
     for flaw in others::check(shelf, scan.leftovers) {
-        settle(desk, flaw, None, settings, &mut report);
+        settle(desk, operation, flaw, None, settings, &mut report);
     }
     cursor.remove();
     Ok(report)
@@ -172,6 +195,7 @@ fn count(n: usize) -> u64 {
 /// Repairs a flaw where that is wanted and possible; else it is a finding.
 fn settle(
     desk: Desk<'_>,
+    operation: &Operation,
     flaw: Flaw,
     checked: Option<&Checked>,
     settings: &VerifySettings,
@@ -179,7 +203,7 @@ fn settle(
 ) {
     let is_repaired = flaw
         .fix
-        .is_some_and(|fix| repair(desk, &fix, checked, settings, report));
+        .is_some_and(|fix| repair(desk, operation, &fix, checked, settings, report));
     if !is_repaired {
         report.findings.push(flaw.finding);
     }
@@ -188,6 +212,7 @@ fn settle(
 /// Whether the repair was made.
 fn repair(
     desk: Desk<'_>,
+    operation: &Operation,
     fix: &Fix,
     checked: Option<&Checked>,
     settings: &VerifySettings,
@@ -196,7 +221,7 @@ fn repair(
     let outcome = match settings.repair {
         Repair::No => return false,
         Repair::Plan => Ok(()),
-        Repair::Do => fix.perform(desk, checked, settings),
+        Repair::Do => fix.perform(desk, operation, checked, settings),
     };
     let problem = outcome.err().map(|error| error.chain());
     let is_repaired = problem.is_none() && settings.repair == Repair::Do;
@@ -290,6 +315,9 @@ fn check(
         // The row still knows what the sidecar said: it is not compared.
         return check;
     }
+    if let Some(place) = place {
+        check_memory(desk, place, &path, &mut loaded, &mut check);
+    }
     if loaded.facts.is_missing {
         let path = path.clone();
         check.push(Finding::MissingOriginal { path }, None);
@@ -320,6 +348,8 @@ fn check(
                 let mut expected = Entry::new(place.key, place.id.clone(), &loaded.facts, media);
                 // Where the sidecar names none it is that of the file.
                 expected.md5 = expected.md5.or(entry.md5);
+                let is_merged = entry.has.contains(Facets::MERGED);
+                expected.has.set(Facets::MERGED, is_merged);
                 difference(&entry, &expected)
             }
             Ok(None) => Some("the index lacks this medium".to_owned()),
@@ -330,6 +360,34 @@ fn check(
         check.push(Finding::WrongRow { path, reason }, Some(Fix::Row));
     }
     check
+}
+
+/// Compares a sidecar with the one that the index remembers: what another program
+/// left out is put back in memory, and a sidecar that is gone is a flaw.
+fn check_memory(
+    desk: Desk<'_>,
+    place: &Place,
+    path: &Path,
+    loaded: &mut Loaded,
+    check: &mut Check,
+) {
+    let path = path.to_owned();
+    if !loaded.facts.has_sidecar {
+        if matches!(desk.index.base(place.key), Ok(Some(_))) {
+            check.push(Finding::LostSidecar { path }, Some(Fix::Remake));
+        }
+        return;
+    }
+    match desk.recall(place, loaded) {
+        Ok(recalled) if recalled.restored.is_some() => {
+            check.push(Finding::LeftOut { path }, Some(Fix::GiveBack));
+        }
+        Ok(_) => {}
+        Err(error) => {
+            let reason = error.chain();
+            check.push(Finding::WrongRow { path, reason }, None);
+        }
+    }
 }
 
 /// Compares the original's bytes with what the sidecar says of them, and finds out

@@ -68,8 +68,9 @@ const TABLES: [(&str, &str); 9] = [
     ),
 ];
 
-/// The parts of an index that have no table in [`TABLES`]: how it came to be.
-const HISTORY: [&str; 2] = ["removed", "library_metadata"];
+/// The parts of an index that have no table in [`TABLES`]: how it came to be, and
+/// what it remembers of files that are no longer so.
+const HISTORY: [&str; 4] = ["removed", "library_metadata", "base", "merged"];
 
 fn dump(root: &Path) -> BTreeMap<&'static str, Vec<String>> {
     let connection = Connection::open(root.join("library.db")).unwrap();
@@ -206,7 +207,15 @@ struct World {
 impl World {
     fn new(kind: LayoutKind) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let library = Library::create(&dir.path().join("library"), kind, "world").unwrap();
+        let root = dir.path().join("library");
+        let library = Library::create(&root, kind, "world").unwrap();
+        // What another program leaves out of a sidecar an index remembers, and one
+        // that is built from nothing cannot know.
+        let settings = library.layout().library_file();
+        let text = fs::read_to_string(&settings).unwrap();
+        let text = text.replacen('{', "{\"adopt_external\": \"theirs\",", 1);
+        fs::write(settings, text).unwrap();
+        let library = Library::open(&root).unwrap();
         Self { dir, library }
     }
 

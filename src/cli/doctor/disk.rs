@@ -2,24 +2,23 @@
 //! locks, syncing, room; and whether anything was left half done.
 
 use std::{
-    collections::HashSet,
     fs::{self, File},
     io,
     path::Path,
 };
 
-use serde_json::Value;
-
 use super::{Report, State};
-use crate::model::text::human_bytes;
+use crate::{
+    cli::output::counted,
+    engine::JournalSurvey,
+    model::{entry::format_time, text::human_bytes},
+};
 
 const AREA: &str = "disk";
 /// With less room than this the next ingest may not fit.
 const ENOUGH_BYTES: u64 = 256 << 20;
 /// Each medium is three files and their thumbnails.
 const ENOUGH_INODES: u64 = 10_000;
-/// Journals are read to their end; no larger one is ours.
-const MAX_JOURNAL_BYTES: u64 = 256 << 20;
 
 /// Looks at the folder that holds what is ours.
 pub(super) fn check(report: &mut Report, home: &Path) {
@@ -33,7 +32,6 @@ pub(super) fn check(report: &mut Report, home: &Path) {
                 (error.to_string(), NO_RIGHT)
             };
             report.add_with_fix(AREA, "writing", State::Wrong, value, fix);
-            check_journals(report, &home.join("journal"));
             return;
         }
     };
@@ -68,7 +66,6 @@ pub(super) fn check(report: &mut Report, home: &Path) {
             "a power cut may take back what was saved last; keep a backup elsewhere",
         ),
     }
-    check_journals(report, &home.join("journal"));
 }
 
 const READ_ONLY: &str = "mount it for writing; until then the library can only be looked at, with an index in your \
@@ -120,82 +117,40 @@ fn check_space(report: &mut Report, home: &Path) {
     }
 }
 
-/// What journals that nobody holds say was begun and not finished, or not saved.
-fn check_journals(report: &mut Report, folder: &Path) {
-    let (mut unfinished, mut unsaved) = (0, 0);
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let path = entry.path();
-        if path.extension().is_none_or(|end| end != "open") {
-            continue;
-        }
-        if let Some((begun, pending)) = left_open(&path) {
-            unfinished += begun;
-            unsaved += pending;
-        }
-    }
-    if unfinished > 0 {
+/// What the journals hold, and what nobody will finish any more.
+pub(super) fn check_journals(report: &mut Report, survey: &JournalSurvey) {
+    let held = format!(
+        "{}, {}",
+        counted(survey.files, "file", "files"),
+        human_bytes(survey.bytes)
+    );
+    let since = survey.oldest.map(format_time);
+    let since = since.map_or_else(String::new, |at| format!(", back to {}", &at[..10]));
+    if survey.unfinished > 0 {
         report.add_with_fix(
             AREA,
-            "journals",
+            "journal",
             State::Wrong,
-            format!("{unfinished} operations were begun and not finished"),
-            "open the library: what a crash left is finished at every start",
+            format!("{held}; {} begun and not finished", survey.unfinished),
+            "tagloupe recover, or open the library: what a crash left is finished at every start",
         );
     } else {
-        report.add(AREA, "journals", State::Good, "nothing was left half done");
+        let value = format!("{held}{since}; nothing was left half done");
+        report.add(AREA, "journal", State::Good, value);
     }
-    if unsaved > 0 {
+    if survey.unsaved > 0 {
         report.add_with_fix(
             AREA,
             "unsaved edits",
             State::Note,
-            format!("{unsaved} of sessions that ended without saving"),
+            format!("{} of sessions that ended without saving", survey.unsaved),
             "open the library on the screen, which offers them",
         );
     }
 }
 
-/// How many operations of a journal were begun and not finished, and how many are
-/// edits that were never saved; `None` while its owner lives.
-fn left_open(path: &Path) -> Option<(usize, usize)> {
-    let file = File::open(path).ok()?;
-    if file.metadata().ok()?.len() > MAX_JOURNAL_BYTES || file.try_lock_shared().is_err() {
-        return None;
-    }
-    let bytes = fs::read(path).ok()?;
-    let mut begun: HashSet<String> = HashSet::new();
-    let mut pending: HashSet<String> = HashSet::new();
-    for line in bytes.split(|byte| *byte == b'\n') {
-        // A line torn by a power cut was not acknowledged.
-        let Ok(line) = serde_json::from_slice::<Value>(line) else {
-            continue;
-        };
-        let word = |key: &str| line.get(key).and_then(Value::as_str);
-        let (Some(op), Some(state)) = (word("op"), word("state")) else {
-            continue;
-        };
-        match state {
-            "begin" => {
-                pending.remove(op);
-                begun.insert(op.to_owned());
-            }
-            "pending" => {
-                pending.insert(op.to_owned());
-            }
-            "done" | "discarded" => {
-                begun.remove(op);
-                pending.remove(op);
-            }
-            _ => {}
-        }
-    }
-    Some((begun.len(), pending.len()))
-}
-
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
-
     use super::*;
 
     fn states(report: &Report) -> Vec<(&str, &str)> {
@@ -210,27 +165,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut report = Report::default();
         check(&mut report, folder.path());
-        for name in ["writing", "locks", "syncing", "journals"] {
+        for name in ["writing", "locks", "syncing"] {
             assert!(states(&report).contains(&(name, "ok")), "{name}");
         }
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
         let mut report = Report::default();
         check(&mut report, &folder.path().join("gone"));
         assert!(states(&report).contains(&("writing", "wrong")));
-    }
-
-    #[test]
-    fn operations_that_were_left_open_are_counted_unless_their_owner_lives() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("desk-1-a.open");
-        let text = "{\"op\":\"1\",\"state\":\"begin\"}\n{\"op\":\"1\",\"state\":\"part\"}\n\
-                    {\"op\":\"1\",\"state\":\"done\"}\n{\"op\":\"2\",\"state\":\"begin\"}\n\
-                    {\"op\":\"3\",\"state\":\"pending\"}\n{\"op\":\"4\",\"state\":\"pending\"}\n\
-                    {\"op\":\"4\",\"state\":\"discarded\"}\n{\"op\":\"5\",\"sta";
-        let mut owner = File::create(&path).unwrap();
-        owner.write_all(text.as_bytes()).unwrap();
-        assert_eq!(left_open(&path), Some((1, 1)));
-        owner.lock().unwrap();
-        assert_eq!(left_open(&path), None);
     }
 }

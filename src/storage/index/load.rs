@@ -43,6 +43,8 @@ pub(in crate::storage) struct Place {
     /// Seconds since 1970, of the original.
     pub modified: i64,
     pub is_missing: bool,
+    /// The file lacks keys of ours, which the next save gives back.
+    pub is_owed: bool,
 }
 
 impl Index {
@@ -92,8 +94,10 @@ impl Index {
                 .prepare("SELECT medium, tag FROM medium_tag ORDER BY medium, position")?;
             let mut posts = transaction
                 .prepare("SELECT medium, site, post FROM post ORDER BY medium, position")?;
+            let mut merged = transaction.prepare("SELECT medium FROM merged ORDER BY medium")?;
             let mut tags = Side::new(tags.query([])?, |row| row.get::<_, i64>(1))?;
             let mut posts = Side::new(posts.query([])?, |row| Ok((row.get(1)?, row.get(2)?)))?;
+            let mut merged = Side::new(merged.query([])?, |_| Ok(()))?;
             let mut rows = media.query([])?;
             let (mut chunk, mut done) = (Vec::with_capacity(CHUNK), 0);
             while let Some(row) = rows.next()? {
@@ -102,6 +106,7 @@ impl Index {
                     entry.tags.extend(names.get(&tag).cloned());
                 })?;
                 posts.take(entry.key.0, |post| entry.posts.push(post))?;
+                merged.take(entry.key.0, |()| entry.has.set(Facets::MERGED, true))?;
                 chunk.push(entry);
                 done += 1;
                 if chunk.len() == CHUNK {
@@ -283,7 +288,8 @@ impl Index {
 fn places_sql(filter: &str) -> String {
     format!(
         "SELECT key, id, path, sidecar, sidecar_bytes, sidecar_modified_ns, sidecar_md5, bytes,
-            file_modified, has FROM medium {filter}"
+            file_modified, has,
+            EXISTS (SELECT 1 FROM merged WHERE medium = key AND is_owed) FROM medium {filter}"
     )
 }
 
@@ -305,6 +311,7 @@ fn place_of(row: &SqlRow<'_>) -> rusqlite::Result<Place> {
         bytes: unsigned(row, 7)?,
         modified: row.get(8)?,
         is_missing: Facets(row.get(9)?).contains(Facets::MISSING),
+        is_owed: row.get(10)?,
     })
 }
 
@@ -392,6 +399,10 @@ fn with_children(connection: &Connection, mut entry: Entry) -> rusqlite::Result<
         .prepare_cached("SELECT site, post FROM post WHERE medium = ?1 ORDER BY position")?
         .query_map([entry.key.0], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<rusqlite::Result<_>>()?;
+    let is_merged = connection
+        .prepare_cached("SELECT 1 FROM merged WHERE medium = ?1")?
+        .exists([entry.key.0])?;
+    entry.has.set(Facets::MERGED, is_merged);
     Ok(entry)
 }
 

@@ -4,15 +4,18 @@ use rusqlite::Connection;
 
 use super::Index;
 use crate::{
-    model::{entry::format_time, id::MediaKey, media::Media, tag::Tag},
+    model::{entry::format_time, id::MediaKey, media::Media, sidecar::Sidecar, tag::Tag},
     storage::error::Error,
 };
 
 impl Index {
-    /// A medium put together from its rows: kind, name, caption, tags, rating, stars,
-    /// relations, hashes, posts, and the facts of its file. Notes, sources in full
-    /// and whatever other programs wrote are not in the index.
-    pub(in crate::storage) fn remembered(&self, key: MediaKey) -> Result<Option<Media>, Error> {
+    /// The sidecar of a medium as it was known last. Of one that was indexed by an
+    /// older program it is put together from its rows: kind, name, caption, tags,
+    /// rating, stars, relations, hashes, posts, and the facts of its file.
+    pub(in crate::storage) fn remembered(&self, key: MediaKey) -> Result<Option<Sidecar>, Error> {
+        if let Some(base) = self.base(key)? {
+            return Ok(Some(base));
+        }
         let Some(entry) = self.entry(key)? else {
             return Ok(None);
         };
@@ -69,7 +72,10 @@ impl Index {
         if let (Some(origin), Some(name)) = (entry.origin, origin_key(media.kind)) {
             media.derived.insert(name.to_owned(), origin.into());
         }
-        Ok(Some(media))
+        Ok(Some(Sidecar {
+            media,
+            ..Sidecar::default()
+        }))
     }
 }
 

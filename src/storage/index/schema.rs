@@ -7,6 +7,8 @@
 //! | `relation`, `hash`, `post`, `caption` | what belongs to a medium, by its key |
 //! | `fact` | what is rarely asked for: see [`Fact`](crate::model::fact::Fact) |
 //! | `full_text` | FTS5, one row per medium |
+//! | `base` | the last known text of the sidecar, packed |
+//! | `merged` | media whose sidecar another program wrote too, until the next save |
 //! | `removed` | keys that went, by sequence, for processes that have to catch up |
 //! | `library_metadata` | `schema_version`, `sequence`, `complete`, `rebuild_cursor` |
 //!
@@ -22,7 +24,7 @@ use rusqlite::Connection;
 pub(super) const APPLICATION_ID: i32 = 0x7467_6c70;
 
 /// `MIGRATIONS[n]` leads from version `n` to `n + 1`.
-const MIGRATIONS: [&str; 3] = [V1, V2, V3];
+const MIGRATIONS: [&str; 4] = [V1, V2, V3, V4];
 
 /// The version this program reads and writes.
 pub(super) fn version() -> i32 {
@@ -143,6 +145,15 @@ CREATE TABLE fact (
     text TEXT NOT NULL,
     PRIMARY KEY (kind, medium)
 ) WITHOUT ROWID;
+UPDATE medium SET sidecar_md5 = NULL;
+UPDATE library_metadata SET value = '0' WHERE key = 'complete';
+DELETE FROM library_metadata WHERE key = 'rebuild_cursor';
+";
+
+/// What merges start from; it is read from the sidecars as well.
+const V4: &str = "
+CREATE TABLE base (medium INTEGER PRIMARY KEY, text BLOB NOT NULL);
+CREATE TABLE merged (medium INTEGER PRIMARY KEY, is_owed INTEGER NOT NULL);
 UPDATE medium SET sidecar_md5 = NULL;
 UPDATE library_metadata SET value = '0' WHERE key = 'complete';
 DELETE FROM library_metadata WHERE key = 'rebuild_cursor';

@@ -25,6 +25,9 @@ fn row(id: &str, media: Media) -> Row {
             modified_ns: 2,
             md5: [3; 16],
         }),
+        text: None,
+        seen: Seen::Read { gives_back: true },
+        is_given_back: false,
     }
 }
 

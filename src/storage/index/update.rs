@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use rusqlite::{Transaction, named_params, params};
 
-use super::Index;
+use super::{Index, Packed, Seen, base};
 use crate::{
     model::{
-        entry::{Entry, FileFacts},
+        entry::{Entry, Facets, FileFacts},
         fact::Fact,
         id::{Md5, MediaId, MediaKey},
         media::{HASH_NAMES, Media},
@@ -34,6 +34,12 @@ pub(in crate::storage) struct Row {
     /// Library-relative path of the sidecar, if it has one.
     pub sidecar: Option<String>,
     pub stamp: Option<Stamp>,
+    /// The text of the sidecar; none where there is none, or none that can be read.
+    pub text: Option<Packed>,
+    pub seen: Seen,
+    /// Another program left keys of ours out since it was seen last, which are held
+    /// now. Filled in by [`Index::commit`].
+    pub is_given_back: bool,
 }
 
 impl Index {
@@ -115,6 +121,7 @@ fn next_sequence(transaction: &Transaction<'_>) -> rusqlite::Result<i64> {
 
 fn remove(transaction: &Transaction<'_>, key: MediaKey, sequence: i64) -> rusqlite::Result<()> {
     clear(transaction, key)?;
+    base::remove(transaction, key)?;
     let rows = transaction
         .prepare_cached("DELETE FROM medium WHERE key = ?1")?
         .execute([key.0])?;
@@ -146,9 +153,11 @@ fn clear(transaction: &Transaction<'_>, key: MediaKey) -> rusqlite::Result<()> {
     Ok(())
 }
 
+type Md5Bytes = Option<[u8; 16]>;
+
 fn upsert(
     transaction: &Transaction<'_>,
-    row: &Row,
+    row: &mut Row,
     sequence: i64,
     tags: &mut HashMap<TagName, i64>,
 ) -> rusqlite::Result<Entry> {
@@ -161,18 +170,20 @@ fn upsert(
         remove(transaction, MediaKey(key), sequence)?;
     }
     let signed = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-    let found: Option<(u32, Option<[u8; 16]>)> = transaction
+    let found: Option<(u32, Md5Bytes, Md5Bytes)> = transaction
         .prepare_cached(
-            "SELECT key, iif(bytes = ?2 AND file_modified = ?3, file_md5, NULL)
+            "SELECT key, iif(bytes = ?2 AND file_modified = ?3, file_md5, NULL), sidecar_md5
              FROM medium WHERE id = ?1",
         )?
         .query_map(
             params![row.id.as_str(), signed(row.facts.bytes), row.facts.modified],
-            |row| Ok((row.get(0)?, row.get(1)?)),
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
         )?
         .next()
         .transpose()?;
-    let known = found.map(|(key, _)| key);
+    let known = found.map(|(key, ..)| key);
+    let known_sidecar = found.and_then(|(_, _, md5)| md5);
+    let settled = base::settle(transaction, known, row, known_sidecar)?;
     if let Some(key) = known {
         clear(transaction, MediaKey(key))?;
     }
@@ -184,7 +195,7 @@ fn upsert(
     );
     let stamp = row.stamp;
     let file_md5 = found
-        .and_then(|(_, md5)| md5)
+        .and_then(|(_, md5, _)| md5)
         .filter(|_| entry.md5.is_none() && !row.facts.is_missing);
     entry.md5 = entry.md5.or(file_md5.map(Md5));
     let key: u32 = transaction
@@ -252,6 +263,8 @@ fn upsert(
             |row| row.get(0),
         )?;
     entry.key = MediaKey(key);
+    entry.has.set(Facets::MERGED, settled.is_marked());
+    base::write(transaction, key, &settled)?;
     let mut insert = transaction.prepare_cached("INSERT INTO medium_tag VALUES (?1, ?2, ?3)")?;
     for (position, tag) in entry.tags.iter().enumerate() {
         let tag = tag_id(transaction, tag, tags)?;

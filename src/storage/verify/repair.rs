@@ -1,7 +1,8 @@
 //! Repairs of what can be derived from something else.
 //!
 //! Invariant: no original is touched, and nothing that a user wrote is lost: a
-//! sidecar that cannot be read goes to quarantine before another takes its place.
+//! sidecar that cannot be read goes to quarantine before another takes its place,
+//! and every change of a sidecar is in the journal, to be undone.
 
 use std::path::PathBuf;
 
@@ -12,12 +13,12 @@ use crate::{
     model::{
         id::{Md5, MediaId, MediaKey},
         media::Media,
-        sidecar::Sidecar,
+        operation::Operation,
     },
     storage::{
-        change::{Desk, bump},
+        change::{Desk, Work},
         error::Error,
-        files::Writes,
+        files::{self, Writes},
         findings::VerifySettings,
         index::Place,
         layout::Layout,
@@ -52,6 +53,8 @@ pub(super) enum Fix {
     Facts(Facts),
     /// The sidecar is made again from what the index knows.
     Remake,
+    /// What another program left out of the sidecar is written into it again.
+    GiveBack,
     /// Another medium names this one as one of its masks.
     NameMask(Box<Place>, MediaId),
     /// This mask names the picture that names it.
@@ -80,8 +83,9 @@ impl Fix {
                 format!("noted in the sidecar: {}", parts.join(", "))
             }
             Self::Remake => {
-                "broken sidecar put into quarantine and made again from the index".to_owned()
+                "sidecar made again from the index; a broken one is in quarantine".to_owned()
             }
+            Self::GiveBack => "given back what another program left out".to_owned(),
             Self::NameMask(_, mask) => format!("noted as the source of mask {mask}"),
             Self::NameSource(_, source) => format!("noted as a mask of {source}"),
             Self::Remove(_) => "removed".to_owned(),
@@ -95,14 +99,18 @@ impl Fix {
                 layout.root().join(&place.path)
             }
             Self::Remove(path) => path.clone(),
-            Self::Row | Self::Forget(_) | Self::Facts(_) | Self::Remake => layout.root().join(of),
+            Self::Row | Self::Forget(_) | Self::Facts(_) | Self::Remake | Self::GiveBack => {
+                layout.root().join(of)
+            }
         }
     }
 
-    /// Does it. `checked` is the medium with which something was wrong, if it was one.
+    /// Does it, in the name of `operation`. `checked` is the medium with which
+    /// something was wrong, if it was one.
     pub(super) fn perform(
         &self,
         desk: Desk<'_>,
+        operation: &Operation,
         checked: Option<&Checked>,
         settings: &VerifySettings,
     ) -> Result<(), Error> {
@@ -115,16 +123,20 @@ impl Fix {
             }
             (Self::Forget(key), _) => desk.index.commit(&mut [], &[*key], &mut |_| {}).map(|_| ()),
             (Self::Facts(facts), Some((found, place))) => {
-                let id = place.as_ref().map_or(&found.id, |place| &place.id);
-                mend(desk, id, &found.spot, settings.now, |media| {
+                let key = key_of(desk, &found.spot.path, place.as_ref())?;
+                mend(desk, operation, key, settings.now, |media| {
                     note_facts(media, *facts);
                 })
             }
             (Self::Remake, Some((found, Some(place)))) => {
-                remake(desk, place, &found.spot, settings.now)
+                remake(desk, operation, place, &found.spot, settings.now)
+            }
+            (Self::GiveBack, Some((_, Some(place)))) => {
+                // Whoever reads the sidecar to change it puts that back.
+                mend(desk, operation, place.key, settings.now, |_| {})
             }
             (Self::NameMask(place, mask), _) => {
-                mend(desk, &place.id, &spot_of(place), settings.now, |media| {
+                mend(desk, operation, place.key, settings.now, |media| {
                     let masks = media.related.iter_mut().find(|(name, _)| name == "masks");
                     match masks {
                         Some((_, ids)) => ids.push(mask.as_str().to_owned()),
@@ -135,7 +147,7 @@ impl Fix {
                 })
             }
             (Self::NameSource(place, source), _) => {
-                mend(desk, &place.id, &spot_of(place), settings.now, |media| {
+                mend(desk, operation, place.key, settings.now, |media| {
                     let source = Value::from(source.as_str());
                     media.derived.insert("source_image".to_owned(), source);
                 })
@@ -145,7 +157,7 @@ impl Fix {
                 writes.remove(path)?;
                 writes.finish()
             }
-            (Self::Row | Self::Facts(_) | Self::Remake, _) => Ok(()),
+            (Self::Row | Self::Facts(_) | Self::Remake | Self::GiveBack, _) => Ok(()),
         }
     }
 }
@@ -177,59 +189,74 @@ fn note_facts(media: &mut Media, facts: Facts) {
     }
 }
 
-/// Changes the sidecar that is there, and its row.
+/// Changes the sidecar of a medium in the name of the repairs.
 fn mend(
     desk: Desk<'_>,
-    id: &MediaId,
-    spot: &Spot,
+    operation: &Operation,
+    key: MediaKey,
     now: i64,
-    change: impl FnOnce(&mut Media),
+    change: impl FnMut(&mut Media),
 ) -> Result<(), Error> {
-    let _lock = desk.lock_sidecar(id)?;
-    let mut loaded = desk.shelf.load(spot)?;
-    if let Some(problem) = loaded.problem.take() {
-        return Err(problem);
-    }
-    let before = loaded.sidecar.media.clone();
-    change(&mut loaded.sidecar.media);
-    if loaded.sidecar.media == before {
-        return Ok(());
-    }
-    bump(&mut loaded, &desk.shelf.host, now);
-    let mut writes = Writes::default();
-    desk.shelf.save(spot, &mut loaded, &before, &mut writes)?;
-    writes.finish()?;
-    desk.enter(&mut [loaded.into_row(id.clone())]).map(|_| ())
+    let work = Work {
+        key,
+        steps: vec![(0, Box::new(change))],
+    };
+    let written = desk.change(std::slice::from_ref(operation), vec![work], now);
+    written.into_iter().try_for_each(|one| one.map(|_| ()))
 }
 
-/// Puts a copy of a broken sidecar into quarantine, and in its place one with what
-/// the index remembers.
-fn remake(desk: Desk<'_>, place: &Place, spot: &Spot, now: i64) -> Result<(), Error> {
-    let _lock = desk.lock_sidecar(&place.id)?;
+/// Puts a broken sidecar into quarantine, and in its place, or in that of one that
+/// is gone, the one which the index remembers.
+fn remake(
+    desk: Desk<'_>,
+    operation: &Operation,
+    place: &Place,
+    spot: &Spot,
+    now: i64,
+) -> Result<(), Error> {
+    let lock = desk.lock_sidecar(&place.id)?;
     let loaded = desk.shelf.load(spot)?;
-    let (Some(problem), Some(path)) = (loaded.problem, loaded.sidecar_path) else {
+    if let (Some(problem), Some(path)) = (&loaded.problem, &loaded.sidecar_path) {
+        let absolute = desk.shelf.absolute(path)?;
+        let reason = format!("a sidecar that could not be read: {}", problem.chain());
+        desk.quarantine(&absolute, Transfer::Move, &reason, now)?;
+    } else if loaded.facts.has_sidecar {
         // Somebody mended it meanwhile.
         return Ok(());
-    };
-    let mut media = desk.index.remembered(place.key)?.unwrap_or_default();
-    if let Some((_, text)) = desk.shelf.caption_file(spot)?
-        && media.caption.is_empty()
-        && !desk.shelf.identity.txt_is_tags
+    } else if let Some(expected) = desk
+        .index
+        .base(place.key)?
+        .and_then(|base| base.media.hashes.md5)
     {
-        media.caption = text;
+        let path = desk.shelf.absolute(&place.path)?;
+        let found = files::md5_of_file(&path, &mut || true)?.map(|md5| md5.to_string());
+        if found
+            .as_ref()
+            .is_none_or(|found| !found.eq_ignore_ascii_case(&expected))
+        {
+            return Err(Error::library(
+                &path,
+                "is another picture than the one whose sidecar is remembered",
+            ));
+        }
     }
-    let sidecar = Sidecar {
-        media,
-        ..Sidecar::default()
+    drop(lock);
+    let work = Work {
+        key: place.key,
+        steps: vec![(0, Box::new(|_: &mut Media| {}))],
     };
-    let text = sidecar.render();
-    let absolute = desk.shelf.absolute(&path)?;
-    let reason = format!("a sidecar that could not be read: {}", problem.chain());
-    desk.quarantine(&absolute, Transfer::Copy, &reason, now)?;
-    let mut writes = Writes::default();
-    writes.replace(&absolute, text.as_bytes())?;
-    writes.finish()?;
-    let loaded = desk.shelf.load(spot)?;
-    desk.enter(&mut [loaded.into_row(place.id.clone())])
-        .map(|_| ())
+    let written = desk.remake(std::slice::from_ref(operation), vec![work], now);
+    written.into_iter().try_for_each(|one| one.map(|_| ()))
+}
+
+/// The key of a medium that is checked, which is indexed first where it is not.
+fn key_of(desk: Desk<'_>, path: &str, place: Option<&Place>) -> Result<MediaKey, Error> {
+    if let Some(place) = place {
+        return Ok(place.key);
+    }
+    desk.reindex(path)?;
+    let place = desk.index.place_by_path(path)?;
+    place
+        .map(|place| place.key)
+        .ok_or_else(|| Error::library(desk.shelf.layout.root(), format!("has no {path:?}")))
 }

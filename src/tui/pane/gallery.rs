@@ -200,6 +200,7 @@ pub fn marks(marks: &Marks, canvas: &Canvas) -> Vec<(String, Role)> {
     );
     sign(marks.missing, glyphs.missing, Role::Error);
     sign(marks.undecodable, glyphs.broken, Role::Pending);
+    sign(marks.merged, glyphs.merged, Role::Pending);
     sign(marks.favorite, glyphs.favorite, Role::Error);
     sign(
         marks.stars > 0,

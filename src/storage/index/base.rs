@@ -1,0 +1,284 @@
+//! The last known text of every sidecar: what a merge starts from when another
+//! program changed the file, and what is left when it broke it.
+//!
+//! Texts are packed by deflate with a dictionary of what nearly all of them say.
+
+use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
+use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+
+use super::{Index, Row};
+use crate::{
+    model::{
+        id::MediaKey,
+        merge::restore_vanished,
+        sidecar::{MAX_BYTES, Sidecar},
+    },
+    storage::error::Error,
+};
+
+/// What texts are packed against. It can never change: what was packed with it could
+/// no longer be read. Another one needs a column that says which.
+const DICTIONARY: &[u8] = br#""notes": [], "locked": [], "captions": [{"kind": "conflict", "text": "", "src": "file"}], "tags_removed": [
+    {"category": "general", "value": "", "src": "tagger:wd-v3", "at": "20"related": {
+    "similar": [""masks": ["children": ["siblings": ["duplicates": ["rating": "g",
+  "rating_src": "danbooru",
+  "stars": "fav": true,
+  "status": "archived",
+  "urls": ["https://"],
+  "sources": {"danbooru": {"id": "", "url": "https://danbooru.donmai.us/posts/", "parent_id": null, "has_children": false, "rating": "g", "score": , "fav_count": , "created": "", "fetched": "", "title": "", "artist": "", "tags": {"artist": "", "copyright": "", "character": "", "general": "", "meta": "
+  "hashes": {"md5": "", "sha256": "", "pixel": "", "phash": "", "dhash": "", "ahash": "", "whash": "", "colorhash": ""},
+  "metadata": {"created": "202", "width": , "height": , "bytes": , "mime": "image/jpeg", "modified": "202", "imported": "202", "taken": "", "orientation": 1, "original_name": "", "original_path": "", "tagger": {"model": "image/png"},
+  "rev": {"n": 1, "host": "", "at": "202{
+  "schema": 1,
+  "type": "image",
+  "name": "",
+  "caption": "",
+  "tags": [
+    {"category": "artist", "value": "", "position": 0},
+    {"category": "copyright", "value": "", "position": 1},
+    {"category": "character", "value": "", "position": 2},
+    {"category": "meta", "value": "", "position": 3, "src": "tagger:wd-v3", "conf": 0.9
+    {"category": "general", "value": "", "position": 1, "src": "danbooru", "at": "202-01-T::Z"},
+    {"category": "general", "value": ""#;
+
+/// A packed text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::storage) struct Packed(Vec<u8>);
+
+impl Packed {
+    /// Packing can fail only where memory does; a text that is not kept makes a
+    /// later merge less exact, nothing else.
+    pub(in crate::storage) fn new(text: &[u8]) -> Option<Self> {
+        let mut compress = Compress::new(Compression::fast(), false);
+        compress.set_dictionary(DICTIONARY).ok()?;
+        let mut packed = Vec::with_capacity(text.len() / 4 + 64);
+        loop {
+            let read = usize::try_from(compress.total_in()).ok()?;
+            let status = compress.compress_vec(&text[read..], &mut packed, FlushCompress::Finish);
+            match status.ok()? {
+                Status::StreamEnd => return Some(Self(packed)),
+                Status::Ok | Status::BufError => packed.reserve(packed.len() + 64),
+            }
+        }
+    }
+
+    fn text(&self) -> Option<String> {
+        let mut decompress = Decompress::new(false);
+        decompress.set_dictionary(DICTIONARY).ok()?;
+        let mut text = Vec::with_capacity(self.0.len() * 8 + 64);
+        while text.len() <= MAX_BYTES {
+            let read = usize::try_from(decompress.total_in()).ok()?;
+            let before = (read, text.len());
+            let rest = self.0.get(read..)?;
+            let status = decompress.decompress_vec(rest, &mut text, FlushDecompress::Finish);
+            if status.ok()? == Status::StreamEnd {
+                return String::from_utf8(text).ok();
+            }
+            let has_room = text.len() < text.capacity();
+            let read = usize::try_from(decompress.total_in()).ok()?;
+            if has_room && before == (read, text.len()) {
+                // Its end is missing.
+                return None;
+            }
+            text.reserve(text.len() + 64);
+        }
+        None
+    }
+
+    /// The sidecar it holds; `None` where rot, or another program, spoiled it.
+    fn sidecar(&self) -> Option<Sidecar> {
+        Sidecar::parse(&self.text()?).ok()
+    }
+}
+
+/// How a row came to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::storage) enum Seen {
+    /// Read from files that anybody may have written.
+    Read {
+        /// Keys of ours that another program left out are held, to be given back.
+        gives_back: bool,
+    },
+    /// Written by this program just now.
+    Written {
+        /// Over something that another program had written meanwhile.
+        is_merged: bool,
+    },
+}
+
+/// What a medium carries besides its row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mark {
+    /// What two programs wrote is merged in the file.
+    Merged,
+    /// The known text is ahead of the file, which another program rewrote without
+    /// keys of ours: the next save gives them back.
+    Owed,
+}
+
+/// What a row brings to the tables of this module.
+pub(super) struct Settled {
+    /// `None`: what is there stays.
+    text: Option<Packed>,
+    mark: Option<Mark>,
+}
+
+impl Settled {
+    pub(super) fn is_marked(&self) -> bool {
+        self.mark.is_some()
+    }
+}
+
+impl Index {
+    /// The last known sidecar of a medium.
+    pub(in crate::storage) fn base(&self, key: MediaKey) -> Result<Option<Sidecar>, Error> {
+        let packed = self.read("read", |connection| base(connection, key.0))?;
+        Ok(packed.and_then(|packed| packed.sidecar()))
+    }
+}
+
+/// Decides what the row of a medium says, and what is remembered, where files are
+/// not what was known: keys of ours that another program left out are held, and one
+/// whose sidecar cannot be read keeps what it said. `known_md5` is that of the file
+/// when it was seen last.
+pub(super) fn settle(
+    transaction: &Transaction<'_>,
+    key: Option<u32>,
+    row: &mut Row,
+    known_md5: Option<[u8; 16]>,
+) -> rusqlite::Result<Settled> {
+    let mark = match key {
+        Some(key) => mark(transaction, key)?,
+        None => None,
+    };
+    let text = row.text.take();
+    let gives_back = match (row.seen, &text) {
+        (Seen::Written { is_merged }, Some(_)) => {
+            let mark = is_merged.then_some(Mark::Merged);
+            return Ok(Settled { text, mark });
+        }
+        (Seen::Read { gives_back }, Some(_)) => gives_back,
+        (_, None) => true,
+    };
+    let is_same = known_md5.is_some() && known_md5 == row.stamp.map(|stamp| stamp.md5);
+    if is_same && text.is_some() && mark != Some(Mark::Owed) {
+        return Ok(Settled { text, mark });
+    }
+    let base = match key {
+        Some(key) if gives_back => base(transaction, key)?.and_then(|base| base.sidecar()),
+        _ => None,
+    };
+    let (Some(base), true) = (base, row.sidecar.is_some()) else {
+        // A sidecar that is gone leaves its text, for those who want it back.
+        return Ok(Settled { text, mark: None });
+    };
+    let Some(theirs) = &text else {
+        row.media = base.media;
+        return Ok(Settled { text: None, mark });
+    };
+    if is_same {
+        row.media = base.media;
+        return Ok(Settled { text: None, mark });
+    }
+    let theirs = Sidecar {
+        media: row.media.clone(),
+        document: theirs.sidecar().unwrap_or_default().document,
+    };
+    Ok(match restore_vanished(&base, &theirs) {
+        Some(whole) => {
+            let text = Packed::new(whole.render().as_bytes());
+            row.media = whole.media;
+            row.is_given_back = true;
+            let mark = Some(Mark::Owed);
+            Settled { text, mark }
+        }
+        None => Settled { text, mark: None },
+    })
+}
+
+pub(super) fn write(
+    transaction: &Transaction<'_>,
+    key: u32,
+    settled: &Settled,
+) -> rusqlite::Result<()> {
+    if let Some(Packed(text)) = &settled.text {
+        transaction
+            .prepare_cached("INSERT OR REPLACE INTO base VALUES (?1, ?2)")?
+            .execute(params![key, text])?;
+    }
+    match settled.mark {
+        Some(mark) => transaction
+            .prepare_cached("INSERT OR REPLACE INTO merged VALUES (?1, ?2)")?
+            .execute(params![key, mark == Mark::Owed])?,
+        None => transaction
+            .prepare_cached("DELETE FROM merged WHERE medium = ?1")?
+            .execute([key])?,
+    };
+    Ok(())
+}
+
+pub(super) fn remove(transaction: &Transaction<'_>, key: MediaKey) -> rusqlite::Result<()> {
+    for statement in [
+        "DELETE FROM base WHERE medium = ?1",
+        "DELETE FROM merged WHERE medium = ?1",
+    ] {
+        transaction.prepare_cached(statement)?.execute([key.0])?;
+    }
+    Ok(())
+}
+
+fn base(connection: &Connection, key: u32) -> rusqlite::Result<Option<Packed>> {
+    connection
+        .prepare_cached("SELECT text FROM base WHERE medium = ?1")?
+        .query_row([key], |row| row.get(0).map(Packed))
+        .optional()
+}
+
+fn mark(connection: &Connection, key: u32) -> rusqlite::Result<Option<Mark>> {
+    connection
+        .prepare_cached("SELECT is_owed FROM merged WHERE medium = ?1")?
+        .query_row([key], |row| {
+            Ok(if row.get(0)? {
+                Mark::Owed
+            } else {
+                Mark::Merged
+            })
+        })
+        .optional()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_come_back_and_a_usual_one_takes_a_fraction() {
+        for text in ["", "{}", "{\"tags\": []}", "日本語 😀", "\u{0}"] {
+            let packed = Packed::new(text.as_bytes()).unwrap();
+            assert_eq!(packed.text().as_deref(), Some(text));
+        }
+        let mut text = "{\n  \"schema\": 1,\n  \"tags\": [\n".to_owned();
+        for n in 0..20 {
+            let tag = format!(
+                "    {{\"category\": \"general\", \"value\": \"tag_{n}\", \"position\": {n}}},\n"
+            );
+            text.push_str(&tag);
+        }
+        let packed = Packed::new(text.as_bytes()).unwrap();
+        assert!(
+            packed.0.len() * 6 < text.len(),
+            "{} of {}",
+            packed.0.len(),
+            text.len()
+        );
+    }
+
+    #[test]
+    fn what_is_spoiled_is_no_sidecar() {
+        let packed = Packed::new(b"{\"tags\": [\"a\"]}").unwrap();
+        assert!(packed.sidecar().is_some());
+        for spoiled in [&packed.0[..3], b"", b"\xff\xff\xff"] {
+            assert_eq!(Packed(spoiled.to_vec()).sidecar(), None);
+        }
+    }
+}
