@@ -1123,16 +1123,7 @@ impl Core {
     /// Finishes what a crash interrupted, and says so.
     fn recover(&self) {
         match self.library.recover(self.now()) {
-            Ok(recovered) => {
-                for operation in recovered {
-                    let level = if operation.left.is_empty() {
-                        Level::Info
-                    } else {
-                        Level::Warning
-                    };
-                    self.events.notice(level, operation.to_string());
-                }
-            }
+            Ok(recovered) => self.tell_recovered(&recovered),
             Err(error) => {
                 let text = format!("interrupted work is not finished: {}", error.chain());
                 self.events.notice(Level::Error, text);
@@ -1144,6 +1135,17 @@ impl Core {
         if let Err(error) = self.library.trim_journal(self.now()) {
             // It only grows; the next start tries again.
             tracing::warn!("old journals stay: {}", error.chain());
+        }
+    }
+
+    fn tell_recovered(&self, recovered: &[Recovered]) {
+        for operation in recovered {
+            let level = if operation.left.is_empty() {
+                Level::Info
+            } else {
+                Level::Warning
+            };
+            self.events.notice(level, operation.to_string());
         }
     }
 
@@ -1246,10 +1248,12 @@ impl Core {
         let mut turn = 0_u64;
         while !self.stop.wait(FOLLOW_INTERVAL) {
             turn += 1;
-            if turn.is_multiple_of(REINDEX_TURNS) && self.library.index_state() == IndexState::Stale
-            {
-                match self.library.reindex_marked() {
-                    Ok(_) => follow(),
+            if turn.is_multiple_of(REINDEX_TURNS) && self.library.is_behind() {
+                match self.library.catch_up(self.now()) {
+                    Ok(finished) => {
+                        self.tell_recovered(&finished);
+                        follow();
+                    }
                     Err(error) => tracing::warn!("the index is still behind: {}", error.chain()),
                 }
             }

@@ -24,6 +24,7 @@ mod md5_lock;
 mod merge_files;
 mod parallel;
 mod path_text;
+mod purge;
 mod rebuild;
 mod recover;
 mod requests;
@@ -374,8 +375,9 @@ impl Library {
         }
     }
 
-    /// Notes that everything of an operation is written. An operation without this
-    /// is finished at the next start.
+    /// Notes that the caller is through with an operation. One without this, or of
+    /// which something could be written only in part, is finished later: by
+    /// [`Library::catch_up`], or at the next start.
     pub fn finish(&self, operation: &Operation) {
         if let Err(error) = self.journal.done(operation.id) {
             tracing::warn!("{}", error.chain());
@@ -424,6 +426,11 @@ impl Library {
         if !self.current().is_complete() {
             // Whom an operation means is found by the index: first that, then this.
             return Ok(Vec::new());
+        }
+        if self.is_behind()
+            && let Err(error) = self.catch_up(now)
+        {
+            tracing::warn!("the index is still behind: {}", error.chain());
         }
         self.at_desk(|desk| recover::run(&desk, now))
     }
@@ -481,7 +488,7 @@ impl Library {
     }
 
     /// Enters stored media into the index, all in one transaction. When that fails
-    /// they are marked for [`Library::reindex_marked`]: their files are safe.
+    /// they are marked for [`Library::catch_up`]: their files are safe.
     pub fn commit(&self, stored: &[Stored]) -> Result<Vec<Entry>, Error> {
         self.at_desk(|desk| desk.commit(stored))
     }
@@ -536,8 +543,13 @@ impl Library {
     /// Removes media in the trash for good. Their md5s are noted, so that they are
     /// not taken in again, unless the library still has the same file. One result
     /// per item, in order: the bytes that were freed.
-    pub fn purge(&self, items: &[Trashed], now: i64) -> Vec<Result<u64, Error>> {
-        self.at_desk(|desk| desk.purge(items, &self.tombstones, now))
+    pub fn purge(
+        &self,
+        operation: &Operation,
+        items: &[Trashed],
+        now: i64,
+    ) -> Vec<Result<u64, Error>> {
+        self.at_desk(|desk| desk.purge(operation, items, now))
     }
 
     /// What is known of a file that was thrown away for good.
@@ -574,7 +586,8 @@ impl Library {
             let fresh = OpenIndex::choose(&self.shelf.layout, &self.shelf.identity.id)?;
             *self.index.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh);
         }
-        rebuild::run(&self.shelf, &self.current().index, Extent::All, on)
+        let current = self.current();
+        rebuild::run(&self.shelf, &current.index, &current.marks, Extent::All, on)
     }
 
     /// As [`Library::rebuild`], but reads only media whose files have another size
@@ -584,22 +597,36 @@ impl Library {
         &self,
         on: &mut dyn FnMut(RebuildProgress) -> ControlFlow<()>,
     ) -> Result<RebuildSummary, Error> {
-        if self.current().is_complete() {
-            rebuild::run(&self.shelf, &self.current().index, Extent::Changed, on)
+        let current = self.current();
+        if current.is_complete() {
+            rebuild::run(
+                &self.shelf,
+                &current.index,
+                &current.marks,
+                Extent::Changed,
+                on,
+            )
         } else {
             self.rebuild(on)
         }
     }
 
-    /// Indexes again what a failed index write left behind; returns how many media.
-    pub fn reindex_marked(&self) -> Result<usize, Error> {
+    /// Whether something waits for [`Library::catch_up`].
+    pub fn is_behind(&self) -> bool {
+        self.index_state() == IndexState::Stale || self.journal.has_waiting()
+    }
+
+    /// Does what a fault prevented, now that it may have gone away: indexes again
+    /// what a failed index write left behind, and finishes the operations of this
+    /// process that were written only in part. Returns these.
+    pub fn catch_up(&self, now: i64) -> Result<Vec<Recovered>, Error> {
         self.at_desk(|desk| {
             let paths = desk.marks.take()?;
             for path in &paths {
                 desk.reindex(path)?;
             }
             desk.marks.done(&paths)?;
-            Ok(paths.len())
+            recover::retry(&desk, now)
         })
     }
 
@@ -671,6 +698,7 @@ impl Library {
             index: &current.index,
             marks: &current.marks,
             journal: &self.journal,
+            tombstones: &self.tombstones,
         })
     }
 }

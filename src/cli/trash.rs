@@ -22,8 +22,8 @@ pub fn trash(context: &Context, arguments: &TrashArgs) -> Result<Status> {
     let (events, _) = event::channel();
     let engine = match arguments.action {
         // A medium that comes back needs an index it can come back to.
-        TrashAction::Restore(_) => context.engine_with(events)?,
-        TrashAction::List | TrashAction::Empty(_) => context.bare_engine(events)?,
+        TrashAction::Restore(_) | TrashAction::Empty(_) => context.engine_with(events)?,
+        TrashAction::List => context.bare_engine(events)?,
     };
     let items = engine.trashed_now()?;
     match &arguments.action {

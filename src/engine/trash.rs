@@ -65,8 +65,12 @@ pub fn purge(
     now: i64,
     on: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
 ) -> Report {
-    in_batches(items, on, |batch, report| {
-        for (item, outcome) in batch.iter().zip(library.purge(batch, now)) {
+    let operation = library.operation(match items {
+        [only] => format!("remove {} for good", only.path),
+        several => format!("remove {} for good", several.len()),
+    });
+    let report = in_batches(items, on, |batch, report| {
+        for (item, outcome) in batch.iter().zip(library.purge(&operation, batch, now)) {
             match outcome {
                 Ok(bytes) => {
                     report.done += 1;
@@ -79,7 +83,9 @@ pub fn purge(
                 Err(error) => report.failed.push((item.path.clone(), error.chain())),
             }
         }
-    })
+    });
+    library.finish(&operation);
+    report
 }
 
 /// Removes for good what has been in the trash for more than that many days; with 0
@@ -94,7 +100,8 @@ pub fn empty_old(
     now: i64,
     on: &mut dyn FnMut() -> ControlFlow<()>,
 ) -> Result<Report, Error> {
-    if days == 0 {
+    // Only a whole index tells whether a copy of a file stays.
+    if days == 0 || !library.is_indexed() {
         return Ok(Report::default());
     }
     let mut items = library.trashed()?;

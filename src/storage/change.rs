@@ -23,6 +23,7 @@ use super::{
     rebuild::is_current,
     requests::{Change, Written},
     shelf::{Loaded, Shelf, Spot, is_original, stem},
+    tombstones::Tombstones,
 };
 use crate::model::{
     edit::{Edit, apply_all},
@@ -48,6 +49,7 @@ pub(super) struct Desk<'l> {
     pub index: &'l Index,
     pub marks: &'l Marks,
     pub journal: &'l Journal,
+    pub tombstones: &'l Tombstones,
 }
 
 /// One change of a medium that can be made again, on what is there by then.
@@ -88,6 +90,8 @@ struct Pending {
     is_changed: bool,
     tags_before: usize,
     merged: Option<String>,
+    /// Its sidecar is written; its `.txt` is not.
+    problem: Option<Error>,
 }
 
 impl Desk<'_> {
@@ -196,7 +200,11 @@ impl Desk<'_> {
             .zip(&work)
             .map(|(outcome, work)| outcome.unwrap_or_else(|| keeps_changing(work)))
             .collect();
-        self.settle(pending, writes)
+        let (written, is_whole) = self.settle(pending, writes);
+        if !is_whole {
+            self.journal.hold_open(operations);
+        }
+        written
     }
 
     /// One attempt at those works that are still open. One whose sidecar another
@@ -235,19 +243,22 @@ impl Desk<'_> {
             return fail(outcomes, open, &error);
         }
         for (at, mut ready) in prepared {
-            let saved = if ready.patches.is_empty() {
-                Ok(Replaced::Yes)
-            } else {
-                self.shelf
-                    .save(&ready.spot, &mut ready.loaded, &ready.before, writes)
-            };
             let is_changed = !ready.patches.is_empty();
+            let saved = if is_changed {
+                self.shelf.save(&ready.spot, &mut ready.loaded, writes)
+            } else {
+                Ok(Replaced::Yes)
+            };
             if is_changed {
                 let is_merged = ready.merged.is_some();
                 ready.loaded.seen = Seen::Written { is_merged };
             }
             outcomes[at] = match saved {
                 Ok(Replaced::Yes) => Some(Ok(Pending {
+                    problem: self
+                        .shelf
+                        .save_text(&ready.spot, &ready.loaded, &ready.before, writes)
+                        .err(),
                     key: ready.key,
                     row: ready.loaded.into_row(ready.id),
                     is_changed,
@@ -507,6 +518,8 @@ impl Desk<'_> {
 
     /// Writes rows, each checked against its sidecar once no one else can commit.
     pub(super) fn enter(&self, rows: &mut [Row]) -> Result<Vec<Entry>, Error> {
+        self.marks
+            .tell_others(rows.iter().map(|row| row.facts.path.as_str()));
         self.index.commit(rows, &[], &mut |row| {
             if is_current(self.shelf, row) {
                 return;
@@ -527,16 +540,19 @@ impl Desk<'_> {
     }
 
     pub(super) fn forget(&self, places: &[Place]) -> Result<(), Error> {
+        self.marks
+            .tell_others(places.iter().map(|place| place.path.as_str()));
         let keys: Vec<MediaKey> = places.iter().map(|place| place.key).collect();
         self.index.commit(&mut [], &keys, &mut |_| {}).map(|_| ())
     }
 
-    /// Makes the files durable, then writes the rows.
+    /// Makes the files durable, then writes the rows. Says too whether all of what
+    /// was begun is in place, or will be without the journal.
     fn settle(
         &self,
         pending: Vec<Result<Pending, Error>>,
         writes: Writes,
-    ) -> Vec<Result<Written, Error>> {
+    ) -> (Vec<Result<Written, Error>>, bool) {
         let synced = writes.finish();
         let mut rows: Vec<Row> = pending
             .iter()
@@ -548,10 +564,16 @@ impl Desk<'_> {
         } else {
             self.enter(&mut rows)
         };
+        let has_texts = pending
+            .iter()
+            .flatten()
+            .all(|pending| pending.problem.is_none());
+        let mut is_whole = synced.is_ok() && has_texts;
         let (mut entries, warning) = match entered {
             Ok(entries) => (entries.into_iter(), None),
             Err(error) => {
-                self.marks
+                is_whole &= self
+                    .marks
                     .add(rows.iter().map(|row| row.facts.path.as_str()));
                 let warning = format!("saved, but the index has to catch up: {}", error.chain());
                 (Vec::new().into_iter(), Some(warning))
@@ -566,11 +588,11 @@ impl Desk<'_> {
                     &pending.row.media,
                 )
             });
+            if let Some(problem) = pending.problem {
+                return Err(problem);
+            }
             if let Err(error) = &synced {
-                return Err(Error::library(
-                    self.shelf.layout.root(),
-                    format!("may lose this change in a power cut: {}", error.chain()),
-                ));
+                return Err(self.unsynced(error));
             }
             Ok(Written {
                 entry,
@@ -581,10 +603,18 @@ impl Desk<'_> {
             })
         };
         let mut settle = settle;
-        pending
+        let written = pending
             .into_iter()
             .map(|pending| pending.and_then(&mut settle))
-            .collect()
+            .collect();
+        (written, is_whole)
+    }
+
+    pub(super) fn unsynced(&self, error: &Error) -> Error {
+        Error::Unsynced {
+            path: self.shelf.layout.root().to_owned(),
+            source: Box::new(error.repeated()),
+        }
     }
 }
 

@@ -153,11 +153,8 @@ fn edit(library: &Library, names: &[&str], edits: &[Edit]) -> bool {
         .collect();
     let operation = library.operation("edit");
     let written = library.write(std::slice::from_ref(&operation), changes, NOW);
-    let done = written.iter().all(Result::is_ok);
-    if done {
-        library.finish(&operation);
-    }
-    done
+    library.finish(&operation);
+    written.iter().all(Result::is_ok)
 }
 
 fn trash(library: &Library, names: &[&str]) -> bool {
@@ -168,11 +165,8 @@ fn trash(library: &Library, names: &[&str]) -> bool {
         .collect();
     let operation = library.operation("trash");
     let results = library.trash(&operation, &keys, "test", None, NOW);
-    let done = results.iter().all(Result::is_ok);
-    if done {
-        library.finish(&operation);
-    }
-    done
+    library.finish(&operation);
+    results.iter().all(Result::is_ok)
 }
 
 fn undo(library: &Library) -> bool {
@@ -242,11 +236,8 @@ fn moving_to_the_trash_and_bringing_back() {
                 let items = library.trashed().unwrap();
                 let operation = library.operation("restore");
                 let results = library.restore(&operation, &items, NOW);
-                let done = results.iter().all(Result::is_ok);
-                if done {
-                    library.finish(&operation);
-                }
-                done
+                library.finish(&operation);
+                results.iter().all(Result::is_ok)
             },
         );
     }
@@ -314,4 +305,47 @@ fn filing_a_picture() {
             );
         }
     }
+}
+
+#[test]
+fn emptying_the_trash() {
+    for kind in KINDS {
+        kill_everywhere(
+            kind,
+            |library, _| assert!(trash(library, &["a.png", "b.png"])),
+            |library, _| {
+                let Ok(items) = library.trashed() else {
+                    return false;
+                };
+                let operation = library.operation("empty");
+                let results = library.purge(&operation, &items, NOW);
+                library.finish(&operation);
+                results.iter().all(Result::is_ok)
+            },
+        );
+    }
+}
+
+#[test]
+fn what_was_removed_for_good_is_in_the_history_and_stays_gone() {
+    let (_dir, library) = library(LayoutKind::Flat);
+    assert!(trash(&library, &["a.png"]));
+    assert!(edit(&library, &["b.png"], &[add("fox")]));
+    let items = library.trashed().unwrap();
+    let operation = library.operation("empty");
+    assert!(library.purge(&operation, &items, NOW)[0].is_ok());
+    library.finish(&operation);
+    let past = library.history(10).unwrap();
+    assert_eq!(past[0].action, "empty");
+    let named = Which::Named(past[0].id);
+    let refused = library.undo(named, NOW, &mut |_, _| go_on(())).unwrap_err();
+    assert!(refused.chain().contains("for good"), "{}", refused.chain());
+    let undone = library
+        .undo(Which::Newest, NOW, &mut |_, _| go_on(()))
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        undone.action, "edit",
+        "what cannot be undone is passed over"
+    );
 }

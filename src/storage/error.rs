@@ -52,9 +52,12 @@ pub enum Error {
     },
     #[error("medium {} is in the library already", show_text(.0.as_str()))]
     AlreadyStored(MediaId),
+    /// Written, but a folder could not be synced.
+    #[error("{} may lose this change in a power cut", show(.path))]
+    Unsynced { path: PathBuf, source: Box<Self> },
     /// What stopped a whole batch, told for one of its media.
-    #[error("{0}")]
-    Repeated(String),
+    #[error("{text}")]
+    Repeated { text: String, may_pass: bool },
     #[error("cancelled")]
     Cancelled,
 }
@@ -105,7 +108,23 @@ impl Error {
                 path: path.clone(),
                 waited: *waited,
             },
-            other => Self::Repeated(other.chain()),
+            other => Self::Repeated {
+                text: other.chain(),
+                may_pass: other.may_pass(),
+            },
+        }
+    }
+
+    /// Whether the same may work later: the fault is that of the disk, the index or
+    /// of someone else's lock, and not of what was asked for.
+    pub(super) fn may_pass(&self) -> bool {
+        match self {
+            Self::File { .. }
+            | Self::Index { .. }
+            | Self::Locked { .. }
+            | Self::Unsynced { .. } => true,
+            Self::Repeated { may_pass, .. } => *may_pass,
+            _ => false,
         }
     }
 

@@ -29,11 +29,11 @@ impl OpenIndex {
     fn among(places: &[PathBuf]) -> Result<Self, Error> {
         let mut refused = None;
         let mut failed = None;
+        let mut passed = Vec::new();
         for path in places {
             match Index::open(path) {
                 Ok(index) => {
-                    let marks =
-                        Marks::new(index.companion("reindex"), index.companion("reindexing"));
+                    let marks = Marks::new(path, &passed);
                     return Ok(Self {
                         index,
                         marks,
@@ -44,6 +44,9 @@ impl OpenIndex {
                     refused.get_or_insert(reason);
                 }
                 Err(Refusal::NoAccess(error)) => failed = Some(error),
+            }
+            if path.exists() {
+                passed.push(path.clone());
             }
         }
         Err(failed.unwrap_or_else(|| {

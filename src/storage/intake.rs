@@ -84,7 +84,9 @@ impl Desk<'_> {
             rows.push(loaded.into_row(stored.id.clone()));
         }
         self.enter(&mut rows).inspect_err(|_| {
-            self.marks
+            // The operation stays open until it is committed.
+            let _ = self
+                .marks
                 .add(stored.iter().map(|stored| stored.facts.path.as_str()));
         })
     }
@@ -275,13 +277,14 @@ impl Desk<'_> {
             before,
         } = described;
         if loaded.sidecar.media != before {
-            let saved = self.shelf.save(&spot, &mut loaded, &before, writes)?;
+            let saved = self.shelf.save(&spot, &mut loaded, writes)?;
             if saved == Replaced::Changed {
                 return Err(Error::library(
                     &self.shelf.absolute(&sidecar)?,
                     "was written by another program at this moment; try again",
                 ));
             }
+            self.shelf.save_text(&spot, &loaded, &before, writes)?;
         }
         if let Some(stat) = files::stat(&self.shelf.absolute(&spot.path)?)? {
             loaded.facts.is_missing = false;

@@ -64,6 +64,10 @@ struct Own {
     adopted: Vec<Held>,
     /// Operations with a `begin` line of this process.
     begun: HashSet<OperationId>,
+    /// Operations of which something could not be written yet.
+    troubled: HashSet<OperationId>,
+    /// Those of them that nobody works on any more.
+    waiting: Vec<OperationId>,
 }
 
 /// A journal file whose lock is ours.
@@ -144,8 +148,50 @@ impl Journal {
     }
 
     /// Notes that every file of an operation is written. Nothing is lost when this
-    /// line is: the operation is then found finished at the next start.
+    /// line is: the operation is then found finished at the next start. One that is
+    /// [`Journal::hold_open`] stays open, for [`recover`](super::recover) to finish.
     pub(super) fn done(&self, id: OperationId) -> Result<(), Error> {
+        {
+            let mut own = self.own();
+            if own.troubled.contains(&id) {
+                if !own.waiting.contains(&id) {
+                    own.waiting.push(id);
+                }
+                return Ok(());
+            }
+        }
+        self.close(id, "done", false)
+    }
+
+    /// Keeps operations from being called done: something of them could be written
+    /// only in part, and is finished once the fault has gone away.
+    pub(super) fn hold_open<'o>(&self, operations: impl IntoIterator<Item = &'o Operation>) {
+        let mut own = self.own();
+        let ids = operations.into_iter().map(|operation| operation.id);
+        own.troubled.extend(ids);
+    }
+
+    /// Whether operations of this process wait to be finished.
+    pub(super) fn has_waiting(&self) -> bool {
+        !self.own().waiting.is_empty()
+    }
+
+    /// The operations of this process that wait to be finished, each with its file.
+    pub(super) fn waiting(&self) -> Vec<(OperationId, PathBuf)> {
+        let own = self.own();
+        let files = || own.held.iter().chain(&own.adopted);
+        let file_of = |id: &OperationId| files().find(|held| held.open.contains(id));
+        let with_file = |id: &OperationId| Some((*id, file_of(id)?.path.clone()));
+        own.waiting.iter().filter_map(with_file).collect()
+    }
+
+    /// What waited is finished after all.
+    pub(super) fn finished(&self, id: OperationId) -> Result<(), Error> {
+        {
+            let mut own = self.own();
+            own.troubled.remove(&id);
+            own.waiting.retain(|waiting| *waiting != id);
+        }
         self.close(id, "done", false)
     }
 

@@ -10,7 +10,9 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use super::error::Error;
+use super::{error::Error, index::beside};
+
+const MARKED: &str = "reindex";
 
 /// The marks of one index.
 #[derive(Debug)]
@@ -18,14 +20,19 @@ pub(super) struct Marks {
     file: PathBuf,
     /// The marks that are being worked off; they count until that has succeeded.
     taken: PathBuf,
+    /// The marks of better indexes that could not be used this time.
+    others: Vec<PathBuf>,
     unwritten: Mutex<BTreeSet<String>>,
 }
 
 impl Marks {
-    pub(super) fn new(file: PathBuf, taken: PathBuf) -> Self {
+    /// Marks for the index with this path. `others` are better indexes that are
+    /// there and could not be used.
+    pub(super) fn new(index: &Path, others: &[PathBuf]) -> Self {
         Self {
-            file,
-            taken,
+            file: beside(index, MARKED),
+            taken: beside(index, "reindexing"),
+            others: others.iter().map(|other| beside(other, MARKED)).collect(),
             unwritten: Mutex::default(),
         }
     }
@@ -34,11 +41,28 @@ impl Marks {
         self.unwritten().is_empty() && !self.file.exists() && !self.taken.exists()
     }
 
-    pub(super) fn add<'a>(&self, paths: impl IntoIterator<Item = &'a str>) {
+    /// Marks paths; says whether the marks survive this process.
+    pub(super) fn add<'a>(&self, paths: impl IntoIterator<Item = &'a str>) -> bool {
         let paths: Vec<&str> = paths.into_iter().collect();
-        if self.append(&paths).is_err() {
+        let is_written = append(&self.file, &paths).is_ok();
+        if !is_written {
             self.unwritten()
                 .extend(paths.into_iter().map(str::to_owned));
+        }
+        is_written
+    }
+
+    /// Tells the indexes that are there and could not be used this time what they
+    /// miss. One that cannot even be told finds out by the times of the files.
+    pub(super) fn tell_others<'a>(&self, paths: impl Iterator<Item = &'a str>) {
+        if self.others.is_empty() {
+            return;
+        }
+        let paths: Vec<&str> = paths.collect();
+        for other in &self.others {
+            if let Err(error) = append(other, &paths) {
+                tracing::warn!("an index that is not in use: {}", error.chain());
+            }
         }
     }
 
@@ -65,10 +89,6 @@ impl Marks {
             }
             _ => Ok(()),
         }
-    }
-
-    fn append(&self, paths: &[&str]) -> Result<(), Error> {
-        append(&self.file, paths)
     }
 
     fn unwritten(&self) -> MutexGuard<'_, BTreeSet<String>> {
@@ -108,10 +128,10 @@ mod tests {
     #[test]
     fn marks_survive_until_they_are_worked_off() {
         let dir = tempfile::tempdir().unwrap();
-        let open = || Marks::new(dir.path().join("marks"), dir.path().join("taken"));
+        let open = || Marks::new(&dir.path().join("library.db"), &[]);
         let marks = open();
         assert!(marks.is_empty());
-        marks.add(["a", "b"]);
+        assert!(marks.add(["a", "b"]));
         assert_eq!(marks.take().unwrap().len(), 2);
         let again = open();
         assert!(!again.is_empty(), "taken is not done");
@@ -125,11 +145,22 @@ mod tests {
     #[test]
     fn what_cannot_be_written_is_remembered() {
         let dir = tempfile::tempdir().unwrap();
-        let marks = Marks::new(dir.path().join("no/marks"), dir.path().join("taken"));
-        marks.add(["a"]);
+        let marks = Marks::new(&dir.path().join("no/library.db"), &[]);
+        assert!(!marks.add(["a"]));
         assert!(!marks.is_empty());
         let taken = marks.take().unwrap();
         marks.done(&taken).unwrap();
         assert!(marks.is_empty());
+    }
+
+    #[test]
+    fn an_index_that_was_passed_over_learns_what_it_missed() {
+        let dir = tempfile::tempdir().unwrap();
+        let usual = dir.path().join("library.db");
+        let marks = Marks::new(&dir.path().join("other.db"), std::slice::from_ref(&usual));
+        marks.tell_others(["a"].into_iter());
+        assert!(marks.is_empty());
+        let taken = Marks::new(&usual, &[]).take().unwrap();
+        assert_eq!(taken.into_iter().collect::<Vec<_>>(), ["a"]);
     }
 }

@@ -6,6 +6,7 @@ use super::{
     error::Error,
     files,
     index::{Index, Row},
+    marks::Marks,
     md5_lock, parallel,
     requests::{RebuildProgress, RebuildSummary},
     scan::{self, Found},
@@ -31,6 +32,7 @@ pub(super) enum Extent {
 pub(super) fn run(
     shelf: &Shelf,
     index: &Index,
+    marks: &Marks,
     extent: Extent,
     on: &mut dyn FnMut(RebuildProgress) -> ControlFlow<()>,
 ) -> Result<RebuildSummary, Error> {
@@ -52,6 +54,9 @@ pub(super) fn run(
         Err(error) => return Err(error),
     };
     scan::sweep(&shelf.layout, &scan.leftovers);
+    if extent == Extent::All {
+        scan::sweep(&shelf.layout, &scan::leftovers_elsewhere(&shelf.layout));
+    }
     summary.errors = scan.errors;
     progress.errors = count(summary.errors.len());
     progress.total = count(scan.found.len());
@@ -73,7 +78,7 @@ pub(super) fn run(
         let wanted: Vec<&Found> = step.iter().filter(|found| is_wanted(found)).collect();
         if !wanted.is_empty() {
             let read = parallel::map(&wanted, |found| read_one(shelf, found));
-            commit(shelf, index, read, &mut summary)?;
+            commit(shelf, index, marks, read, &mut summary)?;
             // A step that an earlier run finished must not set the cursor back.
             if extent == Extent::All
                 && let Some(last) = step.last()
@@ -188,6 +193,7 @@ pub(super) fn load(shelf: &Shelf, found: &Found) -> Result<(Option<Row>, Option<
 fn commit(
     shelf: &Shelf,
     index: &Index,
+    marks: &Marks,
     read: Vec<Read<'_>>,
     summary: &mut RebuildSummary,
 ) -> Result<(), Error> {
@@ -196,6 +202,11 @@ fn commit(
         if let Some(problem) = read.problem {
             let path = shelf.layout.root().join(&read.found.spot.path);
             summary.errors.push((path, problem.chain()));
+            if problem.may_pass() {
+                // What could not be read this time is read again; a mark that cannot
+                // be kept leaves it to the next rebuild.
+                let _ = marks.add([read.found.spot.path.as_str()]);
+            }
         }
         if let Some(row) = read.row {
             summary.media += 1;

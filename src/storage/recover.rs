@@ -41,11 +41,32 @@ pub(super) fn run(desk: &Desk<'_>, now: i64) -> Result<Vec<Recovered>, Error> {
         let records = Records::read_file(&path)?;
         held.set_open(open(&records).map(|record| record.id).collect());
         for record in open(&records).filter(|record| record.state == State::Begun) {
-            let report = finish(desk, record, now)?;
-            held.done(record.id)?;
+            let report = finish(desk, record, now);
+            if !report.is_unfinished {
+                desk.journal.done(record.id)?;
+                held.done(record.id)?;
+            }
             recovered.push(report);
         }
         held.seal();
+    }
+    Ok(recovered)
+}
+
+/// Tries again what this process could write only in part; operations that are
+/// still unfinished then stay so.
+pub(super) fn retry(desk: &Desk<'_>, now: i64) -> Result<Vec<Recovered>, Error> {
+    let mut recovered = Vec::new();
+    for (id, path) in desk.journal.waiting() {
+        let records = Records::read_file(&path)?;
+        let Some(record) = records.get(id) else {
+            continue;
+        };
+        let report = finish(desk, record, now);
+        if !report.is_unfinished {
+            desk.journal.finished(id)?;
+            recovered.push(report);
+        }
     }
     Ok(recovered)
 }
@@ -103,8 +124,32 @@ fn open(records: &Records) -> impl Iterator<Item = &Record> {
 }
 
 /// Does what is missing of an operation.
-fn finish(desk: &Desk<'_>, record: &Record, now: i64) -> Result<Recovered, Error> {
+fn finish(desk: &Desk<'_>, record: &Record, now: i64) -> Recovered {
     let mut reverted = Reverted::default();
+    let media = match finish_parts(desk, record, now, &mut reverted) {
+        Ok(media) => media,
+        Err(error) => {
+            reverted.left.push(error.chain());
+            reverted.is_unfinished = true;
+            0
+        }
+    };
+    Recovered {
+        action: record.action.clone(),
+        at: record.at.clone(),
+        media: media + reverted.changed.len() + reverted.removed.len(),
+        left: reverted.left,
+        is_unfinished: reverted.is_unfinished,
+    }
+}
+
+/// Says how many media needed something besides those in `reverted`.
+fn finish_parts(
+    desk: &Desk<'_>,
+    record: &Record,
+    now: i64,
+    reverted: &mut Reverted,
+) -> Result<usize, Error> {
     let mut covered: HashMap<MediaId, usize> = HashMap::new();
     let mut media = 0;
     for part in journal::parts(&record.files, record.id)? {
@@ -119,37 +164,38 @@ fn finish(desk: &Desk<'_>, record: &Record, now: i64) -> Result<Recovered, Error
                     .collect();
                 for items in items.chunks(BATCH) {
                     // The journal has it already, hence no operation to note it for.
-                    desk.apply_patches(&[], items, now, &mut reverted);
+                    desk.apply_patches(&[], items, now, reverted);
                 }
                 let items: Vec<_> = items.into_iter().map(|(item, _)| item.clone()).collect();
                 desk.complete_texts(&items)?;
             }
-            Part::Move(moves) => desk.carry_out_again(&moves, now, &mut reverted),
+            Part::Move(moves) => desk.carry_out_again(&moves, now, reverted),
             Part::Store(items) => {
                 for item in &items {
                     match finish_store(desk, item) {
                         Ok(n) => media += n,
-                        Err(error) => reverted.left.push(error.chain()),
+                        Err(error) => reverted.fail(&item.path, &error),
+                    }
+                }
+            }
+            Part::Purge(items) => {
+                for item in &items {
+                    match desk.finish_purge(item) {
+                        Ok(bytes) => media += usize::from(bytes > 0),
+                        Err(error) => reverted.fail(&item.path, &error),
                     }
                 }
             }
         }
     }
-    media += reverted.changed.len() + reverted.removed.len();
     let operation = Operation {
         id: record.id,
         action: record.action.clone(),
         group: record.group,
         inverts: record.inverts,
     };
-    media += finish_rest(desk, &operation, record, &covered, now, &mut reverted)?;
-    desk.journal.done(record.id)?;
-    Ok(Recovered {
-        action: record.action.clone(),
-        at: record.at.clone(),
-        media,
-        left: reverted.left,
-    })
+    finish_rest(desk, &operation, record, &covered, now, reverted)?;
+    Ok(media)
 }
 
 /// What was to be done and is in no part yet: the rest of a bulk edit, or of an undo.
@@ -160,15 +206,14 @@ fn finish_rest(
     covered: &HashMap<MediaId, usize>,
     now: i64,
     reverted: &mut Reverted,
-) -> Result<usize, Error> {
-    let before = reverted.changed.len() + reverted.removed.len();
+) -> Result<(), Error> {
     if let Some(inverted) = record.inverts {
         let records = Records::read(desk.journal.folder())?;
         if let Some(inverted) = records.get(inverted) {
             let go_on = &mut |_| std::ops::ControlFlow::Continue(());
             let _ = desk.invert(operation, inverted, covered, now, reverted, go_on)?;
         }
-        return Ok(reverted.changed.len() + reverted.removed.len() - before);
+        return Ok(());
     }
     let mut seen: HashSet<&MediaId> = HashSet::new();
     let changes = journal::changes(&record.files, record.id)?;
@@ -197,12 +242,15 @@ fn finish_rest(
             for outcome in desk.change(std::slice::from_ref(operation), work, now) {
                 match outcome {
                     Ok(written) => reverted.changed.push(written.entry),
-                    Err(error) => reverted.left.push(error.chain()),
+                    Err(error) => {
+                        reverted.is_unfinished |= error.may_pass();
+                        reverted.left.push(error.chain());
+                    }
                 }
             }
         }
     }
-    Ok(reverted.changed.len() + reverted.removed.len() - before)
+    Ok(())
 }
 
 /// A picture that was placed gets its sidecar and its row; one that was not is still
@@ -260,7 +308,11 @@ impl std::fmt::Display for Recovered {
             1 => "1 medium".to_owned(),
             n => format!("{n} media"),
         };
-        write!(f, "finished what was interrupted: {}, {media}", self.action)?;
+        if self.is_unfinished {
+            write!(f, "not finished yet: {}", self.action)?;
+        } else {
+            write!(f, "finished what was interrupted: {}, {media}", self.action)?;
+        }
         match self.left.as_slice() {
             [] => Ok(()),
             [only] => write!(f, "; left alone: {only}"),

@@ -10,7 +10,7 @@ use crate::model::{
     operation::OperationId,
 };
 
-use super::journal::PendingChange;
+use super::{error::Error, journal::PendingChange};
 
 /// Whether the index can be trusted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub enum IndexState {
     /// is; another one is in use and has to be rebuilt. Says why.
     Unusable(String),
     /// An index write failed after its files were written:
-    /// [`reindex_marked`](super::Library::reindex_marked).
+    /// [`catch_up`](super::Library::catch_up).
     Stale,
 }
 
@@ -110,6 +110,8 @@ pub struct Recovered {
     pub media: usize,
     /// What stayed as it is, and why.
     pub left: Vec<String>,
+    /// The fault is still there: the next start tries again.
+    pub is_unfinished: bool,
 }
 
 /// One entry of the history.
@@ -152,6 +154,16 @@ pub struct Reverted {
     pub left: Vec<String>,
     pub warning: Option<String>,
     pub is_cancelled: bool,
+    /// Something could not be written this time, and may be later.
+    pub(super) is_unfinished: bool,
+}
+
+impl Reverted {
+    /// Notes that one medium could not be brought to where it should be.
+    pub(super) fn fail(&mut self, path: &str, error: &Error) {
+        self.left.push(format!("{path}: {}", error.chain()));
+        self.is_unfinished |= error.may_pass();
+    }
 }
 
 /// A change that is on disk.

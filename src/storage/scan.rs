@@ -23,6 +23,8 @@ use crate::model::id::MediaId;
 
 /// Leftovers younger than this may be files that another process is writing now.
 const LEFTOVER_AGE: Duration = Duration::from_hours(1);
+/// Folders below one another in the trash: `ab/cd`.
+const TRASH_DEPTH: usize = 2;
 
 /// A medium that a scan found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +84,29 @@ pub(super) fn sweep(layout: &Layout, leftovers: &[PathBuf]) -> usize {
     old.iter()
         .filter(|path| fs::remove_file(path).is_ok())
         .count()
+}
+
+/// Temporary files in the folders that a scan leaves out.
+pub(super) fn leftovers_elsewhere(layout: &Layout) -> Vec<PathBuf> {
+    let mut folders = vec![
+        (layout.home(), 0),
+        (layout.deleted(), TRASH_DEPTH),
+        (layout.quarantine(), TRASH_DEPTH),
+        (layout.projects(), 0),
+    ];
+    let mut leftovers = Vec::new();
+    while let Some((folder, depth)) = folders.pop() {
+        // One that is not there or cannot be listed has nothing to sweep.
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            if is_folder && depth > 0 {
+                folders.push((entry.path(), depth - 1));
+            } else if !is_folder && files::is_leftover(&encode(&entry.file_name())) {
+                leftovers.push(entry.path());
+            }
+        }
+    }
+    leftovers
 }
 
 /// Those temporary files that nobody is writing any more. What is old is judged by

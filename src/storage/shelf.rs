@@ -298,14 +298,13 @@ impl Shelf {
         Ok(())
     }
 
-    /// Writes a changed medium: the sidecar, and the `.txt` that goes with its
-    /// caption (or with its tags, where the folder keeps these there). Nothing is
-    /// written where another program changed the sidecar since it was loaded.
+    /// Writes the sidecar of a changed medium; [`Shelf::save_text`] comes next.
+    /// Nothing is written where another program changed the sidecar since it was
+    /// loaded.
     pub(super) fn save(
         &self,
         spot: &Spot,
         loaded: &mut Loaded,
-        before: &Media,
         writes: &mut Writes,
     ) -> Result<Replaced, Error> {
         let path = match &loaded.sidecar_path {
@@ -331,6 +330,18 @@ impl Shelf {
         loaded.facts.has_sidecar = true;
         loaded.sidecar = read_back;
         loaded.text = Some(text.into_bytes());
+        Ok(Replaced::Yes)
+    }
+
+    /// Writes the `.txt` that goes with a caption (or with the tags, where the folder
+    /// keeps these there) when that changed.
+    pub(super) fn save_text(
+        &self,
+        spot: &Spot,
+        loaded: &Loaded,
+        before: &Media,
+        writes: &mut Writes,
+    ) -> Result<(), Error> {
         let media = &loaded.sidecar.media;
         if self.identity.txt_is_tags {
             if media.tags != before.tags {
@@ -339,7 +350,7 @@ impl Shelf {
         } else if media.caption != before.caption {
             self.save_caption(spot, &media.caption, writes)?;
         }
-        Ok(Replaced::Yes)
+        Ok(())
     }
 
     /// The `.txt` of a medium whose sidecar was written, where a crash came between

@@ -27,11 +27,10 @@ use super::{
     path_text::decode,
     requests::Trashed,
     shelf::stem,
-    tombstones::{Tombstone, Tombstones},
 };
 use crate::model::{
     entry::{Entry, format_time},
-    id::{Md5, MediaId, MediaKey},
+    id::{MediaId, MediaKey},
     operation::Operation,
 };
 
@@ -161,36 +160,75 @@ impl Desk<'_> {
             .into_iter()
             .map(|plan| {
                 let moves = plan?;
-                self.perform(&moves, &mut writes)?;
+                match operation {
+                    Some(operation) => self.try_moves(operation, &moves, &mut writes)?,
+                    None => self.perform(&moves, &mut writes, &mut Vec::new())?,
+                }
                 Ok(moves)
             })
             .collect();
         let synced = writes.finish();
+        if synced.is_err() {
+            self.journal.hold_open(operation);
+        }
         moved
             .into_iter()
             .map(|moves| {
                 let moves = moves?;
-                if let Err(error) = &synced {
-                    let problem = format!("may undo this in a power cut: {}", error.chain());
-                    return Err(Error::library(self.shelf.layout.root(), problem));
-                }
-                if moves.goes_in() {
-                    Ok(Landed::Away(self.leave(&moves.path)))
+                let landed = if moves.goes_in() {
+                    Landed::Away(self.leave(operation, &moves.path))
                 } else {
-                    let entry = self.enter_restored(&moves)?;
-                    Ok(Landed::Back(Box::new(entry)))
+                    let entered = self.enter_restored(&moves);
+                    let entry = entered.inspect_err(|_| self.mark(operation, &moves.path))?;
+                    Landed::Back(Box::new(entry))
+                };
+                match &synced {
+                    Ok(()) => Ok(landed),
+                    Err(error) => Err(self.unsynced(error)),
                 }
             })
             .collect()
     }
 
+    /// Moves the files of one medium, or none of them: what was moved before a fault
+    /// is moved back. Where even that fails, the operation stays open and is
+    /// finished later.
+    fn try_moves(
+        &self,
+        operation: &Operation,
+        moves: &Moves,
+        writes: &mut Writes,
+    ) -> Result<(), Error> {
+        let mut moved = Vec::new();
+        let Err(error) = self.perform(moves, writes, &mut moved) else {
+            return Ok(());
+        };
+        let mut take_back = || {
+            for (from, to) in moved.iter().rev() {
+                writes.rename(to, from)?;
+            }
+            match &moves.note {
+                Some((path, _)) if moves.goes_in() => writes.remove(&self.shelf.absolute(path)?),
+                _ => Ok(()),
+            }
+        };
+        if let Err(second) = take_back() {
+            tracing::warn!("{}: moved by halves: {}", moves.path, second.chain());
+            self.journal.hold_open([operation]);
+        }
+        Err(error)
+    }
+
     /// The row of a medium that went into the trash goes. Its files are where they
     /// belong; a row that cannot be removed goes with the next re-index.
-    fn leave(&self, path: &str) -> Option<MediaKey> {
+    fn leave(&self, operation: Option<&Operation>, path: &str) -> Option<MediaKey> {
         let place = self.index.place_by_path(path);
-        let key = place.as_ref().ok()?.as_ref().map(|place| place.key);
+        let key = place
+            .as_ref()
+            .map(|place| place.as_ref().map(|place| place.key));
+        let key = key.unwrap_or_default();
         if !place.is_ok_and(|place| self.forget(place.as_slice()).is_ok()) {
-            self.marks.add([path]);
+            self.mark(operation, path);
         }
         key
     }
@@ -209,74 +247,14 @@ impl Desk<'_> {
             let missing = || Error::library(&path, "was restored and is not in the index");
             entries.into_iter().next().ok_or_else(missing)
         };
-        entered().inspect_err(|_| self.marks.add([moves.path.as_str()]))
+        entered()
     }
 
-    /// See [`Library::purge`](super::Library::purge).
-    pub(super) fn purge(
-        &self,
-        items: &[Trashed],
-        tombstones: &Tombstones,
-        now: i64,
-    ) -> Vec<Result<u64, Error>> {
-        let locks = self.shelf.layout.locks();
-        let alone = md5_lock::lock_library(&locks, LOCK_TIMEOUT);
-        let refused = |error: &Error| {
-            let problem = format!("is being changed by others: {}", error.chain());
-            Err(Error::library(self.shelf.layout.root(), problem))
-        };
-        match &alone {
-            Ok(_) => items
-                .iter()
-                .map(|item| self.purge_one(item, tombstones, now))
-                .collect(),
-            Err(error) => items.iter().map(|_| refused(error)).collect(),
-        }
-    }
-
-    /// The tombstone first: a crash leaves a file that is still in the trash, not
-    /// one that is gone and may come back.
-    fn purge_one(&self, item: &Trashed, tombstones: &Tombstones, now: i64) -> Result<u64, Error> {
-        let note = self.shelf.absolute(&item.note)?;
-        if files::stat(&note)?.is_none() {
-            return Err(Error::library(&note, "is no longer in the trash"));
-        }
-        let mut writes = Writes::default();
-        if let Some(md5) = self.md5_in_trash(item)?
-            // A copy that stays is wanted, and so is its like.
-            && self.index.find_md5(&md5)?.is_empty()
-            && tombstones.find(&md5)?.is_none()
-        {
-            let stone = Tombstone {
-                md5: md5.to_string(),
-                at: format_time(now),
-                by: self.shelf.host.clone(),
-                reason: item.reason.clone(),
-            };
-            tombstones.add(&[stone], &mut writes)?;
-            writes.finish()?;
-            writes = Writes::default();
-        }
-        let mut bytes = 0;
-        for (path, _) in &item.files {
-            let path = self.shelf.absolute(path)?;
-            bytes += files::stat(&path)?.map_or(0, |stat| stat.bytes);
-            writes.remove(&path)?;
-        }
-        writes.remove(&note)?;
-        writes.finish()?;
-        Ok(bytes)
-    }
-
-    fn md5_in_trash(&self, item: &Trashed) -> Result<Option<Md5>, Error> {
-        if let Some(md5) = &item.media.hashes.md5
-            && let Ok(md5) = md5.parse()
-        {
-            return Ok(Some(md5));
-        }
-        match &item.original {
-            Some(original) => files::md5_of_file(&self.shelf.absolute(original)?, &mut || true),
-            None => Ok(None),
+    /// Marks a row that could not follow its files; where not even that can be
+    /// written, the operation stays open.
+    fn mark(&self, operation: Option<&Operation>, path: &str) {
+        if !self.marks.add([path]) {
+            self.journal.hold_open(operation);
         }
     }
 
@@ -377,10 +355,15 @@ impl Desk<'_> {
         Ok(())
     }
 
-    /// Does what was planned. A move that is done already is skipped; where both
-    /// files are there, or neither, nothing is guessed. The caller holds
-    /// [`Desk::lock_sidecar`] of the medium.
-    pub(super) fn perform(&self, moves: &Moves, writes: &mut Writes) -> Result<(), Error> {
+    /// Does what was planned, noting in `moved` what it moved, from and to. A move
+    /// that is done already is skipped; where both files are there, or neither,
+    /// nothing is guessed. The caller holds [`Desk::lock_sidecar`] of the medium.
+    fn perform(
+        &self,
+        moves: &Moves,
+        writes: &mut Writes,
+        moved: &mut Vec<(PathBuf, PathBuf)>,
+    ) -> Result<(), Error> {
         let goes_in = moves.goes_in();
         if let Some((path, text)) = &moves.note
             && goes_in
@@ -391,7 +374,10 @@ impl Desk<'_> {
             let from = self.shelf.absolute(from)?;
             let to = self.shelf.absolute(to)?;
             match (exists(&from)?, exists(&to)?) {
-                (true, false) => writes.rename(&from, &to)?,
+                (true, false) => {
+                    writes.rename(&from, &to)?;
+                    moved.push((from, to));
+                }
                 (false, true) => {}
                 (true, true) => {
                     let problem = format!("cannot be moved: {} is there too", to.display());
@@ -498,9 +484,11 @@ mod tests {
                 // What a crash left: the note and the first of the files.
                 let mut partly = moves.clone();
                 partly.files.truncate(cut);
-                desk.perform(&partly, &mut Writes::default()).unwrap();
+                desk.perform(&partly, &mut Writes::default(), &mut Vec::new())
+                    .unwrap();
                 for _ in 0..2 {
-                    desk.perform(&moves, &mut Writes::default()).unwrap();
+                    desk.perform(&moves, &mut Writes::default(), &mut Vec::new())
+                        .unwrap();
                 }
                 let item = list(desk.shelf).unwrap().items.remove(0);
                 assert_eq!(item.reason, "why");
@@ -508,9 +496,11 @@ mod tests {
                 let mut partly = back.clone();
                 partly.files.truncate(cut);
                 partly.note = None;
-                desk.perform(&partly, &mut Writes::default()).unwrap();
+                desk.perform(&partly, &mut Writes::default(), &mut Vec::new())
+                    .unwrap();
                 for _ in 0..2 {
-                    desk.perform(&back, &mut Writes::default()).unwrap();
+                    desk.perform(&back, &mut Writes::default(), &mut Vec::new())
+                        .unwrap();
                 }
             });
             for (name, text) in files {
@@ -532,11 +522,15 @@ mod tests {
                 .unwrap();
             let (_, to) = moves.files[0].clone();
             put(library.root(), &to, "another");
-            let error = desk.perform(&moves, &mut Writes::default()).unwrap_err();
+            let error = desk
+                .perform(&moves, &mut Writes::default(), &mut Vec::new())
+                .unwrap_err();
             assert!(error.to_string().contains("is there too"), "{error}");
             fs::remove_file(library.root().join(&to)).unwrap();
             fs::remove_file(library.root().join("images/a.png")).unwrap();
-            let error = desk.perform(&moves, &mut Writes::default()).unwrap_err();
+            let error = desk
+                .perform(&moves, &mut Writes::default(), &mut Vec::new())
+                .unwrap_err();
             assert!(error.to_string().contains("is gone"), "{error}");
         });
     }

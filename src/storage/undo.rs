@@ -15,6 +15,7 @@ use super::{
     change::{Desk, Work},
     error::Error,
     journal::{self, EditItem, Part, Record, Records, State, StoreItem},
+    purge::Purge,
     requests::{Past, Reverted, Which},
     trash::{Landed, Moves},
 };
@@ -28,6 +29,8 @@ use crate::model::{
 const BATCH: usize = 256;
 /// The kind of parts that file pictures.
 pub(super) const STORE: &str = "store";
+/// The kind of parts that nothing takes back.
+const PURGE: &str = "purge";
 
 /// An operation with everything that took it back or did it again.
 struct Chain {
@@ -51,6 +54,12 @@ impl Step {
     fn is_ingest(&self) -> bool {
         let is_store = |chain: &Chain| chain.root.kind.as_deref() == Some(STORE);
         self.chains.iter().any(is_store)
+    }
+
+    /// Files are gone for good.
+    fn is_final(&self) -> bool {
+        let is_purge = |chain: &Chain| chain.root.kind.as_deref() == Some(PURGE);
+        self.chains.iter().any(is_purge)
     }
 
     fn is_unfinished(&self) -> bool {
@@ -166,12 +175,15 @@ impl Desk<'_> {
         on: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
     ) -> Result<Option<Reverted>, Error> {
         let steps = steps(Records::read(self.journal.folder())?);
-        let is_mine = |step: &&Step| self.is_mine(step);
+        let is_mine = |step: &&Step| self.is_mine(step) && !step.is_final();
         let step = match what {
             Which::Named(id) => {
                 let step = self.named(&steps, id)?;
                 if step.is_undone() {
                     return Err(self.refusal(id, "is undone already"));
+                }
+                if step.is_final() {
+                    return Err(self.refusal(id, "removed files for good"));
                 }
                 Some(step)
             }
@@ -208,7 +220,9 @@ impl Desk<'_> {
             }
             Which::Newest | Which::NewestEdit => {
                 let is_wanted = |step: &&Step| {
-                    self.is_mine(step) && (what == Which::Newest || !step.is_ingest())
+                    self.is_mine(step)
+                        && !step.is_final()
+                        && (what == Which::Newest || !step.is_ingest())
                 };
                 let undone = steps
                     .iter()
@@ -350,6 +364,10 @@ impl Desk<'_> {
                         }
                     }
                 }
+                Part::Purge(items) => {
+                    let gone = |item: &Purge| format!("{}: removed for good", item.path);
+                    reverted.left.extend(items.iter().map(gone));
+                }
             }
         }
         Ok(ControlFlow::Continue(()))
@@ -412,7 +430,7 @@ impl Desk<'_> {
                     reverted.changed.push(written.entry);
                     reverted.warning = written.warning.or(reverted.warning.take());
                 }
-                Err(error) => reverted.left.push(told(item, &error.chain())),
+                Err(error) => reverted.fail(&item.path, &error),
             }
         }
         let mut refusals: Vec<_> = refusals.into_inner().into_iter().collect();
@@ -471,7 +489,7 @@ impl Desk<'_> {
                 None
             }
             Err(error) => {
-                reverted.left.push(told(item, &error.chain()));
+                reverted.fail(&item.path, &error);
                 None
             }
         }
@@ -488,7 +506,7 @@ fn note_landed(
         match landed {
             Ok(Landed::Away(key)) => reverted.removed.extend(key),
             Ok(Landed::Back(entry)) => reverted.changed.push(*entry),
-            Err(error) => reverted.left.push(format!("{path}: {}", error.chain())),
+            Err(error) => reverted.fail(path, &error),
         }
     }
 }

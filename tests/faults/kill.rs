@@ -55,9 +55,8 @@ fn kill_everywhere(scenario: &'static Scenario) {
 }
 
 macro_rules! killed {
-    ($($(#[$attribute:meta])* $name:ident: $scenario:ident;)+) => {
+    ($($name:ident: $scenario:ident;)+) => {
         $(#[test]
-        $(#[$attribute])*
         fn $name() {
             kill_everywhere(&scenario::$scenario);
         })+
@@ -71,10 +70,8 @@ killed! {
     filing_a_copy: INGEST;
     filing_by_moving: INGEST_MOVE;
     filing_a_duplicate: INGEST_DUPLICATE;
-    #[ignore = "a temporary file of a killed program stays in deleted/"]
     removing_duplicates: DUPLICATES;
     restoring_from_the_trash: RESTORE;
-    #[ignore = "a killed emptying leaves a medium in the trash by halves"]
     emptying_the_trash: EMPTY;
     making_the_index: REBUILD;
     making_a_library: INIT;

@@ -89,8 +89,11 @@ impl Snapshot {
 /// What the files of one medium have in common in their names.
 fn medium(path: &str) -> &str {
     let name = path.rsplit('/').next().unwrap_or(path);
+    // What waits in the inbox is no medium yet: a duplicate whose companions were
+    // cleared away, and which could not be, is cleared by the next try.
+    let is_waiting = path.contains("/ingest/");
     // The note of a file in the trash is about it, and is no part of it.
-    if name.ends_with(".del.json") || name.ends_with(".err.json") {
+    if is_waiting || name.ends_with(".del.json") || name.ends_with(".err.json") {
         return path;
     }
     name.split_once('.').map_or(name, |(stem, _)| stem)

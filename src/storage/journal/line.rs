@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `pending` | `at host user action changes: [{ids, edits}]` | edits the user has made and not saved |
 //! | `begin` | `at host user action`, `inverts?`, `group?` | the operation has begun |
-//! | `part` | `kind: edit, move, store`, `items`, `again?` | what is changed next: durable before any file of it is touched |
+//! | `part` | `kind: edit, move, store, purge`, `items`, `again?` | what is changed next: durable before any file of it is touched |
 //! | `done` | | every file of it is written |
 //! | `discarded` | | nothing more is to be done for it |
 //!
@@ -14,7 +14,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::super::trash::Moves;
+use super::super::{purge::Purge, trash::Moves};
 use crate::model::{
     edit::Edit,
     id::{Md5, MediaId},
@@ -28,6 +28,7 @@ pub(in crate::storage) enum Part {
     Edit(Vec<EditItem>),
     Move(Vec<Moves>),
     Store(Vec<StoreItem>),
+    Purge(Vec<Purge>),
 }
 
 /// The change of one sidecar.
@@ -86,6 +87,7 @@ impl Part {
             Self::Edit(items) => items.is_empty(),
             Self::Move(items) => items.is_empty(),
             Self::Store(items) => items.is_empty(),
+            Self::Purge(items) => items.is_empty(),
         }
     }
 
@@ -95,6 +97,7 @@ impl Part {
             Self::Edit(items) => items.iter().map(|item| &item.id).collect(),
             Self::Move(items) => items.iter().map(|item| &item.id).collect(),
             Self::Store(items) => items.iter().map(|item| &item.id).collect(),
+            Self::Purge(items) => items.iter().map(|item| &item.id).collect(),
         }
     }
 
@@ -104,6 +107,7 @@ impl Part {
             "edit" => serde_json::from_value(items).ok().map(Self::Edit),
             "move" => serde_json::from_value(items).ok().map(Self::Move),
             "store" => serde_json::from_value(items).ok().map(Self::Store),
+            "purge" => serde_json::from_value(items).ok().map(Self::Purge),
             _ => None,
         }
     }
@@ -203,6 +207,7 @@ pub(super) fn part(op: OperationId, part: &Part, again: bool) -> serde_json::Res
         Part::Edit(items) => of(op, "edit", again, items),
         Part::Move(items) => of(op, "move", again, items),
         Part::Store(items) => of(op, "store", again, items),
+        Part::Purge(items) => of(op, "purge", again, items),
     }
 }
 

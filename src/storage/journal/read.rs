@@ -39,7 +39,7 @@ pub(in crate::storage) struct Record {
     pub inverts: Option<OperationId>,
     pub group: Option<OperationId>,
     pub state: State,
-    /// The first kind of its parts: `edit`, `move` or `store`.
+    /// The first kind of its parts: `edit`, `move`, `store` or `purge`.
     pub kind: Option<String>,
     /// Items in its parts.
     pub items: usize,
