@@ -493,6 +493,12 @@ impl Library {
         self.at_desk(|desk| desk.commit(stored))
     }
 
+    /// Removes files whose content is in the library now, durably; those that are
+    /// gone already are no error.
+    pub fn clear_sources(&self, paths: &[&Path]) -> Result<(), Error> {
+        intake::clear_sources(paths)
+    }
+
     /// Removes the source of a move; does nothing for a copy or link.
     pub fn finish_move(&self, stored: &Stored) -> Result<(), Error> {
         intake::finish_move(stored)

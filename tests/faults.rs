@@ -12,8 +12,10 @@ mod support;
 
 #[cfg(test)]
 mod faults {
+    mod company;
     mod errors;
     mod kill;
+    mod power;
     mod scenario;
     mod scene;
     mod snapshot;

@@ -413,11 +413,18 @@ fn bring(incoming: &Incoming, target: &Path) -> Result<TempPath, Error> {
 
 /// See [`Library::finish_move`](super::Library::finish_move).
 pub(super) fn finish_move(stored: &Stored) -> Result<(), Error> {
-    if stored.how != Transfer::Move {
-        return Ok(());
+    match stored.how {
+        Transfer::Move => clear_sources(&[&stored.source]),
+        Transfer::Copy | Transfer::Link => Ok(()),
     }
+}
+
+/// See [`Library::clear_sources`](super::Library::clear_sources).
+pub(super) fn clear_sources(paths: &[&Path]) -> Result<(), Error> {
     let mut writes = Writes::default();
-    writes.remove(&stored.source)?;
+    for path in paths {
+        writes.remove(path)?;
+    }
     writes.finish()
 }
 

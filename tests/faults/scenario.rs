@@ -50,6 +50,13 @@ pub static TAG_FIFTY: Scenario = Scenario {
     ..BASE
 };
 
+pub static TAG_FIVE: Scenario = Scenario {
+    name: "tag five",
+    setup: |home| library(home, 5),
+    command: &["tag", "", "+fox", "-kept"],
+    ..BASE
+};
+
 pub static CAPTION: Scenario = Scenario {
     name: "caption and rating",
     needs_recovery: true,

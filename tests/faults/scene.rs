@@ -146,26 +146,56 @@ impl Scene {
         Snapshot::take(self.home.path())
     }
 
+    /// The home as it was before the command.
+    pub fn template(&self) -> PathBuf {
+        self.template.path().join("home")
+    }
+
     /// What is wrong in the home after a command came to an untimely end, and after
     /// it was run again; nothing is what should be found.
     pub fn problems(&self) -> Vec<String> {
+        self.problems_of(&self.before, self.scenario.leftovers, &[])
+    }
+
+    /// The same after the power was cut. The index may have lost what it was told
+    /// last, which a look at the files brings back.
+    pub fn problems_after_power_cut(&self, was_acknowledged: bool) -> Vec<String> {
+        let before = if was_acknowledged {
+            &self.after
+        } else {
+            &self.before
+        };
+        self.problems_of(before, usize::MAX, &["rebuild"])
+    }
+
+    fn problems_of(&self, before: &Snapshot, leftovers: usize, refresh: &[&str]) -> Vec<String> {
         let mut problems = Vec::new();
         let now = self.snapshot();
         if !self.is_library() {
             // An interrupted `init` left no library yet.
+            if before == &self.after {
+                problems.push("there is no library".to_owned());
+            }
             self.run_again(&mut problems);
             return problems;
         }
         self.settle(&mut problems);
         let recovered = self.snapshot();
-        for (what, snapshot, together) in [
-            ("left behind", &now, false),
-            ("recovered", &recovered, has_recover()),
+        // What is in between is for the recovery to complete.
+        for (what, snapshot, before, together) in [
+            ("left behind", &now, &self.before, false),
+            ("recovered", &recovered, before, has_recover()),
         ] {
-            let wrong = super::snapshot::differences(snapshot, &self.before, &self.after, together);
+            let wrong = super::snapshot::differences(snapshot, before, &self.after, together);
             problems.extend(wrong.into_iter().map(|wrong| format!("{what}: {wrong}")));
         }
+        if recovered.leftovers.len() > leftovers {
+            problems.push(format!("too much left over: {:?}", recovered.leftovers));
+        }
         self.sweep(&mut problems, &recovered);
+        if !refresh.is_empty() {
+            self.expect(&mut problems, refresh, &[0]);
+        }
         self.expect(&mut problems, &["verify"], &[0]);
         self.run_again(&mut problems);
         problems
@@ -180,9 +210,6 @@ impl Scene {
     /// Whether temporary files that were left go with the next refresh, once they
     /// are old enough to be nobody's work.
     fn sweep(&self, problems: &mut Vec<String>, now: &Snapshot) {
-        if now.leftovers.len() > self.scenario.leftovers {
-            problems.push(format!("too much left over: {:?}", now.leftovers));
-        }
         if now.leftovers.is_empty() {
             return;
         }

@@ -155,12 +155,17 @@ pub fn record(command: &Command, log: &Path, switches: &[&str]) -> (Ended, Vec<C
     (ended, parse(&text))
 }
 
-/// Runs a command in which the call at this point gets a fault: `signal=SIGKILL`,
+/// A command in which the call at this point gets a fault: `signal=SIGKILL`,
 /// `error=EIO`.
-pub fn inject(command: &Command, log: &Path, point: &Point, fault: &str) -> Ended {
+pub fn injected(command: &Command, log: &Path, point: &Point, fault: &str) -> Command {
     let trace = format!("-etrace={}", point.call);
     let inject = format!("-einject={}:{fault}:when={}", point.call, point.nth);
-    let ended = run(traced(command, &[trace, inject], log));
+    traced(command, &[trace, inject], log)
+}
+
+/// Runs such a command to its end.
+pub fn inject(command: &Command, log: &Path, point: &Point, fault: &str) -> Ended {
+    let ended = run(injected(command, log, point, fault));
     // A run that was killed early enough wrote no log.
     let _ = fs::remove_file(log);
     ended
@@ -291,7 +296,8 @@ pub fn sample(points: Vec<Point>, limit: usize) -> Vec<Point> {
     sample
 }
 
-fn spread<T>(all: Vec<T>, limit: usize) -> Vec<T> {
+/// An even sample of at most `limit`.
+pub fn spread<T>(all: Vec<T>, limit: usize) -> Vec<T> {
     let (count, limit) = (all.len(), limit.min(all.len()));
     all.into_iter()
         .enumerate()

@@ -176,9 +176,14 @@ pub fn write_pictures(folder: &Path, seeds: std::ops::Range<u32>) {
 
 /// Writes a text file, folders included.
 pub fn write_text(path: &Path, text: &str) {
+    write_bytes(path, text.as_bytes());
+}
+
+/// Writes a file, folders included.
+pub fn write_bytes(path: &Path, bytes: &[u8]) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::File::create(path)
-        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .and_then(|mut file| file.write_all(bytes))
         .unwrap();
 }
 

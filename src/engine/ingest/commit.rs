@@ -266,8 +266,11 @@ pub(super) fn clear_source(
         return Ok(());
     }
     let keep_raw = shared.settings.keep_raw;
-    clear_companions(&shared.parts.library, keep_raw, md5, &companions.files)?;
-    cleared(path, fs::remove_file(path))
+    let library = &shared.parts.library;
+    clear_companions(library, keep_raw, md5, &companions.files)?;
+    library
+        .clear_sources(&[path])
+        .map_err(|error| error.chain())
 }
 
 /// Removes companions whose content is in the sidecar now; one that says more than
@@ -278,23 +281,21 @@ fn clear_companions(
     md5: &Md5,
     files: &[CompanionFile],
 ) -> Result<(), String> {
-    files.iter().try_for_each(|file| {
-        let done = match file.kind.remainder() {
-            Some(site) if keep_raw => keep(library, md5, site, &file.path),
-            _ => fs::remove_file(&file.path),
-        };
-        cleared(&file.path, done)
-    })
-}
-
-/// What is gone already is cleared as well.
-fn cleared(path: &Path, done: io::Result<()>) -> Result<(), String> {
-    match done {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(format!("cannot remove {}: {error}", path.display()))
+    let mut done_with: Vec<&Path> = Vec::new();
+    for file in files {
+        match file.kind.remainder() {
+            Some(site) if keep_raw => match keep(library, md5, site, &file.path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(format!("cannot move {}: {error}", file.path.display()));
+                }
+                _ => {}
+            },
+            _ => done_with.push(&file.path),
         }
-        _ => Ok(()),
     }
+    library
+        .clear_sources(&done_with)
+        .map_err(|error| error.chain())
 }
 
 /// Moves a companion to `raw/ab/cd/<md5>.<site>.json`. The newest one wins.
