@@ -13,6 +13,7 @@ mod error;
 mod files;
 mod findings;
 mod ignore_rules;
+mod inbox;
 mod index;
 mod index_choice;
 mod intake;
@@ -496,7 +497,13 @@ impl Library {
     /// Removes files whose content is in the library now, durably; those that are
     /// gone already are no error.
     pub fn clear_sources(&self, paths: &[&Path]) -> Result<(), Error> {
-        intake::clear_sources(paths)
+        inbox::clear_sources(paths)
+    }
+
+    /// Moves what a site told about a picture to `raw/ab/cd/<md5>.<site>.json`. The
+    /// newest one wins.
+    pub fn keep_raw(&self, md5: &Md5, site: &str, source: &Path) -> Result<(), Error> {
+        inbox::keep_raw(&self.shelf, md5, site, source)
     }
 
     /// Removes the source of a move; does nothing for a copy or link.
@@ -563,16 +570,17 @@ impl Library {
         self.tombstones.find(md5)
     }
 
-    /// Puts a file into quarantine with the reason beside it and returns where it
-    /// is now. The source is removed only for a move.
+    /// Puts a file into quarantine, the reason and what traveled with it beside it,
+    /// and returns where it is now. The sources are removed only for a move.
     pub fn quarantine(
         &self,
         source: &Path,
+        companions: &[PathBuf],
         how: Transfer,
         reason: &str,
         now: i64,
     ) -> Result<PathBuf, Error> {
-        self.at_desk(|desk| desk.quarantine(source, how, reason, now))
+        self.at_desk(|desk| desk.quarantine(source, companions, how, reason, now))
     }
 
     /// Takes the door's lock for an md5, across threads and processes.

@@ -10,6 +10,8 @@ mod integration {
     mod backup;
     mod cli;
     mod git;
+    #[cfg(unix)]
+    mod hostile;
     mod ingest;
     mod panes;
     mod rebuild;

@@ -4,5 +4,6 @@
 #[cfg(test)]
 mod scale {
     mod catalog;
+    mod saving;
     mod storage;
 }

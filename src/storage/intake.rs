@@ -1,16 +1,11 @@
-//! Filing what comes in: store and quarantine.
+//! Filing what comes in; [`inbox`] clears up behind it.
 //!
 //! Order of a store: picture and sidecar as synced temporary files, rename the
 //! picture, rename the sidecar, sync the folder; then the caller commits to the
 //! index; only then is the source of a move removed. A crash at any point leaves
 //! the source, or the medium, or both, and at worst temporary files.
 
-use std::{
-    ffi::OsString,
-    fs,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{ffi::OsString, fs, path::Path, time::Duration};
 
 use serde_json::json;
 use tempfile::TempPath;
@@ -19,6 +14,7 @@ use super::{
     change::{Desk, merge},
     error::Error,
     files::{self, Replaced, Writes},
+    inbox,
     journal::{Md5Text, Part, StoreItem},
     layout::{HIDDEN_HOME, LayoutKind},
     md5_lock::{self, Purpose},
@@ -38,7 +34,7 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 /// Bytes of a file's name that are kept, so that suffixes still fit into 255.
 const MAX_STEM_BYTES: usize = 180;
 /// Numbers tried behind a name that is taken.
-const MAX_NUMBER: u32 = 100_000;
+pub(super) const MAX_NUMBER: u32 = 100_000;
 
 impl Desk<'_> {
     /// See [`Library::store`](super::Library::store).
@@ -325,52 +321,6 @@ impl Desk<'_> {
             parts.join("/")
         }
     }
-
-    /// See [`Library::quarantine`](super::Library::quarantine).
-    pub(super) fn quarantine(
-        &self,
-        source: &Path,
-        how: Transfer,
-        reason: &str,
-        now: i64,
-    ) -> Result<PathBuf, Error> {
-        let folder = self.shelf.layout.quarantine();
-        let name = source.file_name().map_or_else(String::new, encode);
-        let mut writes = Writes::default();
-        let mut temp = None;
-        for _ in 0..MAX_NUMBER {
-            let name = free_name(&folder, &shorten(&name), |_| false)?;
-            let target = folder.join(decode(&name));
-            if temp.is_none() {
-                let linked = match how {
-                    Transfer::Move => files::temp_link(source, &target)?,
-                    Transfer::Copy | Transfer::Link => None,
-                };
-                temp = Some(match linked {
-                    Some((temp, _)) => temp,
-                    None => files::temp_copy(source, &target)?.0,
-                });
-            }
-            if !writes.place(&mut temp, &target)? {
-                continue;
-            }
-            let note = json!({
-                "at": format_time(now),
-                "reason": reason,
-                "source": encode(source.as_os_str()),
-            });
-            let note_path = folder.join(decode(&format!("{name}.err.json")));
-            writes.replace(&note_path, format!("{note:#}\n").as_bytes())?;
-            writes.finish()?;
-            if how == Transfer::Move {
-                let mut writes = Writes::default();
-                writes.remove(source)?;
-                writes.finish()?;
-            }
-            return Ok(target);
-        }
-        Err(Error::library(&folder, "has no free name"))
-    }
 }
 
 /// A medium whose sidecar is ready to be written.
@@ -414,18 +364,9 @@ fn bring(incoming: &Incoming, target: &Path) -> Result<TempPath, Error> {
 /// See [`Library::finish_move`](super::Library::finish_move).
 pub(super) fn finish_move(stored: &Stored) -> Result<(), Error> {
     match stored.how {
-        Transfer::Move => clear_sources(&[&stored.source]),
+        Transfer::Move => inbox::clear_sources(&[&stored.source]),
         Transfer::Copy | Transfer::Link => Ok(()),
     }
-}
-
-/// See [`Library::clear_sources`](super::Library::clear_sources).
-pub(super) fn clear_sources(paths: &[&Path]) -> Result<(), Error> {
-    let mut writes = Writes::default();
-    for path in paths {
-        writes.remove(path)?;
-    }
-    writes.finish()
 }
 
 fn expect_md5(path: &Path, expected: Md5, found: Option<Md5>) -> Result<(), Error> {

@@ -477,7 +477,7 @@ fn quarantine_keeps_the_file_and_the_reason() {
     for (how, stays) in [(Transfer::Copy, true), (Transfer::Move, false)] {
         let source = write(dir.path(), "in/bad\u{202e}.png", "junk");
         let at = library
-            .quarantine(&source, how, "not a picture", NOW)
+            .quarantine(&source, &[], how, "not a picture", NOW)
             .unwrap();
         assert_eq!(fs::read(&at).unwrap(), b"junk");
         assert_eq!(source.exists(), stays);

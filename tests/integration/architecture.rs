@@ -38,6 +38,63 @@ const HOMES: [(&str, &[&str]); 5] = [
     ("tokio", &["engine", "app/runtime", "tui", "main"]),
 ];
 
+/// Calls that change files. What belongs to the user is changed by `storage` alone,
+/// through its journal.
+const CHANGES: [&str; 12] = [
+    "fs::rename",
+    "fs::remove_file",
+    "fs::remove_dir",
+    "fs::copy",
+    "fs::create_dir",
+    "fs::hard_link",
+    "fs::write",
+    "fs::set_permissions",
+    "File::create",
+    "File::options",
+    "OpenOptions",
+    "NamedTempFile",
+];
+
+/// Places outside `storage` that change files, none of which are the user's.
+const WRITERS: [(&str, &str); 9] = [
+    ("app/config", "the configuration, when it is asked for"),
+    ("cli/demo", "a library that is made up"),
+    ("cli/doctor/disk", "tries of its own"),
+    ("cli/log", "the log"),
+    ("cli/settings", "the configuration, when it is asked for"),
+    ("engine/thumbnail", "the cache"),
+    ("engine/watch", "the inbox folder, where there is none"),
+    ("engine/demo", "a library that is made up"),
+    ("tui/theme", "nothing: its tests"),
+];
+
+#[test]
+fn only_storage_changes_what_is_the_users() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    collect(&root, &mut files);
+    let mut breaches = Vec::new();
+    let mut seen = 0;
+    for file in files {
+        let module = module_name(&root, &file);
+        let is_test = module.ends_with("tests");
+        if is_test || WRITERS.iter().any(|(writer, _)| module == *writer) {
+            continue;
+        }
+        let text = fs::read_to_string(&file).unwrap();
+        // What stands behind the unit tests' module is theirs.
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let found = CHANGES.iter().filter(|call| code.contains(**call));
+        if module.starts_with("storage") {
+            seen += found.count();
+        } else {
+            breaches.extend(found.map(|call| format!("{module} calls {call}")));
+        }
+    }
+    assert!(seen > 5, "the guard looks for what nobody calls");
+    assert!(breaches.is_empty(), "\n{}\n", breaches.join("\n"));
+}
+
 #[test]
 fn modules_only_look_down() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");

@@ -2,9 +2,9 @@
 //! transaction with their neighbours, then lets go of their locks.
 
 use std::{
-    fs, io,
+    io,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc, Mutex,
         mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
@@ -284,38 +284,13 @@ fn clear_companions(
     let mut done_with: Vec<&Path> = Vec::new();
     for file in files {
         match file.kind.remainder() {
-            Some(site) if keep_raw => match keep(library, md5, site, &file.path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(format!("cannot move {}: {error}", file.path.display()));
-                }
-                _ => {}
-            },
+            Some(site) if keep_raw => library
+                .keep_raw(md5, site, &file.path)
+                .map_err(|error| error.chain())?,
             _ => done_with.push(&file.path),
         }
     }
     library
         .clear_sources(&done_with)
         .map_err(|error| error.chain())
-}
-
-/// Moves a companion to `raw/ab/cd/<md5>.<site>.json`. The newest one wins.
-fn keep(library: &Library, md5: &Md5, site: &str, path: &Path) -> io::Result<()> {
-    let folder: PathBuf = library.layout().home().join("raw").join(md5.bucket());
-    fs::create_dir_all(&folder)?;
-    let site: String = site
-        .chars()
-        .map(|c| if c.is_alphanumeric() { c } else { '-' })
-        .take(40)
-        .collect();
-    let target = folder.join(format!("{md5}.{site}.json"));
-    match fs::rename(path, &target) {
-        Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
-            let mut temporary = tempfile::NamedTempFile::new_in(&folder)?;
-            io::copy(&mut fs::File::open(path)?, &mut temporary)?;
-            temporary.as_file().sync_all()?;
-            temporary.persist(&target)?;
-            fs::remove_file(path)
-        }
-        renamed => renamed,
-    }
 }

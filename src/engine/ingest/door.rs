@@ -2,10 +2,9 @@
 //! go that may not come in.
 
 use std::{
-    ffi::OsStr,
-    fs::{self, File, Metadata},
+    fs::{File, Metadata},
     io::{self, Read},
-    os::unix::{ffi::OsStrExt, fs::MetadataExt},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -352,22 +351,13 @@ pub(super) fn reject(
         return End::failed(reason);
     }
     let now = (shared.settings.clock)();
-    match shared.parts.library.quarantine(path, how, reason, now) {
-        Ok(place) => {
-            for companion in &companions.files {
-                let Some(target) = beside(path, &place, &companion.path) else {
-                    continue;
-                };
-                if !target.exists()
-                    && let Err(error) = fs::rename(&companion.path, &target)
-                {
-                    tracing::warn!("{} stays: {error}", companion.path.display());
-                }
-            }
-            End::Outcome(IngestOutcome::Quarantined {
-                reason: reason.to_owned(),
-            })
-        }
+    let files = &companions.files;
+    let paths: Vec<PathBuf> = files.iter().map(|file| file.path.clone()).collect();
+    let library = &shared.parts.library;
+    match library.quarantine(path, &paths, how, reason, now) {
+        Ok(_) => End::Outcome(IngestOutcome::Quarantined {
+            reason: reason.to_owned(),
+        }),
         Err(error) => End::failed(format!("{reason}; {}", error.chain())),
     }
 }
@@ -388,21 +378,6 @@ fn refuse(shared: &Shared, path: &Path, how: Transfer, stone: &Tombstone) -> End
         }
         end => end,
     }
-}
-
-/// Where a companion of `from` goes when that is now `to`: the name's end is its own.
-fn beside(from: &Path, to: &Path, companion: &Path) -> Option<PathBuf> {
-    let name = companion.file_name()?.as_bytes();
-    let pairs = [
-        (from.file_name()?, to.file_name()?),
-        (from.file_stem()?, to.file_stem()?),
-    ];
-    pairs.into_iter().find_map(|(old, new)| {
-        let end = name.strip_prefix(old.as_bytes())?;
-        let mut name = new.to_owned();
-        name.push(OsStr::from_bytes(end));
-        Some(to.with_file_name(name))
-    })
 }
 
 /// The file cannot be read, or is there no more.

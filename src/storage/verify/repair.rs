@@ -219,7 +219,7 @@ fn remake(
     if let (Some(problem), Some(path)) = (&loaded.problem, &loaded.sidecar_path) {
         let absolute = desk.shelf.absolute(path)?;
         let reason = format!("a sidecar that could not be read: {}", problem.chain());
-        desk.quarantine(&absolute, Transfer::Move, &reason, now)?;
+        desk.quarantine(&absolute, &[], Transfer::Move, &reason, now)?;
     } else if loaded.facts.has_sidecar {
         // Somebody mended it meanwhile.
         return Ok(());
