@@ -15,6 +15,7 @@ pub mod hashing;
 pub mod ingest;
 pub mod job;
 pub mod maintenance;
+mod outside;
 pub mod pictures;
 pub mod save;
 pub mod search;
@@ -106,6 +107,8 @@ pub struct EngineSettings {
     pub trash_days: u64,
     /// Whether an ingest takes what was thrown away for good.
     pub takes_purged: bool,
+    /// Whether originals and sidecars are watched for what other programs do to them.
+    pub watches_files: bool,
     /// Whether originals whose md5 nobody knows are read in the background.
     pub hashes_found: bool,
     /// Media that are taken into an index that lacks them without asking; the index
@@ -123,6 +126,7 @@ impl Default for EngineSettings {
             cache_bytes: 1_000 << 20,
             trash_days: 60,
             takes_purged: false,
+            watches_files: true,
             hashes_found: true,
             index_unasked: 1_000,
         }
@@ -326,6 +330,8 @@ impl Engine {
             .store(core.settings.hashes_found, Ordering::Release);
         let started = spawn("follow", move || {
             maintenance::load_first_page(&core.library, &core.catalog);
+            // From before the look for changes on, so that none falls between both.
+            let touches = core.collect_touches();
             if core.library.is_indexed() || core.begin_index(job) {
                 core.load_catalog(job, &Cancel::default());
                 core.take_up();
@@ -334,6 +340,7 @@ impl Engine {
             core.thumbnails.trim(core.settings.cache_bytes);
             core.empty_old_trash(&Cancel::default());
             core.trim_journal();
+            let _watcher = touches.and_then(|touches| core.hear_touches(touches));
             core.follow();
         });
         match started {
@@ -1201,30 +1208,16 @@ impl Core {
             Ok((sequence, summary)) => {
                 self.followed.store(sequence, Ordering::Release);
                 self.tell_given_back(&summary.given_back);
+                self.follow_renamed();
             }
+            // Another process is at it; what it finds is followed.
+            Err(Error::Locked { .. }) => {}
             Err(error) => {
                 let reason = error.chain();
                 let text = format!("cannot look for changed files: {reason}");
                 self.events.notice(Level::Warning, text);
             }
         }
-    }
-
-    /// Says of sidecars that another program rewrote without what it does not know.
-    fn tell_given_back(&self, paths: &[PathBuf]) {
-        let Some(first) = paths.first() else {
-            return;
-        };
-        let name = first.file_name().unwrap_or_default().to_string_lossy();
-        let whose = match paths.len() {
-            1 => format!("the sidecar of {name}"),
-            n => format!("{n} sidecars, {name} first,"),
-        };
-        let text = format!(
-            "\u{21c4} another program rewrote {whose} without what it does not know: that is kept, \
-             and the next save puts it back"
-        );
-        self.events.notice(Level::Warning, text);
     }
 
     /// Applies what other processes write, and brings the index up to files that it

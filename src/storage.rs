@@ -23,11 +23,13 @@ mod library_file;
 mod marks;
 mod md5_lock;
 mod merge_files;
+mod outside;
 mod parallel;
 mod path_text;
 mod purge;
 mod rebuild;
 mod recover;
+mod relink;
 mod requests;
 mod scan;
 mod shelf;
@@ -69,8 +71,9 @@ pub use layout::{Layout, LayoutKind};
 pub use md5_lock::Md5Lock;
 pub use merge_files::merge_files;
 pub use requests::{
-    Change, Incoming, IndexState, Past, Pending, RebuildProgress, RebuildSummary, Recognised,
-    Recovered, Reverted, Stored, Transfer, Trashed, Unhashed, Which, Written,
+    Change, Followed, Incoming, IndexState, LookedAt, Past, Pending, RebuildProgress,
+    RebuildSummary, Recognised, Recovered, Reverted, Stored, Transfer, Trashed, Unhashed, Which,
+    Written,
 };
 pub use tombstones::Tombstone;
 
@@ -625,6 +628,20 @@ impl Library {
         }
     }
 
+    /// Reads again what was touched, where it is not as the index knows it.
+    pub fn look_at(&self, touched: &[PathBuf]) -> Result<LookedAt, Error> {
+        self.at_desk(|desk| desk.look_at(touched))
+    }
+
+    /// Lets sidecars that stayed behind follow originals which another program
+    /// renamed or moved, known by their md5. The index must be up to date.
+    pub fn follow_renamed(&self, now: i64) -> Result<Vec<Followed>, Error> {
+        let operation = self.operation("follow renamed originals");
+        let followed = self.at_desk(|desk| desk.follow_renamed(&operation, now));
+        self.finish(&operation);
+        followed
+    }
+
     /// Whether something waits for [`Library::catch_up`].
     pub fn is_behind(&self) -> bool {
         self.index_state() == IndexState::Stale || self.journal.has_waiting()
@@ -653,7 +670,16 @@ impl Library {
         settings: &VerifySettings,
         on: &mut dyn FnMut(VerifyProgress) -> ControlFlow<()>,
     ) -> Result<VerifyReport, Error> {
-        self.at_desk(|desk| verify::run(desk, settings, on))
+        let mut report = self.at_desk(|desk| verify::run(desk, settings, on))?;
+        if settings.repair == Repair::Do && !report.is_cancelled {
+            let followed = self.follow_renamed(settings.now)?;
+            report.repairs.extend(followed.iter().map(|one| Repaired {
+                path: self.root().join(&one.to),
+                what: format!("was {}, whose sidecar follows it now", one.from),
+                problem: None,
+            }));
+        }
+        Ok(report)
     }
 
     /// Copies what is new or changed into a backup folder; what changed or vanished

@@ -13,6 +13,7 @@ mod integration {
     #[cfg(unix)]
     mod hostile;
     mod ingest;
+    mod outside;
     mod panes;
     mod rebuild;
     mod sidecar;

@@ -5,6 +5,7 @@
 //! where they are missing, lost or not to be had, looking again takes their place.
 
 mod desk;
+mod outside;
 
 use std::{
     collections::HashMap,
@@ -24,6 +25,7 @@ use notify::{
 };
 
 use self::desk::{Desk, Hint};
+pub use self::outside::{Collecting, OutsideWatcher, Touched};
 use super::{
     event::IngestOutcome,
     ingest::Submission,

@@ -26,7 +26,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
 
 use super::error::{Error, IndexCause};
 
-pub(super) use base::{Packed, Seen};
+pub(super) use base::{Packed, Seen, Stray, Unlinked};
 pub(super) use load::Place;
 pub(super) use update::{Row, Stamp};
 

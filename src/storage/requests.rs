@@ -218,6 +218,28 @@ pub struct Unhashed {
     pub modified: i64,
 }
 
+/// What touched files turned out to be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LookedAt {
+    /// Media that were read again.
+    pub changed: usize,
+    /// As [`RebuildSummary::given_back`].
+    pub given_back: Vec<PathBuf>,
+    /// Library-relative paths of originals whose sidecar could not be read, and why.
+    pub problems: Vec<(String, String)>,
+    /// Something came, went or was renamed: [`refresh`](super::Library::refresh) tells.
+    pub is_more: bool,
+}
+
+/// An original that another program renamed or moved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Followed {
+    /// Library-relative, as its medium was known.
+    pub from: String,
+    /// Library-relative.
+    pub to: String,
+}
+
 /// How far a rebuild is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RebuildProgress {

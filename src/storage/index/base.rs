@@ -6,10 +6,11 @@
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
-use super::{Index, Row};
+use super::{Index, Row, load::id};
 use crate::{
     model::{
-        id::MediaKey,
+        entry::Facets,
+        id::{Md5, MediaId, MediaKey},
         merge::restore_vanished,
         sidecar::{MAX_BYTES, Sidecar},
     },
@@ -129,7 +130,74 @@ impl Settled {
     }
 }
 
+/// A sidecar whose original is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::storage) struct Stray {
+    pub id: MediaId,
+    pub path: String,
+    /// Library-relative.
+    pub sidecar: String,
+    /// What its original was.
+    pub bytes: u64,
+    pub md5: Md5,
+}
+
+/// An original that has no sidecar.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::storage) struct Unlinked {
+    pub id: MediaId,
+    pub path: String,
+    pub md5: Option<Md5>,
+}
+
 impl Index {
+    /// Sidecars whose original is gone and was known by its bytes.
+    pub(in crate::storage) fn strays(&self) -> Result<Vec<Stray>, Error> {
+        let sql = format!(
+            "SELECT id, path, sidecar, base.bytes, coalesce(base.md5, medium.md5)
+             FROM medium JOIN base ON base.medium = medium.key
+             WHERE has & {missing} <> 0 AND sidecar IS NOT NULL AND base.bytes > 0
+                AND coalesce(base.md5, medium.md5) IS NOT NULL
+             ORDER BY path",
+            missing = Facets::MISSING.0
+        );
+        self.read("look for lost originals", |connection| {
+            connection
+                .prepare(&sql)?
+                .query_map([], |row| {
+                    Ok(Stray {
+                        id: id(row, 0)?,
+                        path: row.get(1)?,
+                        sidecar: row.get(2)?,
+                        bytes: u64::try_from(row.get::<_, i64>(3)?).unwrap_or_default(),
+                        md5: Md5(row.get(4)?),
+                    })
+                })?
+                .collect()
+        })
+    }
+
+    /// Originals of that size without a sidecar.
+    pub(in crate::storage) fn unlinked(&self, bytes: u64) -> Result<Vec<Unlinked>, Error> {
+        let sql = format!(
+            "SELECT id, path, md5 FROM medium
+             WHERE bytes = ?1 AND sidecar IS NULL AND has & {missing} = 0 ORDER BY path",
+            missing = Facets::MISSING.0
+        );
+        self.read("look for originals without a sidecar", |connection| {
+            connection
+                .prepare(&sql)?
+                .query_map([i64::try_from(bytes).unwrap_or(i64::MAX)], |row| {
+                    Ok(Unlinked {
+                        id: id(row, 0)?,
+                        path: row.get(1)?,
+                        md5: row.get::<_, Option<[u8; 16]>>(2)?.map(Md5),
+                    })
+                })?
+                .collect()
+        })
+    }
+
     /// The last known sidecar of a medium.
     pub(in crate::storage) fn base(&self, key: MediaKey) -> Result<Option<Sidecar>, Error> {
         let packed = self.read("read", |connection| base(connection, key.0))?;
@@ -196,15 +264,26 @@ pub(super) fn settle(
     })
 }
 
+/// `original`: size and md5 of the file; none where it is not there, which leaves
+/// what it was.
 pub(super) fn write(
     transaction: &Transaction<'_>,
     key: u32,
     settled: &Settled,
+    original: Option<(i64, Option<[u8; 16]>)>,
 ) -> rusqlite::Result<()> {
     if let Some(Packed(text)) = &settled.text {
         transaction
-            .prepare_cached("INSERT OR REPLACE INTO base VALUES (?1, ?2)")?
+            .prepare_cached(
+                "INSERT INTO base (medium, text) VALUES (?1, ?2)
+                 ON CONFLICT (medium) DO UPDATE SET text = excluded.text",
+            )?
             .execute(params![key, text])?;
+    }
+    if let Some((bytes, md5)) = original {
+        transaction
+            .prepare_cached("UPDATE base SET bytes = ?2, md5 = ?3 WHERE medium = ?1")?
+            .execute(params![key, bytes, md5])?;
     }
     match settled.mark {
         Some(mark) => transaction

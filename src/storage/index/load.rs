@@ -449,7 +449,7 @@ fn unsigned(row: &SqlRow<'_>, column: usize) -> rusqlite::Result<u64> {
     Ok(u64::try_from(row.get::<_, i64>(column)?).unwrap_or_default())
 }
 
-fn id(row: &SqlRow<'_>, column: usize) -> rusqlite::Result<MediaId> {
+pub(super) fn id(row: &SqlRow<'_>, column: usize) -> rusqlite::Result<MediaId> {
     let text: String = row.get(column)?;
     text.parse().map_err(|error| {
         rusqlite::Error::FromSqlConversionFailure(

@@ -7,7 +7,7 @@
 //! | `relation`, `hash`, `post`, `caption` | what belongs to a medium, by its key |
 //! | `fact` | what is rarely asked for: see [`Fact`](crate::model::fact::Fact) |
 //! | `full_text` | FTS5, one row per medium |
-//! | `base` | the last known text of the sidecar, packed |
+//! | `base` | the last known text of the sidecar, packed; size and md5 its original had |
 //! | `merged` | media whose sidecar another program wrote too, until the next save |
 //! | `removed` | keys that went, by sequence, for processes that have to catch up |
 //! | `library_metadata` | `schema_version`, `sequence`, `complete`, `rebuild_cursor` |
@@ -24,7 +24,7 @@ use rusqlite::Connection;
 pub(super) const APPLICATION_ID: i32 = 0x7467_6c70;
 
 /// `MIGRATIONS[n]` leads from version `n` to `n + 1`.
-const MIGRATIONS: [&str; 4] = [V1, V2, V3, V4];
+const MIGRATIONS: [&str; 5] = [V1, V2, V3, V4, V5];
 
 /// The version this program reads and writes.
 pub(super) fn version() -> i32 {
@@ -157,6 +157,14 @@ CREATE TABLE merged (medium INTEGER PRIMARY KEY, is_owed INTEGER NOT NULL);
 UPDATE medium SET sidecar_md5 = NULL;
 UPDATE library_metadata SET value = '0' WHERE key = 'complete';
 DELETE FROM library_metadata WHERE key = 'rebuild_cursor';
+";
+
+/// What the original was when it was seen last: one that is renamed is known by it.
+const V5: &str = "
+ALTER TABLE base ADD COLUMN bytes INTEGER;
+ALTER TABLE base ADD COLUMN md5 BLOB;
+UPDATE base SET (bytes, md5) = (SELECT bytes, md5 FROM medium WHERE key = base.medium);
+CREATE INDEX medium_without_sidecar ON medium (bytes) WHERE sidecar IS NULL;
 ";
 
 /// Brings a database of ours, or a new one, to today's version in one transaction.

@@ -89,6 +89,13 @@ impl Index {
                         i64::try_from(file.bytes).unwrap_or(i64::MAX),
                         file.modified
                     ])?;
+                transaction
+                    .prepare_cached("UPDATE base SET md5 = ?2 WHERE medium = ?1 AND bytes = ?3")?
+                    .execute(params![
+                        file.key.0,
+                        md5.0,
+                        i64::try_from(file.bytes).unwrap_or(i64::MAX)
+                    ])?;
                 if rows > 0 {
                     changed.extend(super::load::entry(transaction, file.key)?);
                 }
@@ -264,7 +271,11 @@ fn upsert(
         )?;
     entry.key = MediaKey(key);
     entry.has.set(Facets::MERGED, settled.is_marked());
-    base::write(transaction, key, &settled)?;
+    let original = (!row.facts.is_missing).then(|| {
+        let md5 = entry.md5.map(|md5| md5.0);
+        (signed(row.facts.bytes), md5)
+    });
+    base::write(transaction, key, &settled, original)?;
     let mut insert = transaction.prepare_cached("INSERT INTO medium_tag VALUES (?1, ?2, ?3)")?;
     for (position, tag) in entry.tags.iter().enumerate() {
         let tag = tag_id(transaction, tag, tags)?;
