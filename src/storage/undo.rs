@@ -121,6 +121,10 @@ fn steps(records: Records) -> Vec<Step> {
             continue;
         }
         let root = root_of(record.id);
+        if by_id.get(&root).is_some_and(Option::is_some) {
+            // What it took back is dropped, and so is no step of anybody any more.
+            continue;
+        }
         match chains.get_mut(&root) {
             Some(chain) => {
                 chain.is_undone = !chain.is_undone;
