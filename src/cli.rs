@@ -19,6 +19,8 @@ mod merge_driver;
 pub mod output;
 mod query;
 pub mod settings;
+mod tagdb;
+mod tagdb_arguments;
 mod trash;
 mod verify;
 
@@ -44,6 +46,7 @@ use crate::{
 use context::Context;
 pub use context::engine_settings;
 use output::{Output, OutputError};
+use tagdb_arguments::TagDbArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -126,6 +129,8 @@ pub enum Command {
     Search(SearchArgs),
     /// Change tags, ratings and captions of all that match.
     Tag(TagArgs),
+    /// Aliases, implications, categories; tags renamed everywhere.
+    Tagdb(TagDbArgs),
     /// Take an operation back: the newest of yours on this host, or the one named.
     Undo(RevertArgs),
     /// Do again what was undone.
@@ -284,6 +289,9 @@ pub struct SearchArgs {
     /// At most this many.
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
+    /// Why this medium matches or does not, term by term, with the tags that count.
+    #[arg(long, value_name = "ID", conflicts_with = "SearchForm")]
+    pub why: Option<String>,
 }
 
 /// What a search prints; paths when nothing is chosen.
@@ -635,6 +643,7 @@ fn dispatch(
         Command::Recover => journal::recover(context)?,
         Command::Search(arguments) => query::search(context, &arguments)?,
         Command::Tag(arguments) => query::tag(context, &arguments)?,
+        Command::Tagdb(arguments) => tagdb::tagdb(context, &arguments)?,
         Command::Rebuild => maintenance::rebuild(context)?,
         Command::Verify(arguments) => verify::verify(context, &arguments)?,
         Command::Dups(arguments) => maintenance::dups(context, &arguments)?,

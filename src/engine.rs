@@ -12,15 +12,18 @@ pub mod demo;
 pub mod duplicates;
 pub mod event;
 pub mod hashing;
+pub mod implications;
 pub mod ingest;
 pub mod job;
 pub mod maintenance;
 mod outside;
 pub mod pictures;
+pub mod rating_guess;
 pub mod save;
 pub mod search;
 pub mod source;
 pub mod suggest;
+pub mod tags;
 pub mod thumbnail;
 pub mod trash;
 mod unhashed;
@@ -65,7 +68,7 @@ use crate::model::{
     tag::TagName,
 };
 
-use crate::storage::PendingChange;
+use crate::storage::{PendingChange, TagDbStamp};
 pub use unhashed::{HashProgress, HashReport};
 
 /// The values of the floor below that front ends hand in and get back.
@@ -167,6 +170,8 @@ struct Core {
     hashes: AtomicBool,
     /// Up to which change of the index the catalog is.
     followed: AtomicU64,
+    /// What the tag database looked like when it was read last.
+    tags_read: Mutex<Option<TagDbStamp>>,
     stop: Stop,
 }
 
@@ -257,6 +262,7 @@ impl Engine {
             unhashed: Slot::default(),
             hashes: AtomicBool::new(false),
             followed: AtomicU64::new(0),
+            tags_read: Mutex::default(),
             stop: Stop::default(),
         });
         let events = core.events.clone();
@@ -332,6 +338,7 @@ impl Engine {
             maintenance::load_first_page(&core.library, &core.catalog);
             // From before the look for changes on, so that none falls between both.
             let touches = core.collect_touches();
+            core.refresh_tags();
             if core.library.is_indexed() || core.begin_index(job) {
                 core.load_catalog(job, &Cancel::default());
                 core.take_up();
@@ -374,6 +381,7 @@ impl Engine {
         &self,
         on: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
     ) -> Result<(), Error> {
+        self.core.refresh_tags();
         maintenance::load_catalog(&self.core.library, &self.core.catalog, on).map(|_| ())
     }
 
@@ -392,6 +400,14 @@ impl Engine {
             terms: Vec::new(),
             hint: None,
         })
+    }
+
+    /// What each term of a query says of a medium; waits. Empty when it is not there.
+    pub fn why_now(&self, query: &Query, key: MediaKey) -> Vec<search::Reason> {
+        let core = &self.core;
+        let lookup = LibraryLookup(&core.library);
+        let (catalog, cancel) = (core.catalog.load(), Cancel::default());
+        search::why(query, &catalog, &lookup, core.now(), &cancel, key).unwrap_or_default()
     }
 
     /// Completes tags in the background; answered by [`Event::Suggestions`].
@@ -474,7 +490,9 @@ impl Engine {
         on: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
     ) -> Result<Option<RevertReport>, String> {
         let core = &self.core;
-        save::revert(&core.library, &core.catalog, what, is_redo, core.now(), on)
+        let report = save::revert(&core.library, &core.catalog, what, is_redo, core.now(), on);
+        core.refresh_tags();
+        report
     }
 
     /// Reads what was done; answered by [`Event::History`].
@@ -1241,6 +1259,7 @@ impl Core {
         let mut turn = 0_u64;
         while !self.stop.wait(FOLLOW_INTERVAL) {
             turn += 1;
+            self.refresh_tags();
             if turn.is_multiple_of(REINDEX_TURNS) && self.library.is_behind() {
                 match self.library.catch_up(self.now()) {
                     Ok(finished) => {

@@ -17,4 +17,5 @@ mod samples;
 pub mod sidecar;
 pub mod tag;
 pub mod tag_line;
+pub mod tagdb;
 pub mod text;

@@ -33,6 +33,7 @@ mod relink;
 mod requests;
 mod scan;
 mod shelf;
+mod tag_database;
 mod tombstones;
 mod trash;
 mod undo;
@@ -54,6 +55,7 @@ use crate::model::{
     operation::{Operation, OperationId},
     project::Project,
     sidecar::Sidecar,
+    tagdb::TagDb,
 };
 
 use change::Desk;
@@ -75,6 +77,7 @@ pub use requests::{
     RebuildSummary, Recognised, Recovered, Reverted, Stored, Transfer, Trashed, Unhashed, Which,
     Written,
 };
+pub use tag_database::TagDbStamp;
 pub use tombstones::Tombstone;
 
 /// Captions looked at to tell a training set from other folders.
@@ -333,6 +336,28 @@ impl Library {
             });
         }
         Ok(albums)
+    }
+
+    /// The tag database as its file has it.
+    pub fn tag_database(&self) -> Result<TagDb, Error> {
+        self.at_desk(|desk| desk.tag_database())
+    }
+
+    /// What the file of the tag database looks like now.
+    pub fn tag_database_stamp(&self) -> TagDbStamp {
+        self.at_desk(|desk| desk.tag_database_stamp())
+    }
+
+    /// Changes the tag database in the name of an operation, which stays open.
+    /// Nothing is written when `change` says no. Returns what it is now, and what
+    /// `change` had to say.
+    pub fn change_tags<T>(
+        &self,
+        operation: &Operation,
+        change: &mut dyn FnMut(&mut TagDb) -> Result<T, String>,
+        now: i64,
+    ) -> Result<(TagDb, T), Error> {
+        self.at_desk(|desk| desk.change_tags(operation, change, now))
     }
 
     /// A number that changes when another process wrote to the index.

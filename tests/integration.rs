@@ -17,6 +17,7 @@ mod integration {
     mod panes;
     mod rebuild;
     mod sidecar;
+    mod tagdb;
     mod trash;
     mod verify;
 }

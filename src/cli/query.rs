@@ -31,6 +31,9 @@ pub fn search(context: &Context, arguments: &SearchArgs) -> Result<Status> {
     let engine = context.engine()?;
     let catalog = engine.catalog();
     let query = parse(&text, &*catalog)?;
+    if let Some(id) = &arguments.why {
+        return why(context, &engine, &query, id);
+    }
     let found = find(context, &engine, &query);
     let limit = arguments.limit.unwrap_or(usize::MAX);
     let keys = &found.keys[..found.keys.len().min(limit)];
@@ -61,6 +64,50 @@ pub fn search(context: &Context, arguments: &SearchArgs) -> Result<Status> {
         Status::Nothing
     } else {
         Status::Done
+    })
+}
+
+/// Prints what each term says of one medium.
+fn why(context: &Context, engine: &Engine, query: &Query, id: &str) -> Result<Status> {
+    let catalog = engine.catalog();
+    let key = id.parse().ok().and_then(|id| catalog.key_of(&id));
+    let Some(key) = key else {
+        bail!("no medium has the id {id}; tagloupe search --ids QUERY prints ids");
+    };
+    let reasons = engine.why_now(query, key);
+    let is_found = engine.search_now(query).keys.contains(&key);
+    if context.options.json {
+        let terms: Vec<Value> = reasons
+            .iter()
+            .map(|reason| {
+                json!({
+                    "term": reason.term,
+                    "met": reason.is_met,
+                    "because": reason.because,
+                })
+            })
+            .collect();
+        context
+            .output
+            .json(&json!({"found": is_found, "terms": terms}))?;
+    } else {
+        for reason in &reasons {
+            let sign = if reason.is_met { "yes" } else { "no " };
+            let because = match reason.because.as_slice() {
+                [] => String::new(),
+                because => format!("  by {}", because.join(", ")),
+            };
+            context
+                .output
+                .line(&format!("{sign} {}{because}", reason.term))?;
+        }
+        let word = if is_found { "found" } else { "not found" };
+        context.output.note(&format!("{id} is {word}"));
+    }
+    Ok(if is_found {
+        Status::Done
+    } else {
+        Status::Nothing
     })
 }
 

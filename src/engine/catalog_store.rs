@@ -12,6 +12,7 @@ use super::job::panic_text;
 use crate::model::{
     catalog::{Catalog, Change},
     id::MediaKey,
+    tagdb::TagDb,
 };
 
 /// The catalog was swapped.
@@ -77,6 +78,14 @@ impl CatalogStore {
     /// Swaps in another catalog, say after a full load.
     pub fn replace(&self, catalog: Catalog) -> Arc<Catalog> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let tags = Arc::clone(self.load().tag_database());
+        self.swap(catalog.with_tag_database(tags), None)
+    }
+
+    /// Reads the tags with another database from now on.
+    pub fn read_tags_with(&self, tags: TagDb) -> Arc<Catalog> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let catalog = Catalog::clone(&self.load()).with_tag_database(Arc::new(tags));
         self.swap(catalog, None)
     }
 

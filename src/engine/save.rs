@@ -262,7 +262,10 @@ impl Worker<'_> {
 }
 
 /// Edits by the ids of their media, equal ones once: keys are those of one index.
-fn by_id(catalog: &CatalogStore, changes: &[(MediaKey, Arc<[Edit]>)]) -> Vec<PendingChange> {
+pub(super) fn by_id(
+    catalog: &CatalogStore,
+    changes: &[(MediaKey, Arc<[Edit]>)],
+) -> Vec<PendingChange> {
     let catalog = catalog.load();
     let mut by_edits: Vec<PendingChange> = Vec::new();
     for (key, edits) in changes {

@@ -4,16 +4,20 @@
 mod order;
 mod terms;
 mod text;
+mod why;
 
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use roaring::RoaringBitmap;
+use roaring::{MultiOps, RoaringBitmap};
 
-use self::terms::{Cancelled, Evaluation};
-pub use self::terms::{Lookup, NoLookup};
+use self::terms::{Cancelled, Evaluation, tags};
+pub use self::{
+    terms::{Lookup, NoLookup},
+    why::{Reason, why},
+};
 use super::job::Cancel;
 use crate::model::{
     catalog::Catalog,
@@ -23,8 +27,9 @@ use crate::model::{
     query::{
         Query,
         key::Key,
-        tree::{Items, Test},
+        tree::{Items, Term, Test},
     },
+    tag::TagName,
 };
 
 /// One term of the query with how many visible media it matches by itself: a chip.
@@ -92,8 +97,8 @@ fn run(
     Ok((keys, terms))
 }
 
-/// What a query may find at all: the trash is hidden, and so are masks, crops and
-/// frames, unless the query asks about such things.
+/// What a query may find at all: the trash is hidden, and so are masks, crops,
+/// frames, and what has a hidden tag, unless the query asks about such things.
 fn visible(query: &Query, catalog: &Catalog) -> RoaringBitmap {
     let terms = query.terms();
     let mentions = |asks: &dyn Fn(Key, &Items) -> bool| {
@@ -112,6 +117,10 @@ fn visible(query: &Query, catalog: &Catalog) -> RoaringBitmap {
     if !asks_status {
         visible -= catalog.with_facet(Facets::TRASHED);
     }
+    let asks_hidden = mentions(&|key, items| key == Key::Is && is(items, "hidden"));
+    if !asks_hidden {
+        visible -= hidden(catalog, &terms);
+    }
     let asks_kind = mentions(&|key, items| {
         matches!(key, Key::Type | Key::Mask | Key::Of) || (key == Key::Is && is(items, "derived"))
     });
@@ -121,6 +130,26 @@ fn visible(query: &Query, catalog: &Catalog) -> RoaringBitmap {
         }
     }
     visible
+}
+
+/// The media that a hidden tag hides, but for those tags that a query names.
+fn hidden(catalog: &Catalog, terms: &[&Term]) -> RoaringBitmap {
+    let named: Vec<TagName> = terms
+        .iter()
+        .filter_map(|term| match &term.test {
+            Test::Tag {
+                category, value, ..
+            } => Some(tags::meant(catalog, category.as_deref(), value).names),
+            _ => None,
+        })
+        .flatten()
+        .collect();
+    let mut parts = Vec::new();
+    let hidden = catalog.tag_database().hidden();
+    for name in hidden.filter(|name| !named.contains(name)) {
+        tags::counting(catalog, name, &mut parts);
+    }
+    parts.union()
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 
 mod distance;
 mod index;
+mod known;
 mod typed;
 mod words;
 
@@ -19,6 +20,7 @@ use fuzzy_matcher::{FuzzyMatcher, skim::SkimMatcherV2};
 
 use self::{
     index::Index,
+    known::KnownNames,
     typed::{Class, Typed},
 };
 use super::job::lock;
@@ -57,6 +59,7 @@ type Candidate = (u32, Reverse<u64>, u32);
 pub struct Suggester {
     matcher: SkimMatcherV2,
     index: Mutex<Option<Arc<Index>>>,
+    known: Mutex<Option<Arc<KnownNames>>>,
 }
 
 impl Suggester {
@@ -108,12 +111,59 @@ impl Suggester {
                 if found.len() == limit {
                     return found;
                 }
-                if seen.insert(number) {
+                let is_old = catalog
+                    .tag_database()
+                    .row(&suggestion.name)
+                    .is_some_and(|row| row.is_deprecated);
+                if seen.insert(number) && !is_old {
                     found.push(suggestion);
                 }
             }
+            if class == Class::Words {
+                self.add_known(catalog, &typed, &mut found, limit);
+            }
         }
         found
+    }
+
+    /// Aliases, and names that no picture has yet.
+    fn add_known(
+        &self,
+        catalog: &Catalog,
+        typed: &Typed,
+        found: &mut Vec<Suggestion>,
+        limit: usize,
+    ) {
+        let tags = catalog.tag_database();
+        if tags.is_empty() {
+            return;
+        }
+        let known = {
+            let mut current = lock(&self.known);
+            match current.as_ref() {
+                Some(known) if known.are_of(tags) => Arc::clone(known),
+                _ => {
+                    let known = Arc::new(KnownNames::new(tags));
+                    *current = Some(Arc::clone(&known));
+                    known
+                }
+            }
+        };
+        for name in known.starting(catalog, typed, limit) {
+            let is_there = found.iter().any(|suggestion| suggestion.name == name.name);
+            if found.len() < limit && !is_there {
+                let matched = match name.via {
+                    Some(_) => Vec::new(),
+                    None => (0..typed.text.chars().count()).collect(),
+                };
+                found.push(Suggestion {
+                    name: name.name,
+                    count: name.count,
+                    via: name.via,
+                    matched,
+                });
+            }
+        }
     }
 
     /// The index of this catalog's vocabulary, made when it is missing or too old.
@@ -328,6 +378,36 @@ mod tests {
             Some("blue_hair".to_owned())
         );
         assert_eq!(nearest(&catalog(), "zzzzzz"), None);
+    }
+
+    #[test]
+    fn aliases_and_names_of_the_tag_database_are_offered() {
+        let mut tags = crate::model::tagdb::TagDb::parse(
+            r#"{"category":"character","tag":"holo","aliases":["wise_wolf"]}
+{"category":"general","tag":"wisteria","count":500}
+{"category":"general","tag":"wisp","deprecated":true}
+"#,
+        )
+        .unwrap();
+        let catalog = catalog().with_tag_database(Arc::new(tags.clone()));
+        let found = suggest(&catalog, "wis", &[], 20);
+        let told: Vec<_> = found
+            .iter()
+            .map(|found| (found.name.to_string(), found.via.as_deref(), found.count))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("character:holo".to_owned(), Some("wise_wolf"), 2),
+                ("wisteria".to_owned(), None, 0),
+            ]
+        );
+        // A tag that is not to be used any more is not offered, however many have it.
+        let edit = crate::model::tagdb::TagEdit::Deprecate(TagName::new("", "blush"), true);
+        tags.apply(&edit).unwrap();
+        let catalog = catalog.with_tag_database(Arc::new(tags));
+        let found = suggest(&catalog, "blus", &[], 20);
+        assert!(found.iter().all(|found| found.name.value != "blush"));
     }
 
     #[test]

@@ -37,6 +37,7 @@ use super::{
     media::{MediaKind, Rating, Status},
     query::Vocabulary,
     tag::{BUILT_IN_CATEGORIES, TagName},
+    tagdb::TagDb,
 };
 
 /// Sites that get a number; the names of further ones are stored with each post.
@@ -72,6 +73,8 @@ pub struct Catalog {
     complete: bool,
     version: u64,
     lineage: u64,
+    /// How the tags are to be read.
+    tag_database: Arc<TagDb>,
 }
 
 /// The order of an earlier catalog, and the media whose place in it is not right.
@@ -128,6 +131,7 @@ impl Catalog {
             complete,
             version,
             lineage: version,
+            tag_database: Arc::default(),
         };
         let mut with_flag: Vec<Vec<u32>> = vec![Vec::new(); flag::COUNT];
         let (mut ids, mut md5s, mut posts) = (Vec::new(), Vec::new(), Vec::new());
@@ -177,6 +181,20 @@ impl Catalog {
             complete: true,
             ..self
         }
+    }
+
+    /// The same media, whose tags are read with another database.
+    pub fn with_tag_database(self, tag_database: Arc<TagDb>) -> Self {
+        Self {
+            tag_database,
+            version: next_version(),
+            ..self
+        }
+    }
+
+    /// Aliases, implications, categories.
+    pub fn tag_database(&self) -> &Arc<TagDb> {
+        &self.tag_database
     }
 
     /// A catalog with these changes, in order. Costs what changes, not what is there.
@@ -588,7 +606,13 @@ impl Catalog {
 
 impl Vocabulary for Catalog {
     fn is_category(&self, name: &str) -> bool {
-        BUILT_IN_CATEGORIES.contains(&name) || self.tags.categories().any(|known| known == name)
+        BUILT_IN_CATEGORIES.contains(&name)
+            || self.tags.categories().any(|known| known == name)
+            || self.tag_database.category(name).is_some()
+    }
+
+    fn category_name(&self, name: &str) -> String {
+        self.tag_database.category_name(name)
     }
 }
 

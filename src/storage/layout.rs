@@ -97,6 +97,11 @@ impl Layout {
         self.home().join("tombstones.jsonl")
     }
 
+    /// Aliases, implications, categories.
+    pub fn tag_database(&self) -> PathBuf {
+        self.home().join("tagdb.jsonl")
+    }
+
     pub fn projects(&self) -> PathBuf {
         self.home().join("projects")
     }

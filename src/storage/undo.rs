@@ -17,6 +17,7 @@ use super::{
     journal::{self, EditItem, Part, Record, Records, State, StoreItem},
     purge::Purge,
     requests::{Past, Reverted, Which},
+    tag_database::inverse,
     trash::{Landed, Moves},
 };
 use crate::model::{
@@ -358,6 +359,13 @@ impl Desk<'_> {
                         if on(1).is_break() {
                             return Ok(ControlFlow::Break(()));
                         }
+                    }
+                }
+                Part::Tags(changes) => {
+                    let changes: Vec<_> = changes.iter().map(inverse).collect();
+                    self.apply_lines(Some(operation), &changes, now, reverted)?;
+                    if on(changes.len()).is_break() {
+                        return Ok(ControlFlow::Break(()));
                     }
                 }
                 Part::Store(items) => {

@@ -2,6 +2,7 @@
 
 mod having;
 mod scalars;
+pub mod tags;
 mod texts;
 
 use std::{borrow::Cow, collections::HashMap};
@@ -9,7 +10,6 @@ use std::{borrow::Cow, collections::HashMap};
 use jiff::tz::TimeZone;
 use roaring::{MultiOps, RoaringBitmap};
 
-use super::text::glob;
 use crate::{
     engine::{job::Cancel, suggest::nearest},
     model::{
@@ -23,7 +23,6 @@ use crate::{
             print,
             tree::{Items, Node, Pattern, TagOrigin, Term, Test, Value},
         },
-        tag::TagName,
         text::display_text,
     },
 };
@@ -188,10 +187,13 @@ impl<'a> Evaluation<'a> {
             Test::Tag {
                 category, value, ..
             } => {
-                let media = self.stored_tag(category.as_deref(), value);
-                if media.is_empty() {
+                let meant = tags::meant(self.catalog, category.as_deref(), value);
+                let media = self.tag(&meant);
+                let tags = self.catalog.tag_database();
+                if media.is_empty() && !meant.names.iter().any(|name| tags.knows(name)) {
                     self.unknown(term, value, &mut text)
                 } else {
+                    self.note_meaning(&meant, &mut text);
                     media
                 }
             }
@@ -218,6 +220,26 @@ impl<'a> Evaluation<'a> {
         self.known.insert(form, self.counted.len());
         self.counted.push((text, media.clone()));
         Ok(media)
+    }
+
+    /// Shows what an alias stands for, and says of a tag that it is not used any more.
+    fn note_meaning(&mut self, meant: &tags::Meant, text: &mut String) {
+        if meant.is_alias
+            && let Some(name) = meant.names.first()
+        {
+            *text = format!("{text} → {name}");
+        }
+        let tags = self.catalog.tag_database();
+        let deprecated = meant.names.iter().find_map(|name| {
+            let row = tags.row(name).filter(|row| row.is_deprecated)?;
+            Some(match row.description.as_str() {
+                "" => format!("{name} is not used any more"),
+                description => format!("{name} is not used any more: {description}"),
+            })
+        });
+        if let Some(hint) = deprecated {
+            self.hint(display_text(&hint).into_owned());
+        }
     }
 
     /// Forgets the terms evaluated since there were so many.
@@ -282,50 +304,6 @@ impl<'a> Evaluation<'a> {
         })?;
         let found: RoaringBitmap = found.into_iter().collect();
         Ok(Cow::Owned(found & self.catalog.all()))
-    }
-
-    fn stored_tag(&self, category: Option<&str>, value: &str) -> Media<'a> {
-        if let Some(category) = category {
-            let name = TagName::new(category, value);
-            return self
-                .catalog
-                .tagged(&name)
-                .map_or_else(Cow::default, Cow::Borrowed);
-        }
-        let mut found: Vec<&RoaringBitmap> = (self.catalog.tagged_value(value))
-            .map(|(_, media)| media)
-            .collect();
-        // `tag:category:value` reaches a category whose name is a key.
-        if let Some((category, value)) = value.split_once(':') {
-            found.extend(self.catalog.tagged(&TagName::new(category, value)));
-        }
-        match found.as_slice() {
-            [one] => Cow::Borrowed(*one),
-            many => Cow::Owned(many.iter().copied().union()),
-        }
-    }
-
-    fn wildcard(&mut self, category: Option<&str>, pattern: &str) -> Result<Media<'a>> {
-        if category.is_none() && pattern.bytes().all(|b| b == b'*') {
-            return self.scan(|record| record.tag_count() > 0);
-        }
-        self.tags_where(|name| {
-            category.is_none_or(|category| name.category == category) && glob(pattern, &name.value)
-        })
-    }
-
-    /// The media with any tag of such a name.
-    fn tags_where(&self, test: impl Fn(&TagName) -> bool) -> Result<Media<'a>> {
-        let mut found = Vec::new();
-        for (place, (name, media)) in self.catalog.tag_bitmaps().enumerate() {
-            if place % STEP == 0 {
-                self.check()?;
-            }
-            if test(name) {
-                found.push(media);
-            }
-        }
-        Ok(Cow::Owned(found.into_iter().union()))
     }
 
     /// The media of which a test is true: one pass over the records.

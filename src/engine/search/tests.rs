@@ -397,3 +397,85 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn aliases_implications_and_hidden_tags_count() {
+    let tags = crate::model::tagdb::TagDb::parse(
+        r#"{"category":"*","defs":[{"name":"character","alias":["figure"]}]}
+{"category":"character","tag":"holo","aliases":["wise_wolf"],"implies":["copyright:spice_and_wolf"]}
+{"category":"copyright","tag":"spice_and_wolf","implies":["genre"]}
+{"category":"general","tag":"colored_hair","aliases":["red_hair"]}
+{"category":"general","tag":"blue_hair","implies":["general:colored_hair"]}
+{"category":"general","tag":"sketch","hidden":true}
+{"category":"general","tag":"old","deprecated":true,"desc":"use new"}
+"#,
+    )
+    .unwrap();
+    let catalog = library().with_tag_database(std::sync::Arc::new(tags));
+    let found = |text: &str| {
+        let query = Query::parse(text, &catalog).unwrap_or_else(|error| panic!("{text}: {error}"));
+        find(&query, &catalog)
+    };
+    for (text, expected) in [
+        ("", &[1, 3][..]),
+        ("wise_wolf", &[1]),
+        ("figure:holo", &[1]),
+        ("spice_and_wolf", &[1]),
+        ("copyright:spice_and_wolf", &[1]),
+        ("genre", &[1]),
+        ("g*nre", &[1]),
+        ("copy:*", &[1]),
+        ("direct:genre", &[]),
+        ("colored_hair", &[1, 3]),
+        ("red_hair", &[1, 3]),
+        ("direct:red_hair", &[3]),
+        ("-colored_hair", &[]),
+        ("sketch", &[2]),
+        ("is:hidden", &[2]),
+        ("all: colored_hair", &[4, 5, 1, 2, 3]),
+        ("old", &[]),
+    ] {
+        let keys: Vec<u32> = found(text).keys.iter().map(|key| key.0).collect();
+        assert_eq!(keys, expected, "{text}");
+    }
+    assert_eq!(
+        found("wise_wolf").terms[0].text,
+        "wise_wolf → character:holo"
+    );
+    assert_eq!(
+        found("old").hint.as_deref(),
+        Some("old is not used any more: use new")
+    );
+    let query = Query::parse("genre -sketch red_hair", &catalog).unwrap();
+    let reasons = why(
+        &query,
+        &catalog,
+        &Texts,
+        NOW,
+        &Cancel::default(),
+        MediaKey(1),
+    )
+    .unwrap();
+    let told: Vec<_> = reasons
+        .iter()
+        .map(|reason| {
+            (
+                reason.term.as_str(),
+                reason.is_met,
+                reason.because.join(", "),
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (
+                "genre",
+                true,
+                "character:holo → copyright:spice_and_wolf → genre".to_owned()
+            ),
+            ("sketch", false, String::new()),
+            ("red_hair", true, "blue_hair → colored_hair".to_owned()),
+        ]
+    );
+}

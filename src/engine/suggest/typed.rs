@@ -1,11 +1,7 @@
 //! What was typed, and how it can be found in a tag.
 
 use super::{distance::typo, words::words};
-use crate::model::{
-    catalog::Catalog,
-    query::Vocabulary,
-    tag::{normalize, normalize_category},
-};
+use crate::model::{catalog::Catalog, query::Vocabulary, tag::normalize};
 
 /// The shortest text in which a typo is looked for.
 const MIN_TYPO: usize = 3;
@@ -37,9 +33,10 @@ impl Typed {
         let typed = typed.trim_start().trim_start_matches(['-', '+', '~']);
         let (category, text) = match typed.split_once(':') {
             Some((category, text))
-                if !category.is_empty() && catalog.is_category(&normalize_category(category)) =>
+                if !category.is_empty()
+                    && catalog.is_category(&catalog.category_name(category)) =>
             {
-                (Some(normalize_category(category)), text)
+                (Some(catalog.category_name(category)), text)
             }
             _ => (None, typed),
         };

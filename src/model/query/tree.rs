@@ -3,11 +3,17 @@
 use std::ops::Range;
 
 use super::key::Key;
+use crate::model::tag::normalize_category;
 
 /// What the parser asks about the library: which words before a colon are categories.
 pub trait Vocabulary {
     /// `name` is a full category name, normalised.
     fn is_category(&self, name: &str) -> bool;
+
+    /// The full name of a category that a person named, whether it is one or not.
+    fn category_name(&self, name: &str) -> String {
+        normalize_category(name)
+    }
 }
 
 /// Why a text is no query, and where.

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `pending` | `at host user action changes: [{ids, edits}]` | edits the user has made and not saved |
 //! | `begin` | `at host user action`, `inverts?`, `group?` | the operation has begun |
-//! | `part` | `kind: edit, move, store, purge`, `items`, `again?` | what is changed next: durable before any file of it is touched |
+//! | `part` | `kind: edit, move, store, purge, tags`, `items`, `again?` | what is changed next: durable before any file of it is touched |
 //! | `done` | | every file of it is written |
 //! | `discarded` | | nothing more is to be done for it |
 //!
@@ -20,6 +20,7 @@ use crate::model::{
     id::{Md5, MediaId},
     operation::{Operation, OperationId},
     patch::Patch,
+    tagdb::LineChange,
 };
 
 /// What one part of an operation changes.
@@ -29,6 +30,8 @@ pub(in crate::storage) enum Part {
     Move(Vec<Moves>),
     Store(Vec<StoreItem>),
     Purge(Vec<Purge>),
+    /// Lines of the tag database.
+    Tags(Vec<LineChange>),
 }
 
 /// The change of one sidecar.
@@ -88,6 +91,7 @@ impl Part {
             Self::Move(items) => items.is_empty(),
             Self::Store(items) => items.is_empty(),
             Self::Purge(items) => items.is_empty(),
+            Self::Tags(items) => items.is_empty(),
         }
     }
 
@@ -98,6 +102,7 @@ impl Part {
             Self::Move(items) => items.iter().map(|item| &item.id).collect(),
             Self::Store(items) => items.iter().map(|item| &item.id).collect(),
             Self::Purge(items) => items.iter().map(|item| &item.id).collect(),
+            Self::Tags(_) => Vec::new(),
         }
     }
 
@@ -108,6 +113,7 @@ impl Part {
             "move" => serde_json::from_value(items).ok().map(Self::Move),
             "store" => serde_json::from_value(items).ok().map(Self::Store),
             "purge" => serde_json::from_value(items).ok().map(Self::Purge),
+            "tags" => serde_json::from_value(items).ok().map(Self::Tags),
             _ => None,
         }
     }
@@ -208,6 +214,7 @@ pub(super) fn part(op: OperationId, part: &Part, again: bool) -> serde_json::Res
         Part::Move(items) => of(op, "move", again, items),
         Part::Store(items) => of(op, "store", again, items),
         Part::Purge(items) => of(op, "purge", again, items),
+        Part::Tags(items) => of(op, "tags", again, items),
     }
 }
 

@@ -334,6 +334,7 @@ impl<'a> Evaluation<'a> {
             "fav" | "favorite" | "favourite" => Cow::Borrowed(self.catalog.favorites()),
             "inbox" | "archived" | "trash" => self.status(word),
             "derived" => self.derived(),
+            "hidden" => Cow::Owned(crate::engine::search::hidden(self.catalog, &[])),
             "animated" => Cow::Borrowed(self.catalog.of_kind(MediaKind::Animation)),
             "portrait" | "landscape" | "square" => self.oriented(word)?,
             "sfw" | "nsfw" => self.word(Key::Rating, word)?,

@@ -67,7 +67,7 @@ impl<'a> Evaluation<'a> {
         match pattern {
             Pattern::Substring(word) => {
                 let value = normalize(word);
-                let media = self.stored_tag(None, &value);
+                let media = self.stored_tag(&value);
                 if media.is_empty() {
                     self.hint(format!("no tag {}", display_text(&value)));
                 }

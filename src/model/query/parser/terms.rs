@@ -69,7 +69,7 @@ impl<'a> Parser<'a> {
             if let Some((key, category, prefix)) = key_named(&lower) {
                 return self.key_term(start, name.len(), key, category, prefix);
             }
-            let category = normalize_category(name);
+            let category = self.vocabulary.category_name(name);
             if self.vocabulary.is_category(&category) {
                 return self.category_term(start, name.len(), category);
             }
@@ -494,7 +494,7 @@ pub fn means_something_else(word: &str, vocabulary: &dyn Vocabulary) -> bool {
             lower == "system"
                 || site_key(&lower).is_some()
                 || key_named(&lower).is_some()
-                || (!name.is_empty() && vocabulary.is_category(&normalize_category(name)))
+                || (!name.is_empty() && vocabulary.is_category(&vocabulary.category_name(name)))
         })
 }
 
