@@ -2,8 +2,8 @@
 //!
 //! One owner, synchronous, no I/O: what must be done in the world comes out as
 //! effects. Each pane's state and rules are in its own file; the session puts them
-//! together, and five files beside it change it: keys and mouse, text fields, edits,
-//! commands, and what the engine tells.
+//! together, and six files beside it change it: keys and mouse, text fields, edits,
+//! commands, the tag database, and what the engine tells.
 
 pub mod action;
 pub mod changes;
@@ -32,6 +32,7 @@ pub mod pictures;
 pub mod query_bar;
 pub mod runtime;
 mod session;
+pub mod tag_database;
 pub mod text_input;
 mod typing;
 pub mod viewer;

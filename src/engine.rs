@@ -23,6 +23,7 @@ pub mod save;
 pub mod search;
 pub mod source;
 pub mod suggest;
+pub mod tag_similarity;
 pub mod tags;
 pub mod thumbnail;
 pub mod trash;
@@ -404,10 +405,7 @@ impl Engine {
 
     /// What each term of a query says of a medium; waits. Empty when it is not there.
     pub fn why_now(&self, query: &Query, key: MediaKey) -> Vec<search::Reason> {
-        let core = &self.core;
-        let lookup = LibraryLookup(&core.library);
-        let (catalog, cancel) = (core.catalog.load(), Cancel::default());
-        search::why(query, &catalog, &lookup, core.now(), &cancel, key).unwrap_or_default()
+        self.core.why(query, key, &Cancel::default())
     }
 
     /// Completes tags in the background; answered by [`Event::Suggestions`].
@@ -903,6 +901,12 @@ impl Core {
     fn search(&self, query: &Query, cancel: &Cancel) -> Option<Found> {
         let lookup = LibraryLookup(&self.library);
         search::search(query, &self.catalog.load(), &lookup, self.now(), cancel)
+    }
+
+    fn why(&self, query: &Query, key: MediaKey, cancel: &Cancel) -> Vec<search::Reason> {
+        let lookup = LibraryLookup(&self.library);
+        let catalog = self.catalog.load();
+        search::why(query, &catalog, &lookup, self.now(), cancel, key).unwrap_or_default()
     }
 
     fn answer_searches(&self) {

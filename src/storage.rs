@@ -31,6 +31,7 @@ mod rebuild;
 mod recover;
 mod relink;
 mod requests;
+mod saved_searches;
 mod scan;
 mod shelf;
 mod tag_database;
@@ -40,6 +41,7 @@ mod undo;
 mod verify;
 
 use std::{
+    collections::BTreeMap,
     fs,
     ops::ControlFlow,
     path::{Path, PathBuf},
@@ -341,6 +343,23 @@ impl Library {
     /// The tag database as its file has it.
     pub fn tag_database(&self) -> Result<TagDb, Error> {
         self.at_desk(|desk| desk.tag_database())
+    }
+
+    /// The named searches, name to query.
+    pub fn searches(&self) -> Result<BTreeMap<String, String>, Error> {
+        self.at_desk(|desk| desk.searches())
+    }
+
+    /// Names a search, or forgets one (`None`), in the name of an operation, which
+    /// stays open.
+    pub fn name_search(
+        &self,
+        operation: &Operation,
+        name: &str,
+        query: Option<&str>,
+        now: i64,
+    ) -> Result<(), Error> {
+        self.at_desk(|desk| desk.name_search(operation, name, query, now))
     }
 
     /// What the file of the tag database looks like now.

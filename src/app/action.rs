@@ -345,6 +345,7 @@ actions! {
     HistoryNext "history.next" "newer line" [Query "Down", Command "Down"]
     QueryText "query.text" "search the word as text" [Query "Ctrl-f"]
     QueryNegate "query.negate" "negate the word" [Query "Ctrl-x"]
+    QueryKeep "query.keep" "name this search" [Query "Ctrl-b"]
     QueryOr "query.or" "offer an alternative to the word: (word or …)" [Query "Ctrl-o"]
 
     // Dialogs.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::{
     completion::{Candidate, Completion},
     gallery::{Sort, SortKey},
+    tag_database::TagCommand,
     text_input::TextInput,
 };
 use crate::model::media::Rating;
@@ -49,6 +50,33 @@ pub const COMMANDS: &[CommandInfo] = &[
         "rename OLD NEW",
         "rename a tag in the whole library",
     ),
+    info("alias", "alias NAME TAG", "give a tag another name"),
+    info("unalias", "unalias NAME", "take a name away again"),
+    info(
+        "imply",
+        "imply TAG IMPLIED…",
+        "let whatever has a tag be found by others, too",
+    ),
+    info(
+        "merge-tag",
+        "merge-tag OLD TAG",
+        "make one tag of two, on every picture",
+    ),
+    info(
+        "category",
+        "category TAG CATEGORY",
+        "move a tag to another category, on every picture",
+    ),
+    info("tagdb", "tagdb [WORD]", "what is known of tags"),
+    info(
+        "suggestions",
+        "suggestions",
+        "implications that the data suggest, one by one",
+    ),
+    info("why", "why", "why this picture is in the result"),
+    info("related", "related", "pictures with much the same tags"),
+    info("name-search", "name-search NAME", "name the search"),
+    info("searches", "searches", "the named searches"),
     info("caption", "caption TEXT", "set the caption"),
     info("rating", "rating g|s|q|e|-", "set the rating"),
     info("stars", "stars 0-5", "set the stars"),
@@ -94,6 +122,7 @@ pub enum Command {
     Tag(String),
     Untag(String),
     Rename { from: String, to: String },
+    Tags(TagCommand),
     Caption(String),
     Rating(Option<Rating>),
     Stars(u8),
@@ -278,6 +307,34 @@ pub fn parse(line: &str) -> Result<Command, String> {
             },
             _ => return Err(format!("usage: {}", info.usage)),
         },
+        "alias" => match rest.split_whitespace().collect::<Vec<_>>()[..] {
+            [alias, tag] => Command::Tags(TagCommand::Alias(alias.to_owned(), tag.to_owned())),
+            _ => return Err(format!("usage: {}", info.usage)),
+        },
+        "unalias" => Command::Tags(TagCommand::Unalias(needs()?)),
+        "imply" => match rest.split_whitespace().collect::<Vec<_>>()[..] {
+            [tag, ref implied @ ..] if !implied.is_empty() => Command::Tags(TagCommand::Imply(
+                tag.to_owned(),
+                implied.iter().map(|tag| (*tag).to_owned()).collect(),
+            )),
+            _ => return Err(format!("usage: {}", info.usage)),
+        },
+        "merge-tag" => match rest.split_whitespace().collect::<Vec<_>>()[..] {
+            [from, to] => Command::Tags(TagCommand::Merge(from.to_owned(), to.to_owned())),
+            _ => return Err(format!("usage: {}", info.usage)),
+        },
+        "category" => match rest.split_whitespace().collect::<Vec<_>>()[..] {
+            [tag, category] => {
+                Command::Tags(TagCommand::Category(tag.to_owned(), category.to_owned()))
+            }
+            _ => return Err(format!("usage: {}", info.usage)),
+        },
+        "tagdb" => Command::Tags(TagCommand::List(rest.to_owned())),
+        "suggestions" => Command::Tags(TagCommand::Suggest),
+        "why" => Command::Tags(TagCommand::Why),
+        "related" => Command::Tags(TagCommand::Related),
+        "name-search" => Command::Tags(TagCommand::NameSearch(needs()?)),
+        "searches" => Command::Tags(TagCommand::Searches),
         "caption" => Command::Caption(rest.to_owned()),
         "rating" => match needs()?.as_str() {
             "-" | "none" => Command::Rating(None),
@@ -507,7 +564,9 @@ mod tests {
         };
         assert_eq!(
             offered("re"),
-            ["rename", "resume", "retry", "rebuild", "reload", "redo"]
+            [
+                "rename", "related", "resume", "retry", "rebuild", "reload", "redo"
+            ]
         );
         assert_eq!(offered("sort mo"), ["modified"]);
         assert_eq!(offered("theme "), ["dark", "light"]);

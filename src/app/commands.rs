@@ -50,7 +50,12 @@ impl App {
         match action {
             A::TextAccept => self.accept(),
             A::TextLeave => self.leave_text(),
-            A::HistoryPrevious | A::HistoryNext | A::QueryNegate | A::QueryOr | A::QueryText => {
+            A::HistoryPrevious
+            | A::HistoryNext
+            | A::QueryNegate
+            | A::QueryKeep
+            | A::QueryOr
+            | A::QueryText => {
                 self.edit_line(action);
             }
             A::DialogAccept => self.accept_dialog(),
@@ -416,6 +421,7 @@ impl App {
                     self.leave();
                 }
                 Release::Trash(keys) => self.save_and_trash(keys),
+                Release::Search(query) => self.search(query),
             }
         }
     }
@@ -488,6 +494,7 @@ impl App {
                 }
             }
             Command::Rename { from, to } => self.rename_everywhere(&from, &to),
+            Command::Tags(command) => self.run_tag_command(command),
             Command::Caption(text) => {
                 let targets = self.targets();
                 let mut ctx = shared!(self);

@@ -378,6 +378,8 @@ pub struct ViewState {
     pub info: Option<bool>,
     pub monitor: Option<bool>,
     pub theme: Option<String>,
+    /// Queries that were run, oldest first.
+    pub queries: Vec<String>,
 }
 
 impl ViewState {
@@ -543,6 +545,7 @@ mod tests {
         let view = ViewState {
             tile_cells: Some(20),
             captions: Some(false),
+            queries: vec!["1girl -sketch".to_owned()],
             ..ViewState::default()
         };
         view.save(&one).unwrap();

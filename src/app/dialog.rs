@@ -69,6 +69,8 @@ pub enum Release {
     DiscardAndQuit,
     /// Move to the trash, after saving what is unsaved.
     Trash(Vec<MediaKey>),
+    /// Run a query.
+    Search(String),
 }
 
 /// A one-line question with completion.
@@ -341,10 +343,11 @@ impl Dialog {
 }
 
 impl Choice {
-    fn new(label: &str, key: char, release: Vec<Release>) -> Self {
+    /// An answer; the label may come from data.
+    pub fn new(label: &str, key: impl Into<Option<char>>, release: Vec<Release>) -> Self {
         Self {
-            label: label.to_owned(),
-            key: Some(key),
+            label: display_text(label).into_owned(),
+            key: key.into(),
             is_destructive: false,
             release,
         }

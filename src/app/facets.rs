@@ -20,7 +20,7 @@ use crate::model::{
 /// The state of the sidebar; it is open when it is among the panes shown.
 #[derive(Clone, Debug, Default)]
 pub struct Facets {
-    /// Tags by category, the most frequent first within each.
+    /// Tags by category, those that stand out first within each.
     pub rows: Arc<[FacetRow]>,
     pub cursor: usize,
     pub top_row: usize,
@@ -120,8 +120,9 @@ pub fn ask(of: Counted, keys: &Arc<[MediaKey]>, ctx: &mut Context<'_>) -> u64 {
     generation
 }
 
-/// Counts the tags of some media, by category and then the most frequent first.
-/// Looks at every one of them: not for the thread that draws.
+/// Counts the tags of some media: by category, and within each first those that stand
+/// out, that is, which are here more often than elsewhere. Looks at every one of
+/// them: not for the thread that draws.
 pub fn count(
     catalog: &Catalog,
     keys: &[MediaKey],
@@ -132,7 +133,10 @@ pub fn count(
         .iter()
         .map(|(key, edits)| (*key, edits.as_slice()))
         .collect();
-    let mut counts: HashMap<TagName, u64> = HashMap::new();
+    let (_, known) = catalog.vocabulary();
+    let mut counts: Vec<u64> = vec![0; known];
+    // Tags that only unsaved edits have.
+    let mut others: HashMap<TagName, u64> = HashMap::new();
     for (n, key) in keys.iter().enumerate() {
         if n % 1024 == 0 && is_cancelled() {
             return None;
@@ -144,28 +148,53 @@ pub fn count(
             let mut media = sketch(&record);
             apply_all(edits, &mut media);
             for name in media.tags.iter().map(Tag::name) {
-                *counts.entry(name).or_default() += 1;
+                *others.entry(name).or_default() += 1;
             }
         } else {
-            for name in record.tags() {
-                match counts.get_mut(name) {
-                    Some(count) => *count += 1,
-                    None => {
-                        counts.insert(name.clone(), 1);
-                    }
+            for number in record.tag_numbers() {
+                if let Some(count) = counts.get_mut(number as usize) {
+                    *count += 1;
                 }
             }
         }
     }
-    let mut rows: Vec<FacetRow> = counts
-        .into_iter()
-        .map(|(name, count)| FacetRow { name, count })
-        .collect();
-    rows.sort_by(|a, b| {
+    let mut rows: Vec<(f64, FacetRow)> = Vec::new();
+    let mut push = |name: &TagName, count: u64, everywhere: u64| {
+        let row = FacetRow {
+            name: name.clone(),
+            count,
+        };
+        rows.push((
+            prominence(count, keys.len(), everywhere, catalog.len()),
+            row,
+        ));
+    };
+    for (number, count) in (0..).zip(counts) {
+        if let Some((name, media)) = catalog.tag_at(number) {
+            let count = count + others.remove(name).unwrap_or(0);
+            if count > 0 {
+                push(name, count, media.len());
+            }
+        }
+    }
+    for (name, count) in &others {
+        push(name, *count, *count);
+    }
+    rows.sort_by(|(a_prominence, a), (b_prominence, b)| {
         category_order(&a.name.category)
             .cmp(&category_order(&b.name.category))
+            .then(b_prominence.total_cmp(a_prominence))
             .then(b.count.cmp(&a.count))
-            .then(a.name.value.cmp(&b.name.value))
+            .then_with(|| a.name.value.cmp(&b.name.value))
     });
-    Some(rows)
+    Some(rows.into_iter().map(|(_, row)| row).collect())
+}
+
+/// How much a tag says of a result: its count there, and more so where it is rarer
+/// elsewhere. What is on everything everywhere says as much as its count.
+#[expect(clippy::cast_precision_loss, reason = "a rank needs three digits")]
+fn prominence(count: u64, of: usize, everywhere: u64, all: usize) -> f64 {
+    let here = count as f64 / of.max(1) as f64;
+    let there = everywhere as f64 / all.max(1) as f64;
+    count as f64 * (1.0 + (here / there.max(f64::MIN_POSITIVE)).max(1.0).ln())
 }

@@ -107,7 +107,16 @@ impl App {
                     self.dialogs.push(Dialog::history(&unsaved, &past));
                 }
             }
-            Event::History(Err(reason)) => self.say(Level::Error, &reason),
+            Event::History(Err(reason)) | Event::Searches(Err(reason)) => {
+                self.say(Level::Error, &reason);
+            }
+            Event::Implication {
+                suggested,
+                left,
+                skip,
+            } => self.offer_implication(suggested, left, skip),
+            Event::Why(reasons) => self.show_why(&reasons),
+            Event::Searches(Ok(searches)) => self.show_searches(&searches),
         }
     }
 

@@ -157,6 +157,9 @@ impl Info {
         facts.add("imported", &print_time(record.imported()));
         facts.add("created", &print_time(record.created()));
         facts.add("caption", &media.caption);
+        for (name, by) in record.implied() {
+            facts.add("implied", &format!("{name} (by {by})"));
+        }
         for url in &media.urls {
             facts.add("url", url);
         }

@@ -6,7 +6,10 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use super::{action::Action, key::Key, panes::Pane};
 use crate::{
     engine::{event::Event, job::JobId, save::SaveStep},
-    model::{edit::Edit, id::MediaKey, operation::OperationId, query::Query, tag::TagName},
+    model::{
+        edit::Edit, id::MediaKey, operation::OperationId, query::Query, tag::TagName,
+        tagdb::TagEdit,
+    },
 };
 
 // What the screen draws of the engine's words; it names the engine nowhere else.
@@ -193,6 +196,31 @@ pub enum Effect {
     OpenUrl(String),
     /// Remember how the screen is set up, for this library.
     Remember(super::config::ViewState),
+    /// Change the tag database; told by a notice.
+    ChangeTags {
+        action: String,
+        edits: Vec<TagEdit>,
+    },
+    /// Rename a tag on every medium, as a job.
+    RenameTag {
+        from: TagName,
+        to: TagName,
+        leaves_alias: bool,
+    },
+    /// The surest implication that the data suggest, but for so many.
+    SuggestImplication {
+        skip: usize,
+    },
+    /// Why a medium matches.
+    Why {
+        query: Query,
+        key: MediaKey,
+    },
+    NameSearch {
+        name: String,
+        query: Option<String>,
+    },
+    Searches,
     /// For the screen itself.
     Screen(ScreenEffect),
 }

@@ -154,6 +154,13 @@ impl QueryBar {
         }
     }
 
+    /// Runs the query as it stands and lets go of the keys, to be named.
+    pub fn keep(&mut self, sort: Sort, ctx: &mut Context<'_>) {
+        let text = self.input.text.clone();
+        self.is_editing = false;
+        self.run(text, sort, ctx);
+    }
+
     /// Puts another query in the bar and runs it.
     pub fn run(&mut self, text: String, sort: Sort, ctx: &mut Context<'_>) {
         self.input.set(text);

@@ -129,6 +129,16 @@ impl Runtime {
             Effect::RevertNewest { is_redo } => engine.revert(Which::NewestEdit, is_redo),
             Effect::Revert { id, is_redo } => engine.revert(Which::Named(id), is_redo),
             Effect::History => engine.history(),
+            Effect::ChangeTags { action, edits } => engine.change_tags(action, edits),
+            Effect::RenameTag {
+                from,
+                to,
+                leaves_alias,
+            } => engine.rename_tag(from, to, leaves_alias),
+            Effect::SuggestImplication { skip } => engine.suggest_implication(skip),
+            Effect::Why { query, key } => engine.why(query, key),
+            Effect::NameSearch { name, query } => engine.name_search(name, query),
+            Effect::Searches => engine.searches(),
             Effect::Trash(keys) => {
                 engine.trash(keys, "by hand");
             }

@@ -222,6 +222,7 @@ impl App {
         if let Some(theme) = &view.theme {
             self.theme.clone_from(theme);
         }
+        self.query_bar.history.clone_from(&view.queries);
     }
 
     /// Tells the user something before the first message, such as a mistake in the
@@ -601,6 +602,7 @@ impl App {
             info: Some(self.panes.info),
             monitor: Some(self.panes.monitor),
             theme: (self.theme != self.config.theme).then(|| self.theme.clone()),
+            queries: self.query_bar.history.clone(),
         }));
     }
 

@@ -264,6 +264,10 @@ impl App {
             A::HistoryPrevious => bar.older(sort, &mut ctx),
             A::HistoryNext => bar.newer(sort, &mut ctx),
             A::QueryNegate => bar.negate(sort, &mut ctx),
+            A::QueryKeep => {
+                bar.keep(sort, &mut ctx);
+                self.command_line.open("name-search ");
+            }
             A::QueryOr => bar.offer_or(sort, &mut ctx),
             A::QueryText => bar.as_text(sort, &mut ctx),
             _ => {}

@@ -1,13 +1,14 @@
 //! What the engine tells its front end: one closed enum through one bounded
 //! channel, and progress of which only the latest counts.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use tokio::sync::{mpsc, watch};
 
 use super::{
+    implications::Suggested,
     job::{JobId, Progress},
-    search::Found,
+    search::{Found, Reason},
     suggest::Suggestion,
 };
 use crate::model::{
@@ -267,6 +268,16 @@ pub enum Event {
     },
     /// The newest operations, newest first.
     History(Result<Vec<Past>, String>),
+    /// An implication that the data suggest; `left` counts it and those after it.
+    Implication {
+        suggested: Option<Suggested>,
+        left: usize,
+        skip: usize,
+    },
+    /// What each term of a query says of a medium.
+    Why(Vec<Reason>),
+    /// The named searches, name to query.
+    Searches(Result<BTreeMap<String, String>, String>),
     Ingest(IngestEvent),
     /// The index lacks media, and making it takes a while: only what it holds is
     /// shown until somebody wants the rest.

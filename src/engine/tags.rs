@@ -5,7 +5,8 @@ use std::{ops::ControlFlow, sync::Arc};
 
 use super::{
     Core, Engine,
-    event::{Level, SaveReport},
+    event::{Event, Level, SaveReport},
+    implications,
     job::lock,
     save,
 };
@@ -14,6 +15,7 @@ use crate::{
         catalog::Catalog,
         edit::Edit,
         id::MediaKey,
+        query::Query,
         tag::{Tag, TagName},
         tagdb::{DictionaryTag, ImportReport, TagDb, TagEdit},
     },
@@ -139,7 +141,65 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// Looks for implications that the data suggest, in the background; answered by
+    /// [`Event::Implication`] with the surest but `skip`.
+    pub fn suggest_implication(&self, skip: usize) {
+        let core = Arc::clone(&self.core);
+        // After the changes that were ordered before.
+        self.order(move |_| {
+            let mut all = implications::suggest(&core.catalog.load()).into_iter();
+            core.events.send(Event::Implication {
+                left: all.len().saturating_sub(skip),
+                suggested: all.nth(skip),
+                skip,
+            });
+        });
+    }
+
+    /// Says why a medium matches a query; answered by [`Event::Why`].
+    pub fn why(&self, query: Query, key: MediaKey) {
+        self.run_job(move |core, _, cancel| {
+            let reasons = core.why(&query, key, cancel);
+            core.events.send(Event::Why(reasons));
+        });
+    }
+
+    /// Reads the named searches; answered by [`Event::Searches`].
+    pub fn searches(&self) {
+        self.run_job(|core, _, _| {
+            let searches = core.library.searches().map_err(|error| error.chain());
+            core.events.send(Event::Searches(searches));
+        });
+    }
+
+    /// Names a search, or forgets one, in the background; answered by a notice.
+    pub fn name_search(&self, name: String, query: Option<String>) {
+        self.run_job(
+            move |core, _, _| match core.name_search(&name, query.as_deref()) {
+                Ok(()) => core
+                    .events
+                    .notice(Level::Info, format!("search {name} is kept")),
+                Err(reason) => core.events.notice(Level::Error, reason),
+            },
+        );
+    }
+}
+
 impl Core {
+    fn name_search(&self, name: &str, query: Option<&str>) -> Result<(), String> {
+        let action = match query {
+            Some(_) => format!("name search {name}"),
+            None => format!("forget search {name}"),
+        };
+        let operation = self.library.operation(action);
+        let named = self
+            .library
+            .name_search(&operation, name, query, self.now());
+        self.library.finish(&operation);
+        named.map_err(|error| error.chain())
+    }
+
     /// Reads the tag database again when its file is another than it was.
     pub(super) fn refresh_tags(&self) {
         let stamp = self.library.tag_database_stamp();

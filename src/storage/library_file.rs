@@ -13,6 +13,7 @@ use super::{
     files::{self, Writes},
     layout::{HIDDEN_HOME, LIBRARY_FILE, Layout, LayoutKind},
 };
+use crate::model::id::Md5;
 
 /// Larger ones are no library of anybody; Image Tagger keeps its list of images here.
 const MAX_BYTES: usize = 256 << 20;
@@ -175,6 +176,18 @@ fn read(path: &Path) -> Result<Map<String, Value>, Error> {
         path: path.to_owned(),
         source,
     })
+}
+
+/// The whole object, to change it, with the md5 of the bytes it was read from.
+pub(super) fn read_for_change(path: &Path) -> Result<(Map<String, Value>, Md5), Error> {
+    let Some((bytes, _)) = files::read(path, MAX_BYTES)? else {
+        return Err(Error::library(path, "does not exist"));
+    };
+    let object = serde_json::from_slice(&bytes).map_err(|source| Error::Json {
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok((object, files::md5_of(&bytes)))
 }
 
 /// The template of the active caption profile.

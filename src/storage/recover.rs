@@ -171,6 +171,7 @@ fn finish_parts(
             }
             Part::Move(moves) => desk.carry_out_again(&moves, now, reverted),
             Part::Tags(changes) => desk.apply_lines(None, &changes, now, reverted)?,
+            Part::Searches(changes) => desk.change_searches(None, &changes, now, reverted)?,
             Part::Store(items) => {
                 for item in &items {
                     match finish_store(desk, item) {

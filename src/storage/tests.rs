@@ -780,3 +780,37 @@ fn two_writers_lose_nothing() {
     assert_eq!(media.tags.len(), 50);
     assert_eq!(media.rev.map(|rev| rev.n), Some(50));
 }
+
+#[test]
+fn searches_are_named_one_by_one_and_taken_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    let text = r#"{"library_name": "x", "own": 1.10, "filters": {"old": "a b"}}"#;
+    write(root, "library.json", text);
+    std::fs::create_dir_all(root.join("images")).unwrap();
+    let library = Library::open(root).unwrap();
+    let name = |name: &str, query: Option<&str>| {
+        let operation = library.operation(format!("name {name}"));
+        library.name_search(&operation, name, query, 0).unwrap();
+        library.finish(&operation);
+    };
+    name("new", Some("fox -cat"));
+    name("old", None);
+    let searches = |library: &Library| -> Vec<(String, String)> {
+        library.searches().unwrap().into_iter().collect()
+    };
+    let fox = ("new".to_owned(), "fox -cat".to_owned());
+    assert_eq!(searches(&library), [fox]);
+    assert!(read(root, "library.json").contains("\"own\": 1.10"));
+
+    // Naming the first one is undone after the second was forgotten.
+    let past = library.history(2).unwrap();
+    let undo = |id| {
+        let on = &mut |_, _| std::ops::ControlFlow::Continue(());
+        library.undo(Which::Named(id), 0, on).unwrap().unwrap()
+    };
+    assert_eq!(undo(past[1].id).left, Vec::<String>::new());
+    assert_eq!(searches(&library), []);
+    undo(past[0].id);
+    assert_eq!(searches(&library), [("old".to_owned(), "a b".to_owned())]);
+}

@@ -368,6 +368,13 @@ impl Desk<'_> {
                         return Ok(ControlFlow::Break(()));
                     }
                 }
+                Part::Searches(changes) => {
+                    let changes: Vec<_> = changes.iter().map(inverse).collect();
+                    self.change_searches(Some(operation), &changes, now, reverted)?;
+                    if on(changes.len()).is_break() {
+                        return Ok(ControlFlow::Break(()));
+                    }
+                }
                 Part::Store(items) => {
                     for item in items.iter().rev().filter(|item| !is_covered(&item.id)) {
                         self.invert_store(operation, item, now, reverted);

@@ -24,6 +24,7 @@ use tagloupe::{
             Event, IndexLack, IndexOffer, IngestEvent, IngestOutcome, RevertReport, SaveReport,
             channel,
         },
+        implications::{Evidence, Suggested},
         job::{Cancel, JobId, Progress},
         save::SaveStep,
         search::{NoLookup, search},
@@ -35,7 +36,9 @@ use tagloupe::{
         entry::{Entry, FileFacts},
         id::{MediaId, MediaKey},
         media::{Media, Rating, Status},
+        query::Query,
         tag::{Tag, TagName},
+        tagdb::TagEdit,
     },
 };
 
@@ -1283,4 +1286,77 @@ fn keys_end_in_files() {
         })
         .count();
     assert_eq!(written, 3, "each picture has its tag in its sidecar");
+}
+
+#[test]
+fn the_tag_database_is_changed_and_asked_on_the_command_line() {
+    let mut desk = Desk::small();
+    let holo = TagName::new("character", "holo");
+    let wolf = TagName::new("", "wolf");
+    desk.keys(":imply holo wolf<enter>");
+    desk.keys(":alias horo holo<enter>");
+    // A tag that pictures have is merged, not made an alias.
+    desk.keys(":alias fox holo<enter>");
+    desk.keys("/holo<enter>:why<enter>");
+    desk.keys("/<c-u>fox<c-b>foxes<enter>");
+    let asked = std::mem::take(&mut desk.asked);
+    let expected = [
+        Effect::ChangeTags {
+            action: "character:holo implies wolf".into(),
+            edits: vec![TagEdit::Imply {
+                from: holo.clone(),
+                to: wolf.clone(),
+            }],
+        },
+        Effect::ChangeTags {
+            action: "alias horo of character:holo".into(),
+            edits: vec![TagEdit::Alias {
+                alias: "horo".into(),
+                tag: holo.clone(),
+            }],
+        },
+        Effect::Why {
+            query: Query::parse("holo", desk.catalog.as_ref()).unwrap(),
+            key: MediaKey(0),
+        },
+        Effect::NameSearch {
+            name: "foxes".into(),
+            query: Some("fox".into()),
+        },
+    ];
+    assert_eq!(asked, expected);
+}
+
+#[test]
+fn implications_are_offered_one_by_one_and_never_taken_unasked() {
+    let mut desk = Desk::small();
+    let suggested = Suggested {
+        from: TagName::new("character", "holo"),
+        to: TagName::new("", "wolf"),
+        confidence: 0.9,
+        evidence: Evidence::Together { with: 9, of: 9 },
+        count: 9,
+        examples: Vec::new(),
+    };
+    let offer = |skip| {
+        Message::Engine(Event::Implication {
+            suggested: Some(suggested.clone()),
+            left: 1,
+            skip,
+        })
+    };
+    desk.tell(offer(0));
+    desk.keys("l");
+    assert_eq!(desk.asked, [Effect::SuggestImplication { skip: 1 }]);
+    desk.asked.clear();
+    desk.tell(offer(1));
+    desk.keys("<esc>");
+    assert_eq!(desk.asked, [], "leaving is no answer");
+    desk.tell(offer(1));
+    desk.keys("y");
+    let is_change = |effect: &Effect| matches!(effect, Effect::ChangeTags { .. });
+    assert_eq!(
+        desk.asked.iter().filter(|effect| is_change(effect)).count(),
+        1
+    );
 }

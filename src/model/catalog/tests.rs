@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::model::hash::PerceptualHash;
 
 /// An entry of which everything follows from a few numbers.
 fn entry(key: u32, seed: u64) -> Entry {

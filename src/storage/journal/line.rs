@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `pending` | `at host user action changes: [{ids, edits}]` | edits the user has made and not saved |
 //! | `begin` | `at host user action`, `inverts?`, `group?` | the operation has begun |
-//! | `part` | `kind: edit, move, store, purge, tags`, `items`, `again?` | what is changed next: durable before any file of it is touched |
+//! | `part` | `kind: edit, move, store, purge, tags, searches`, `items`, `again?` | what is changed next: durable before any file of it is touched |
 //! | `done` | | every file of it is written |
 //! | `discarded` | | nothing more is to be done for it |
 //!
@@ -32,6 +32,8 @@ pub(in crate::storage) enum Part {
     Purge(Vec<Purge>),
     /// Lines of the tag database.
     Tags(Vec<LineChange>),
+    /// Named searches.
+    Searches(Vec<LineChange>),
 }
 
 /// The change of one sidecar.
@@ -91,7 +93,7 @@ impl Part {
             Self::Move(items) => items.is_empty(),
             Self::Store(items) => items.is_empty(),
             Self::Purge(items) => items.is_empty(),
-            Self::Tags(items) => items.is_empty(),
+            Self::Tags(items) | Self::Searches(items) => items.is_empty(),
         }
     }
 
@@ -102,7 +104,7 @@ impl Part {
             Self::Move(items) => items.iter().map(|item| &item.id).collect(),
             Self::Store(items) => items.iter().map(|item| &item.id).collect(),
             Self::Purge(items) => items.iter().map(|item| &item.id).collect(),
-            Self::Tags(_) => Vec::new(),
+            Self::Tags(_) | Self::Searches(_) => Vec::new(),
         }
     }
 
@@ -114,6 +116,7 @@ impl Part {
             "store" => serde_json::from_value(items).ok().map(Self::Store),
             "purge" => serde_json::from_value(items).ok().map(Self::Purge),
             "tags" => serde_json::from_value(items).ok().map(Self::Tags),
+            "searches" => serde_json::from_value(items).ok().map(Self::Searches),
             _ => None,
         }
     }
@@ -215,6 +218,7 @@ pub(super) fn part(op: OperationId, part: &Part, again: bool) -> serde_json::Res
         Part::Store(items) => of(op, "store", again, items),
         Part::Purge(items) => of(op, "purge", again, items),
         Part::Tags(items) => of(op, "tags", again, items),
+        Part::Searches(items) => of(op, "searches", again, items),
     }
 }
 

@@ -5,6 +5,7 @@ use std::{borrow::Cow, collections::HashMap};
 use roaring::{MultiOps, RoaringBitmap};
 
 use super::{Evaluation, Media, Result, scalars::number};
+use crate::engine::tag_similarity::{Measure, nearest};
 use crate::model::{
     entry::Facets,
     fact::{Detail, Fact, PART},
@@ -20,6 +21,8 @@ use crate::model::{
 
 /// Bits by which `similar:` lets hashes differ when it does not say.
 const DEFAULT_DISTANCE: u32 = 10;
+/// Media that `similar:` finds by their tags when it does not say.
+const DEFAULT_COUNT: usize = 50;
 /// The shortest prefix of an id.
 const MIN_PREFIX: usize = 4;
 /// Relations that say how two similar media stand to each other: somebody decided.
@@ -443,7 +446,32 @@ impl<'a> Evaluation<'a> {
         })
     }
 
+    /// The pictures whose tags are most like those of one.
+    fn similar_by_tags(&mut self, similar: &Similar, measure: Measure) -> Result<Media<'a>> {
+        let wanted = self.ids(&similar.id)?;
+        let count = similar.count.unwrap_or(DEFAULT_COUNT);
+        let mut found = RoaringBitmap::new();
+        for key in wanted.iter().map(MediaKey) {
+            self.check()?;
+            for near in nearest(self.catalog, key, measure, count) {
+                found.insert(near.key.0);
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "a score is between 0 and 1"
+                )]
+                let distance = ((1.0 - near.score) * 1e6) as u32;
+                let known = self.distances.entry(near.key.0).or_insert(distance);
+                *known = (*known).min(distance);
+            }
+        }
+        Ok(Cow::Owned(found))
+    }
+
     pub(super) fn similar(&mut self, similar: &Similar) -> Result<Media<'a>> {
+        if let Some(Ok(measure)) = similar.by.as_deref().map(str::parse) {
+            return self.similar_by_tags(similar, measure);
+        }
         if let Some(by) = similar.by.as_deref().filter(|by| *by != "phash") {
             return Ok(self.unavailable(&format!("similar: by {}", display_text(by))));
         }
