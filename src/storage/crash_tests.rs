@@ -2,6 +2,8 @@
 //! operation; then the library is opened again. What was acknowledged is there,
 //! what was not is there whole or not at all, and the index is what the files say.
 
+mod random;
+
 use std::{fs, ops::ControlFlow, path::Path};
 
 use super::{files::fault::dying_after, *};
