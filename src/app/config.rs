@@ -24,6 +24,7 @@ pub struct Config {
     /// The name of a theme, or `auto`: dark or light as the terminal is.
     pub theme: String,
     pub graphics: Graphics,
+    pub picture_quality: PictureQuality,
     /// The width of a tile unless the library remembers another.
     pub tile_cells: u16,
     pub ingest: IngestConfig,
@@ -43,7 +44,10 @@ pub enum Graphics {
     /// The best the terminal has.
     #[default]
     Auto,
+    /// Placed by text, also in tmux.
     Kitty,
+    /// Placed by commands.
+    KittyDirect,
     Sixel,
     Iterm2,
     HalfBlocks,
@@ -52,9 +56,10 @@ pub enum Graphics {
 }
 
 impl Graphics {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Auto,
         Self::Kitty,
+        Self::KittyDirect,
         Self::Sixel,
         Self::Iterm2,
         Self::HalfBlocks,
@@ -66,6 +71,7 @@ impl Graphics {
         match self {
             Self::Auto => "auto",
             Self::Kitty => "kitty",
+            Self::KittyDirect => "kitty-direct",
             Self::Sixel => "sixel",
             Self::Iterm2 => "iterm2",
             Self::HalfBlocks => "halfblocks",
@@ -77,6 +83,35 @@ impl Graphics {
         Self::ALL
             .into_iter()
             .find(|graphics| graphics.name() == name)
+    }
+}
+
+/// How many bytes a picture on the screen is worth.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PictureQuality {
+    /// In stages over SSH, all of it otherwise.
+    #[default]
+    Auto,
+    Preview,
+    Balanced,
+    Lossless,
+}
+
+impl PictureQuality {
+    pub const ALL: [Self; 4] = [Self::Auto, Self::Preview, Self::Balanced, Self::Lossless];
+
+    /// The word of the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Preview => "preview",
+            Self::Balanced => "balanced",
+            Self::Lossless => "lossless",
+        }
+    }
+
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|quality| quality.name() == name)
     }
 }
 
@@ -110,6 +145,7 @@ impl Default for Config {
         Self {
             theme: "auto".to_owned(),
             graphics: Graphics::Auto,
+            picture_quality: PictureQuality::Auto,
             tile_cells: DEFAULT_TILE_CELLS,
             ingest: IngestConfig {
                 workers: 0,
@@ -127,9 +163,10 @@ impl Default for Config {
 }
 
 /// Environment variables and the keys they set, the strongest last.
-const VARIABLES: [(&str, &str); 4] = [
+const VARIABLES: [(&str, &str); 5] = [
     ("TAGLOUPE_THEME", "theme"),
     ("TAGLOUPE_GRAPHICS", "graphics"),
+    ("TAGLOUPE_PICTURE_QUALITY", "picture_quality"),
     ("MAX_WORKERS", "ingest.workers"),
     ("TAGLOUPE_WORKERS", "ingest.workers"),
 ];
@@ -219,6 +256,13 @@ impl Config {
                     format!("graphics is one of {}", known.join(" "))
                 })?;
             }
+            "picture_quality" => {
+                let word = value.text(key)?;
+                self.picture_quality = PictureQuality::by_name(word).ok_or_else(|| {
+                    let known = PictureQuality::ALL.map(PictureQuality::name);
+                    format!("picture_quality is one of {}", known.join(" "))
+                })?;
+            }
             "thumbnails.size_cells" => {
                 let (least, most) = (*TILE_CELLS.start(), *TILE_CELLS.end());
                 let cells = value.number(key, least.into()..=most.into())?;
@@ -260,6 +304,10 @@ impl Config {
         let known = Graphics::ALL.map(Graphics::name).join(", ");
         line(format_args!("# {known}"));
         line(format_args!("graphics = {}", quoted(self.graphics.name())));
+        let known = PictureQuality::ALL.map(PictureQuality::name).join(", ");
+        line(format_args!("# {known}; auto: in stages over SSH"));
+        let quality = quoted(self.picture_quality.name());
+        line(format_args!("picture_quality = {quality}"));
         line(format_args!("\n[thumbnails]"));
         line(format_args!(
             "# width of a tile, {} to {} cells",
@@ -521,6 +569,7 @@ mod tests {
         let config = Config {
             theme: "high \"contrast\"".to_owned(),
             graphics: Graphics::Kitty,
+            picture_quality: PictureQuality::Balanced,
             editor_flow: true,
             unknown: Unknown::Tag,
             ingest: IngestConfig {

@@ -1,143 +1,21 @@
-//! Keys, clicks and pastes: from the terminal library's events to the session's
-//! messages. A thread of its own reads them, because reading blocks.
+//! Keys and clicks: from the terminal library's events to the session's messages.
 
-use std::{
-    sync::{Arc, Condvar, Mutex, PoisonError},
-    thread,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use crossterm::event::{
-    self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent,
-    MouseEventKind,
+    KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
 };
 use ratatui::layout::{Position, Rect};
-use tokio::sync::mpsc;
 
 use crate::app::{
     key::{Key, KeyCode as Code},
     message::{Click, Message, Target},
 };
 
-/// Events that may wait for the screen.
-const CAPACITY: usize = 256;
 /// Two clicks within this time are one double click.
 const DOUBLE_CLICK: Duration = Duration::from_millis(400);
 /// Lines that one turn of the wheel scrolls.
 const WHEEL_LINES: i32 = 3;
-/// How long the rest of a late answer may take to come.
-const LATE_REPLY: Duration = Duration::from_millis(300);
-
-/// The thread that reads the terminal.
-pub struct Reader {
-    pub events: mpsc::Receiver<Event>,
-    gate: Arc<Gate>,
-}
-
-/// Stops the thread from reading while the terminal is lent to somebody else.
-#[derive(Default)]
-struct Gate {
-    is_closed: Mutex<bool>,
-    opened: Condvar,
-}
-
-impl Gate {
-    fn wait(&self) {
-        let mut is_closed = self
-            .is_closed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        while *is_closed {
-            is_closed = self
-                .opened
-                .wait(is_closed)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-
-    fn set(&self, is_closed: bool) {
-        *self
-            .is_closed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = is_closed;
-        self.opened.notify_all();
-    }
-}
-
-impl Reader {
-    /// Starts reading. The thread is never joined: once the terminal is gone,
-    /// reading does not return, and the process must be able to end all the same.
-    pub fn start() -> std::io::Result<Self> {
-        let (sender, events) = mpsc::channel(CAPACITY);
-        let gate = Arc::new(Gate::default());
-        let own_gate = Arc::clone(&gate);
-        thread::Builder::new()
-            .name("input".to_owned())
-            .spawn(move || {
-                loop {
-                    own_gate.wait();
-                    match event::read() {
-                        Ok(event) => {
-                            if sender.blocking_send(event).is_err() {
-                                return;
-                            }
-                        }
-                        Err(error) => {
-                            tracing::warn!("cannot read the terminal: {error}");
-                            return;
-                        }
-                    }
-                }
-            })?;
-        Ok(Self { events, gate })
-    }
-
-    /// Stops reading. The thread may sit in a read that only an event ends, so it
-    /// is given one: a change of the window's size that is none.
-    pub fn pause(&self) {
-        self.gate.set(true);
-        let us = rustix::process::getpid();
-        if let Err(error) = rustix::process::kill_process(us, rustix::process::Signal::WINCH) {
-            tracing::warn!("cannot stop reading the terminal: {error}");
-        }
-    }
-
-    /// Reads again.
-    pub fn resume(&self) {
-        self.gate.set(false);
-    }
-}
-
-/// Swallows answers of the terminal that came too late for the probe: the terminal
-/// library takes them for Alt+letter and then for typed text.
-#[derive(Debug, Default)]
-pub struct ReplyFilter {
-    since: Option<Instant>,
-}
-
-impl ReplyFilter {
-    /// Whether this key is part of an answer and no key at all.
-    pub fn swallows(&mut self, key: &KeyEvent, now: Instant) -> bool {
-        if let Some(since) = self.since {
-            if now.duration_since(since) <= LATE_REPLY {
-                let is_end = matches!(
-                    (key.code, key.modifiers),
-                    (KeyCode::Char('\\'), KeyModifiers::ALT)
-                        | (KeyCode::Char('g'), KeyModifiers::CONTROL)
-                );
-                self.since = (!is_end).then_some(now);
-                return true;
-            }
-            self.since = None;
-        }
-        let begins = key.modifiers.contains(KeyModifiers::ALT)
-            && matches!(key.code, KeyCode::Char('_' | ']' | 'P'));
-        if begins {
-            self.since = Some(now);
-        }
-        begins
-    }
-}
 
 /// The key in the session's words; `None` for what it does not know and for
 /// releases.
@@ -184,22 +62,6 @@ fn upper(c: char) -> char {
         (Some(upper), None) => upper,
         _ => c,
     }
-}
-
-/// What was typed while the terminal was being asked, as far as it is plain keys.
-pub fn typed_ahead(bytes: &[u8]) -> Vec<Key> {
-    let text = String::from_utf8_lossy(bytes);
-    let text = text.split('\x1b').next().unwrap_or_default();
-    text.chars()
-        .filter_map(|c| match c {
-            '\r' => Some(Key::plain(Code::Enter)),
-            '\t' => Some(Key::plain(Code::Tab)),
-            '\x7f' => Some(Key::plain(Code::Backspace)),
-            '\x01'..='\x1a' => char::from_u32(u32::from(c) + 0x60).map(Key::ctrl),
-            c if c.is_control() || c == char::REPLACEMENT_CHARACTER => None,
-            c => Some(Key::char(c)),
-        })
-        .collect()
 }
 
 /// The mouse, with the memory that a double click needs.
@@ -283,33 +145,6 @@ mod tests {
         let mut release = press(KeyCode::Char('a'), KeyModifiers::NONE);
         release.kind = KeyEventKind::Release;
         assert_eq!(key(&release), None);
-    }
-
-    #[test]
-    fn late_answers_are_never_typed() {
-        let start = Instant::now();
-        let mut filter = ReplyFilter::default();
-        let answer = [
-            press(KeyCode::Char('_'), KeyModifiers::ALT),
-            press(KeyCode::Char('G'), KeyModifiers::SHIFT),
-            press(KeyCode::Char('i'), KeyModifiers::NONE),
-            press(KeyCode::Char('\\'), KeyModifiers::ALT),
-        ];
-        assert!(answer.iter().all(|key| filter.swallows(key, start)));
-        let letter = press(KeyCode::Char('G'), KeyModifiers::SHIFT);
-        assert!(!filter.swallows(&letter, start));
-        // An answer that never ends must not swallow for ever.
-        assert!(filter.swallows(&answer[0], start));
-        assert!(!filter.swallows(&letter, start + 2 * LATE_REPLY));
-    }
-
-    #[test]
-    fn keys_typed_ahead_are_not_lost() {
-        let keys: Vec<_> = typed_ahead(b"j/\x13\r\x1b[A")
-            .iter()
-            .map(Key::to_string)
-            .collect();
-        assert_eq!(keys, ["j", "/", "Ctrl-s", "Enter"]);
     }
 
     #[test]

@@ -8,10 +8,11 @@ use ratatui::{
 
 use super::{
     glyph::{ASCII, Glyphs, UNICODE},
-    image::{FrameBytes, Pictures},
+    image::{FrameParts, Pictures},
     layout::{Layout, picture_size},
     pane::{Canvas, dialog, editor, facets, gallery, help, info, ingest, query, status, viewer},
     theme::Theme,
+    writer::Report,
 };
 use crate::app::{
     App,
@@ -31,7 +32,7 @@ pub struct Screen {
 #[derive(Debug, Default)]
 pub struct Drawn {
     pub cursor: Option<Position>,
-    pub bytes: FrameBytes,
+    pub parts: FrameParts,
 }
 
 /// What hangs over the panes in this frame.
@@ -90,8 +91,8 @@ impl Screen {
         viewport
     }
 
-    /// Draws everything; at most so many bytes of new pictures belong to the frame.
-    pub fn draw(&mut self, app: &App, buffer: &mut Buffer, budget: usize) -> Drawn {
+    /// Draws everything, with what the writer did since the last frame.
+    pub fn draw(&mut self, app: &App, buffer: &mut Buffer, report: Report) -> Drawn {
         let screen = buffer.area;
         let layout = Layout::new(screen, app.panes);
         let next_keys = app.next_keys();
@@ -129,14 +130,14 @@ impl Screen {
                 .intersection(screen),
             );
         }
-        canvas.pictures.begin_frame(budget, covers);
+        canvas.pictures.begin_frame(report, covers);
         panes(app, &layout, &mut canvas);
         on_top(app, &layout, &over, &next_keys, &mut canvas);
         let cursor = canvas.cursor;
         self.hits = canvas.hits;
         Drawn {
             cursor,
-            bytes: self.pictures.end_frame(),
+            parts: self.pictures.end_frame(),
         }
     }
 }

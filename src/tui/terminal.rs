@@ -1,33 +1,34 @@
 //! The terminal as a borrowed thing: raw mode and the alternate screen behind a
 //! guard that gives everything back, also when the program panics.
 //!
-//! What the terminal can do is asked once, before the input thread starts, and
-//! judged in [`probe`].
+//! What the terminal can do is judged in [`probe`].
 
 use std::{
-    cell::RefCell,
-    io::{self, IsTerminal, Write},
+    io::{self, IsTerminal},
     os::fd::AsFd,
-    rc::Rc,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, ThreadId},
+    time::Duration,
 };
 
 use crossterm::{
     cursor, event,
     terminal::{self, EnterAlternateScreen, LeaveAlternateScreen},
 };
-use ratatui::{
-    Terminal, TerminalOptions, Viewport,
-    backend::CrosstermBackend,
-    layout::{Rect, Size},
-};
+use ratatui::layout::{Position, Rect, Size};
 use rustix::termios::{OptionalActions, SpecialCodeIndex};
 
-use super::probe::{self, Capabilities, Environment, Graphics, Replies, Window};
+use super::{
+    image::delete_picture,
+    paint::Dialect,
+    probe::{self, Capabilities, Environment, Graphics, Replies, Window},
+    reader::parse::{Parser, Said},
+    surface::Surface,
+    writer::Writer,
+};
 
 /// The largest screen that is drawn. A terminal may claim any size, and a buffer
 /// of 65535 x 65535 cells would need 200 GB.
@@ -51,50 +52,8 @@ pub enum TerminalError {
     Io(#[from] io::Error),
 }
 
-/// Bytes on their way to the terminal. Everything of a frame is collected and
-/// leaves in one go, so that a frame is never half shown.
-#[derive(Clone, Default)]
-pub struct Output(Rc<RefCell<Vec<u8>>>);
-
-impl Output {
-    pub fn push(&self, bytes: &[u8]) {
-        self.0.borrow_mut().extend_from_slice(bytes);
-    }
-
-    pub fn len(&self) -> usize {
-        self.0.borrow().len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Takes back everything after the first `len` bytes.
-    pub fn truncate(&self, len: usize) {
-        self.0.borrow_mut().truncate(len);
-    }
-
-    /// Writes what was collected; blocks while the terminal does not read.
-    pub fn send(&self) -> io::Result<()> {
-        let bytes = std::mem::take(&mut *self.0.borrow_mut());
-        write_all(&bytes)
-    }
-}
-
-impl Write for Output {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.push(bytes);
-        Ok(bytes.len())
-    }
-
-    /// Does nothing: a frame leaves by [`Output::send`].
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// Past std's own buffer, which would split a frame at its newlines.
-fn write_all(mut bytes: &[u8]) -> io::Result<()> {
+pub fn write_all(mut bytes: &[u8]) -> io::Result<()> {
     let stdout = io::stdout();
     while !bytes.is_empty() {
         match rustix::io::write(stdout.as_fd(), bytes) {
@@ -116,8 +75,13 @@ struct Borrowed {
     pictures: Arc<Mutex<Vec<u32>>>,
     /// Whether commands for the outer terminal must be wrapped.
     in_tmux: AtomicBool,
+    /// Must stand still before anybody else writes.
+    writer: OnceLock<Writer>,
     owner: ThreadId,
 }
+
+/// How long a writer that hangs may keep the terminal from being given back.
+const PATIENCE: Duration = Duration::from_millis(300);
 
 impl Borrowed {
     /// Gives the terminal back as it was. Safe to call twice.
@@ -125,11 +89,16 @@ impl Borrowed {
         if !self.is_held.swap(false, Ordering::SeqCst) {
             return;
         }
+        if let Some(writer) = self.writer.get()
+            && !writer.pause(PATIENCE)
+        {
+            tracing::warn!("the terminal does not read; it is given back all the same");
+        }
         let mut bytes = Vec::new();
         let ids =
             std::mem::take(&mut *self.pictures.lock().unwrap_or_else(PoisonError::into_inner));
         for id in ids {
-            bytes.extend(delete_picture(id, self.in_tmux.load(Ordering::SeqCst)).as_bytes());
+            bytes.extend(delete_picture(id, self.in_tmux.load(Ordering::SeqCst)));
         }
         let keyboard = self.keyboard.load(Ordering::SeqCst);
         // Writing to a Vec cannot fail, and there is nobody to tell if the
@@ -153,29 +122,18 @@ impl Borrowed {
     }
 }
 
-/// The command that makes a kitty-protocol terminal forget one picture.
-pub fn delete_picture(id: u32, in_tmux: bool) -> String {
-    if in_tmux {
-        format!("\x1bPtmux;\x1b\x1b_Ga=d,d=I,i={id},q=2\x1b\x1b\\\x1b\\")
-    } else {
-        format!("\x1b_Ga=d,d=I,i={id},q=2\x1b\\")
-    }
-}
-
 /// The terminal in our hands. Dropping it gives it back.
 pub struct Session {
-    pub terminal: Terminal<CrosstermBackend<Output>>,
-    pub output: Output,
+    pub surface: Surface,
+    pub environment: Environment,
     pub capabilities: Capabilities,
-    /// What the user typed while the terminal was being asked.
-    pub typed_ahead: Vec<u8>,
     mouse: bool,
     borrowed: Arc<Borrowed>,
 }
 
 impl Session {
     /// Takes the terminal: raw mode, alternate screen, and a panic hook that gives
-    /// it back first. Blocks at most half a second for the terminal's answers.
+    /// it back first. What it can do is not known yet: see [`Session::adopt`].
     pub fn start(graphics: Option<Graphics>, mouse: bool) -> Result<Self, TerminalError> {
         check_streams()?;
         let environment = Environment::from_process();
@@ -187,31 +145,24 @@ impl Session {
             keyboard: AtomicBool::new(false),
             pictures: Arc::default(),
             in_tmux: AtomicBool::new(environment.in_tmux),
+            writer: OnceLock::new(),
             owner: thread::current().id(),
         });
         terminal::enable_raw_mode()?;
         install_panic_hook(&borrowed);
-        let asked = ask(&environment);
-        let (replies, typed_ahead) = match asked {
-            Ok(asked) => asked,
-            Err(error) => {
-                borrowed.release();
-                return Err(error.into());
-            }
-        };
-        let capabilities = probe::decide(&replies, &environment, window(), graphics);
-        let output = Output::default();
-        let terminal = Terminal::with_options(
-            CrosstermBackend::new(output.clone()),
-            TerminalOptions {
-                viewport: Viewport::Fixed(Rect::from((ratatui::layout::Position::ORIGIN, size()))),
+        // What can be said before the terminal has said anything.
+        let capabilities = probe::decide(&Replies::default(), &environment, window(), graphics);
+        let surface = Surface::new(
+            Rect::from((Position::ORIGIN, size())),
+            Dialect {
+                erases_in_color: !environment.in_screen,
+                repeats: capabilities.repeats(),
             },
-        )?;
-        let mut session = Self {
-            terminal,
-            output,
+        );
+        let session = Self {
+            surface,
+            environment,
             capabilities,
-            typed_ahead,
             mouse,
             borrowed,
         };
@@ -225,9 +176,28 @@ impl Session {
         Arc::clone(&self.borrowed.pictures)
     }
 
+    /// Has everything go through this writer, which must not write while the
+    /// terminal is lent to somebody else.
+    pub fn attach(&self, writer: Writer) {
+        // There is one for each session.
+        let _ = self.borrowed.writer.set(writer);
+    }
+
+    /// Goes on with what the terminal turned out to be.
+    pub fn adopt(&mut self, capabilities: Capabilities, writer: &Writer) -> io::Result<()> {
+        self.capabilities = capabilities;
+        self.surface.dialect.repeats = self.capabilities.repeats();
+        if self.capabilities.keyboard && !self.borrowed.keyboard.swap(true, Ordering::SeqCst) {
+            let mut bytes = Vec::new();
+            push_keyboard(&mut bytes)?;
+            writer.say(&bytes);
+        }
+        writer.set_pace(self.capabilities.pace());
+        Ok(())
+    }
+
     /// Gives the terminal back for a while: to an editor, or when suspended.
-    pub fn leave(&mut self) {
-        self.output.truncate(0);
+    pub fn leave(&self) {
         self.borrowed.release();
     }
 
@@ -236,23 +206,26 @@ impl Session {
         terminal::enable_raw_mode()?;
         self.borrowed.is_held.store(true, Ordering::SeqCst);
         self.enter()?;
-        self.resize()
+        if let Some(writer) = self.borrowed.writer.get() {
+            writer.resume();
+        }
+        self.resize();
+        Ok(())
     }
 
     /// Lets go without writing to the terminal: it is gone.
-    pub fn abandon(&mut self) {
+    pub fn abandon(&self) {
         self.borrowed.is_held.store(false, Ordering::SeqCst);
     }
 
     /// Takes over the terminal's present size and forgets what was drawn.
-    pub fn resize(&mut self) -> io::Result<()> {
+    pub fn resize(&mut self) {
         self.capabilities.resize(window());
-        self.terminal
-            .resize(Rect::from((ratatui::layout::Position::ORIGIN, size())))
+        self.surface.reset(Rect::from((Position::ORIGIN, size())));
     }
 
-    fn enter(&mut self) -> io::Result<()> {
-        let mut output = self.output.clone();
+    fn enter(&self) -> io::Result<()> {
+        let mut output = Vec::new();
         crossterm::queue!(
             output,
             EnterAlternateScreen,
@@ -264,11 +237,10 @@ impl Session {
             crossterm::queue!(output, event::EnableMouseCapture)?;
         }
         if self.capabilities.keyboard {
-            let flags = event::KeyboardEnhancementFlags::DISAMBIGUATE_ESCAPE_CODES;
-            crossterm::queue!(output, event::PushKeyboardEnhancementFlags(flags))?;
+            push_keyboard(&mut output)?;
             self.borrowed.keyboard.store(true, Ordering::SeqCst);
         }
-        output.send()
+        write_all(&output)
     }
 }
 
@@ -285,7 +257,7 @@ pub fn diagnose(graphics: Option<Graphics>) -> Result<Capabilities, TerminalErro
     terminal::enable_raw_mode()?;
     let asked = ask(&environment);
     terminal::disable_raw_mode()?;
-    Ok(probe::decide(&asked?.0, &environment, window(), graphics))
+    Ok(probe::decide(&asked?, &environment, window(), graphics))
 }
 
 fn check_streams() -> Result<(), TerminalError> {
@@ -310,7 +282,7 @@ pub fn size() -> Size {
 }
 
 /// The window as the kernel knows it.
-fn window() -> Window {
+pub fn window() -> Window {
     let known = terminal::window_size().unwrap_or(terminal::WindowSize {
         rows: 0,
         columns: 0,
@@ -325,9 +297,15 @@ fn window() -> Window {
     }
 }
 
-/// Writes the questions and collects what comes back until the last question is
-/// answered or the time is up. Never leaves a reader behind that could eat keys.
-fn ask(environment: &Environment) -> io::Result<(Replies, Vec<u8>)> {
+/// Has keys told apart that are one to older terminals, such as Ctrl-i and Tab.
+fn push_keyboard(output: &mut Vec<u8>) -> io::Result<()> {
+    let flags = event::KeyboardEnhancementFlags::DISAMBIGUATE_ESCAPE_CODES;
+    crossterm::queue!(output, event::PushKeyboardEnhancementFlags(flags))
+}
+
+/// Writes the questions and waits for what comes back until all is answered or the
+/// time is up. For a report; a session asks without waiting.
+fn ask(environment: &Environment) -> io::Result<Replies> {
     let stdin = io::stdin();
     let raw = rustix::termios::tcgetattr(&stdin)?;
     let mut timed = raw.clone();
@@ -339,30 +317,28 @@ fn ask(environment: &Environment) -> io::Result<(Replies, Vec<u8>)> {
         tmux: environment.in_tmux.then(probe::ask_tmux).flatten(),
         ..Replies::default()
     };
-    let mut unread = Vec::new();
     let outcome = (|| {
         write_all(probe::questions(environment, replies.tmux.as_ref()).as_bytes())?;
         let start = std::time::Instant::now();
-        // tmux answers the last question itself, before the terminal around it has
-        // answered the one that was passed through.
-        let is_passed = replies
-            .tmux
-            .as_ref()
-            .is_some_and(|tmux| tmux.passes_through);
+        let mut parser = Parser::default();
         let mut chunk = [0; 1024];
-        let is_done = |replies: &Replies| replies.is_complete && (replies.kitty || !is_passed);
-        while !is_done(&replies) && start.elapsed() < probe::DEADLINE {
-            match rustix::io::read(&stdin, &mut chunk) {
-                Ok(read) => unread.extend_from_slice(&chunk[..read]),
-                Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => {}
+        while !replies.are_complete() && start.elapsed() < probe::DEADLINE {
+            let count = match rustix::io::read(&stdin, &mut chunk) {
+                Ok(count) => count,
+                Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => 0,
                 Err(error) => return Err(error.into()),
-            }
-            replies.take_from(&mut unread);
+            };
+            parser.feed(&chunk[..count], &mut |said| match said {
+                Said::Answer(answer) => replies.hear(&answer),
+                Said::Status => replies.hear(b"\x1b[0n"),
+                // Keys typed meanwhile have nowhere to go.
+                Said::Event(_) => {}
+            });
         }
         Ok(())
     })();
     rustix::termios::tcsetattr(&stdin, OptionalActions::Now, &raw)?;
-    outcome.map(|()| (replies, unread))
+    outcome.map(|()| replies)
 }
 
 /// Restores the terminal before a panic's message, if the panic ends the program:

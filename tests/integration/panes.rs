@@ -31,6 +31,7 @@ use tagloupe::{
         probe::{self, Environment, Graphics, Replies, Window},
         screen::Screen,
         theme::Theme,
+        writer::Report,
     },
 };
 
@@ -74,7 +75,7 @@ impl Session {
         );
         let (theme, warnings) = Theme::load("dark", None, capabilities.colors);
         assert_eq!(warnings, Vec::<String>::new());
-        let pictures = Pictures::new(&capabilities, &theme, Arc::default(), || {}).unwrap();
+        let pictures = Pictures::new(&capabilities, None, &theme, Arc::default(), || {}).unwrap();
         let library = LibraryInfo {
             name: "pictures".to_owned(),
             root: "/home/me/pictures".to_owned(),
@@ -184,7 +185,7 @@ impl Session {
         if viewport != self.app.viewport {
             self.send(Message::Viewport(viewport));
         }
-        self.screen.draw(&self.app, &mut buffer, usize::MAX);
+        self.screen.draw(&self.app, &mut buffer, Report::default());
         buffer
     }
 
@@ -467,7 +468,7 @@ fn no_size_is_a_problem() {
         (400, 120),
         (1000, 500),
     ];
-    for graphics in [Graphics::Halfblocks, Graphics::Sixel, Graphics::None] {
+    for graphics in Graphics::ALL {
         for size in sizes {
             for keys in [
                 "j",

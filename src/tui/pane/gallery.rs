@@ -59,6 +59,11 @@ fn tiles(app: &App, area: Rect, canvas: &mut Canvas) {
     let grid = grid(app, area, canvas.pictures.cell());
     let columns = usize::from(grid.columns);
     let first = app.gallery.top_row * columns;
+    let number = |place: usize| u16::try_from(place).unwrap_or_default();
+    let at = app.gallery.cursor.saturating_sub(first);
+    canvas
+        .pictures
+        .focus(grid.tile(number(at % columns), number(at / columns)));
     for row in 0..grid.rows {
         for column in 0..grid.columns {
             let index = first + usize::from(row) * columns + usize::from(column);
