@@ -51,7 +51,7 @@ use self::{
     },
     ingest::{IngestParts, IngestPipeline, IngestSettings, Listener, Submission, Tally},
     job::{Cancel, Clock, JobId, Pool, Progress, Slot, lock, spawn, step_back},
-    pictures::{PictureParts, Pictures},
+    pictures::{Payloads, PictureParts, Pictures},
     save::{SaveStep, Saver, flow},
     search::{Found, Lookup},
     suggest::Suggester,
@@ -637,6 +637,16 @@ impl Engine {
     /// Answered by [`Event::Picture`].
     pub fn want_pictures(&self, wanted: Vec<(MediaKey, PictureSize)>) {
         lock(&self.pictures).want(wanted);
+    }
+
+    /// What a screen was sent for a picture before.
+    pub fn payloads(&self) -> Payloads {
+        let core = &self.core;
+        Payloads::new(
+            Arc::clone(&core.library),
+            Arc::clone(&core.catalog),
+            Arc::clone(&core.thumbnails),
+        )
     }
 
     /// Ingests files and folders in the background, told by [`Event::Ingest`].

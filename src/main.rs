@@ -36,7 +36,7 @@ fn main() -> ExitCode {
     };
     let surroundings = Surroundings {
         cancel: Cancel::default(),
-        describe_terminal: |graphics| match tui::describe(graphics.unwrap_or_default()) {
+        describe_terminal: |graphics| match describe_terminal(graphics) {
             Ok(report) => Ok(report),
             Err(error) => Err(format!("{:#}", anyhow::Error::from(error))),
         },
@@ -60,12 +60,22 @@ fn main() -> ExitCode {
     ExitCode::from(status.code())
 }
 
+/// What the terminal can do, and what follows from that with these settings.
+fn describe_terminal(
+    graphics: Option<config::Graphics>,
+) -> Result<Vec<(&'static str, String)>, tui::terminal::TerminalError> {
+    // What is wrong with the settings, another part of the report says.
+    let (config, _) = Config::load(&variable);
+    let graphics = graphics.unwrap_or_else(|| config.graphics_here(&variable));
+    tui::describe(graphics, config.tmux_depth)
+}
+
 /// Opens a library on the screen and returns when the session has ended.
 fn open_screen(request: &ScreenRequest, output: &Output) -> Result<Status> {
     let (mut config, mut problems) = Config::load(&variable);
-    if let Some(graphics) = request.graphics {
-        config.graphics = graphics;
-    }
+    config.graphics = request
+        .graphics
+        .unwrap_or_else(|| config.graphics_here(&variable));
     if let Some(theme) = &request.theme {
         config.theme.clone_from(theme);
     }

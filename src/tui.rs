@@ -116,7 +116,11 @@ pub struct Ended {
 /// # Errors
 /// When the terminal cannot be used; then nothing was started.
 pub fn run(app: App, start: Start, options: &Options) -> Result<Ended, TerminalError> {
-    let session = Session::start(wanted_graphics(app.config.graphics), !options.no_mouse)?;
+    let session = Session::start(
+        wanted_graphics(app.config.graphics),
+        app.config.tmux_depth,
+        !options.no_mouse,
+    )?;
     let tokio = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -169,8 +173,12 @@ fn planned_fault() {
 ///
 /// # Errors
 /// When there is no terminal, or it cannot be asked.
-pub fn describe(graphics: config::Graphics) -> Result<Vec<(&'static str, String)>, TerminalError> {
-    terminal::diagnose(wanted_graphics(graphics)).map(|capabilities| capabilities.report())
+pub fn describe(
+    graphics: config::Graphics,
+    tmux_depth: u8,
+) -> Result<Vec<(&'static str, String)>, TerminalError> {
+    terminal::diagnose(wanted_graphics(graphics), tmux_depth)
+        .map(|capabilities| capabilities.report())
 }
 
 fn wanted_graphics(graphics: config::Graphics) -> Option<Graphics> {
@@ -290,6 +298,7 @@ struct Loop {
     is_dirty: bool,
     /// A frame is due that the writer had no room for.
     is_late: bool,
+    link_marked: Option<Instant>,
     last_frame: Instant,
     ending: Option<Ending>,
     /// The engine has nothing more to say.
@@ -327,6 +336,9 @@ impl Loop {
             Start::Library(runtime) => (Some(*runtime), None),
             Start::Folder(opener) => (None, Some(opener)),
         };
+        if let Some(runtime) = &runtime {
+            pictures.keep_in(runtime.payloads());
+        }
         let mut event_loop = Self {
             screen: Screen::new(theme, pictures, session.capabilities.is_utf8),
             app,
@@ -344,6 +356,7 @@ impl Loop {
             picture_ready,
             is_dirty: true,
             is_late: false,
+            link_marked: None,
             last_frame: Instant::now(),
             ending: None,
             has_ended: false,
@@ -512,6 +525,7 @@ impl Loop {
             Some(Ok(opened)) => {
                 self.app.library = opened.library;
                 self.app.restore(&opened.view);
+                self.screen.pictures.keep_in(opened.runtime.payloads());
                 self.runtime = Some(opened.runtime);
                 self.is_dirty = true;
             }
@@ -566,6 +580,12 @@ impl Loop {
             let (theme, _) = load_theme(&self.app.theme, self.themes.as_deref(), &self.session);
             self.screen.theme = theme;
             self.redraw();
+        }
+        let capabilities = &self.session.capabilities;
+        if is_first && capabilities.in_tmux && capabilities.graphics == Graphics::Halfblocks {
+            // Whether tmux passes pictures on is the user's choice, and to be known.
+            let reason = capabilities.reason.clone();
+            self.app.say(Level::Info, &reason);
         }
         self.is_dirty = true;
     }
@@ -625,6 +645,19 @@ impl Loop {
         }
     }
 
+    /// Says how fast pictures come while they do, if the way is long enough to notice.
+    fn mark_link(&mut self) {
+        let link = self.writer.link();
+        let is_far = link
+            .round_trip
+            .is_some_and(|trip| trip >= Duration::from_millis(5));
+        let is_due = self.link_marked.is_none_or(|at| at.elapsed() >= LINK_PAUSE);
+        if link.is_busy && is_far && is_due {
+            self.screen.link = link.mark(self.screen.glyphs().download);
+            self.link_marked = Some(Instant::now());
+        }
+    }
+
     fn draw(&mut self) -> io::Result<()> {
         if !self.has_asked {
             return Ok(());
@@ -645,8 +678,14 @@ impl Loop {
             }
             self.update(Message::Viewport(viewport));
         }
+        self.mark_link();
         let report = self.writer.hold();
         let surface = &mut self.session.surface;
+        if let Some(moved) = self.screen.scroll(&self.app, area)
+            && surface.scroll(moved.top, moved.bottom, moved.up)
+        {
+            self.screen.pictures.scroll(moved);
+        }
         let drawn = self.screen.draw(&self.app, surface.buffer(), report);
         for area in drawn.parts.stale {
             surface.forget(area);
@@ -666,6 +705,9 @@ impl Loop {
         })
     }
 }
+
+/// The least time between two words on how fast the link is.
+const LINK_PAUSE: Duration = Duration::from_secs(1);
 
 /// The next thing the engine says, which is nothing while there is none.
 async fn next_message(runtime: &mut Option<Runtime>) -> Option<Message> {

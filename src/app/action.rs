@@ -258,6 +258,9 @@ actions! {
     PanUp "viewer.pan_up" "pan up" [Viewer "K" "Up"]
     PanRight "viewer.pan_right" "pan right; next when all of it is in view" [Viewer "L" "Right"]
     ToggleMasks "viewer.masks" "lay its next mask over it, or none" [Viewer "m"]
+    Slideshow "slideshow" "show one picture after the other; again stops" [Gallery "S", Viewer "S"]
+    SlideshowSlower "slideshow.slower" "slideshow: more time for each" [Viewer "<"]
+    SlideshowFaster "slideshow.faster" "slideshow: less time for each" [Viewer ">"]
 
     // The tag editor.
     EditorInsert "editor.input" "type a tag" [Editor "i" "A" "o"]

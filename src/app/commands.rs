@@ -15,6 +15,7 @@ use super::{
     query_bar::term_of,
     session::{App, shared},
     typing::{Then, removals},
+    viewer::Slideshow,
 };
 use crate::{
     engine::event::Level,
@@ -134,6 +135,19 @@ impl App {
             A::First => self.gallery.move_to(0),
             A::Last => self.gallery.move_to(usize::MAX),
             A::ToggleMasks => self.viewer.next_mask(),
+            A::Slideshow => self.toggle_slideshow(),
+            A::SlideshowSlower | A::SlideshowFaster => {
+                let now = self.now.elapsed;
+                if let Some(show) = &mut self.viewer.slideshow {
+                    let slower = action == A::SlideshowSlower;
+                    let every = if slower {
+                        show.every * 2
+                    } else {
+                        show.every / 2
+                    };
+                    show.set_every(every, now);
+                }
+            }
             A::PanLeft if !self.viewer.pans_sideways() => self.turn_page(1, false),
             A::PanRight if !self.viewer.pans_sideways() => self.turn_page(1, true),
             A::NextUntagged => self.jump(Jump::Untagged, true),
@@ -309,6 +323,13 @@ impl App {
         } else {
             at.saturating_sub(n)
         });
+    }
+
+    fn toggle_slideshow(&mut self) {
+        if self.viewer.slideshow.take().is_none() && self.gallery.current().is_some() {
+            self.panes.show(Pane::Viewer);
+            self.viewer.slideshow = Some(Slideshow::new(self.now.elapsed));
+        }
     }
 
     fn jump(&mut self, jump: Jump, forward: bool) {

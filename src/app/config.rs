@@ -5,6 +5,7 @@
 //! `config.toml`, `keymap.toml`, and how each library's screen was set up.
 
 use std::{
+    collections::BTreeMap,
     fmt::Write as _,
     io::Write as _,
     path::{Path, PathBuf},
@@ -24,6 +25,11 @@ pub struct Config {
     /// The name of a theme, or `auto`: dark or light as the terminal is.
     pub theme: String,
     pub graphics: Graphics,
+    /// Another choice for some terminals: by the address that SSH comes from, or
+    /// `local`.
+    pub graphics_by_host: BTreeMap<String, Graphics>,
+    /// How many tmux run inside each other, when any does.
+    pub tmux_depth: u8,
     pub picture_quality: PictureQuality,
     /// The width of a tile unless the library remembers another.
     pub tile_cells: u16,
@@ -145,6 +151,8 @@ impl Default for Config {
         Self {
             theme: "auto".to_owned(),
             graphics: Graphics::Auto,
+            graphics_by_host: BTreeMap::new(),
+            tmux_depth: 1,
             picture_quality: PictureQuality::Auto,
             tile_cells: DEFAULT_TILE_CELLS,
             ingest: IngestConfig {
@@ -250,11 +258,9 @@ impl Config {
     fn set(&mut self, key: &str, value: &Setting<'_>) -> Result<(), String> {
         match key {
             "theme" => value.text(key)?.clone_into(&mut self.theme),
-            "graphics" => {
-                self.graphics = Graphics::by_name(value.text(key)?).ok_or_else(|| {
-                    let known = Graphics::ALL.map(Graphics::name);
-                    format!("graphics is one of {}", known.join(" "))
-                })?;
+            "graphics" => self.graphics = graphics(key, value)?,
+            "tmux_depth" => {
+                self.tmux_depth = u8::try_from(value.number(key, 1..=2)?).unwrap_or(1);
             }
             "picture_quality" => {
                 let word = value.text(key)?;
@@ -286,9 +292,27 @@ impl Config {
             "cache.size_mb" => self.cache_mb = value.number(key, 1..=10_000_000)?,
             "trash.days" => self.trash_days = value.number(key, 0..=36_500)?,
             "editor.flow" => self.editor_flow = value.flag(key)?,
-            _ => return Err(format!("unknown key {key}")),
+            _ => {
+                let host = key.strip_prefix("graphics_by_host.");
+                let host = host.ok_or_else(|| format!("unknown key {key}"))?;
+                let graphics = graphics(key, value)?;
+                self.graphics_by_host.insert(host.to_owned(), graphics);
+            }
         }
         Ok(())
+    }
+
+    /// How pictures are drawn on the terminal at the other end.
+    pub fn graphics_here(&self, environment: Environment<'_>) -> Graphics {
+        if environment("TAGLOUPE_GRAPHICS").is_some_and(|value| !value.is_empty()) {
+            return self.graphics;
+        }
+        let client = environment("SSH_CONNECTION").filter(|value| !value.is_empty());
+        let host = client.as_deref().map_or("local", |client| {
+            client.split_whitespace().next().unwrap_or_default()
+        });
+        let chosen = self.graphics_by_host.get(host).copied();
+        chosen.unwrap_or(self.graphics)
     }
 
     /// These settings as a file, each with what it means.
@@ -308,6 +332,18 @@ impl Config {
         line(format_args!("# {known}; auto: in stages over SSH"));
         let quality = quoted(self.picture_quality.name());
         line(format_args!("picture_quality = {quality}"));
+        line(format_args!(
+            "# how many tmux run inside each other, when any does"
+        ));
+        line(format_args!("tmux_depth = {}", self.tmux_depth));
+        line(format_args!(
+            "\n# graphics for the address that SSH comes from, or local"
+        ));
+        line(format_args!("[graphics_by_host]"));
+        for (host, graphics) in &self.graphics_by_host {
+            let graphics = quoted(graphics.name());
+            line(format_args!("{} = {graphics}", quoted(host)));
+        }
         line(format_args!("\n[thumbnails]"));
         line(format_args!(
             "# width of a tile, {} to {} cells",
@@ -366,6 +402,13 @@ impl Config {
         line(format_args!("flow = {}", self.editor_flow));
         text
     }
+}
+
+fn graphics(key: &str, value: &Setting<'_>) -> Result<Graphics, String> {
+    Graphics::by_name(value.text(key)?).ok_or_else(|| {
+        let known = Graphics::ALL.map(Graphics::name);
+        format!("{key} is one of {}", known.join(" "))
+    })
 }
 
 /// A value as a file or the environment gives it.
@@ -542,6 +585,24 @@ mod tests {
     }
 
     #[test]
+    fn graphics_may_depend_on_where_one_comes_from() {
+        let mut config = Config::default();
+        let text = "graphics = \"kitty\"\n[graphics_by_host]\n\"10.0.0.7\" = \"sixel\"\n\
+                    local = \"none\"\n\"::1\" = \"x\"\n";
+        let problems = config.apply(text);
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].starts_with("line 5: graphics_by_host.::1 is one of auto kitty"));
+        let here = |client: &str| {
+            config.graphics_here(&|name| {
+                (name == "SSH_CONNECTION" && !client.is_empty()).then(|| client.to_owned())
+            })
+        };
+        assert_eq!(here("10.0.0.7 50022 10.0.0.1 22"), Graphics::Sixel);
+        assert_eq!(here("10.0.0.8 50022 10.0.0.1 22"), Graphics::Kitty);
+        assert_eq!(here(""), Graphics::None);
+    }
+
+    #[test]
     fn mistakes_are_reported_with_their_line_and_the_rest_counts() {
         let mut config = Config::default();
         let problems = config.apply(
@@ -569,6 +630,8 @@ mod tests {
         let config = Config {
             theme: "high \"contrast\"".to_owned(),
             graphics: Graphics::Kitty,
+            graphics_by_host: BTreeMap::from([("10.0.0.7".to_owned(), Graphics::Sixel)]),
+            tmux_depth: 2,
             picture_quality: PictureQuality::Balanced,
             editor_flow: true,
             unknown: Unknown::Tag,

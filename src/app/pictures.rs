@@ -8,6 +8,9 @@ use crate::{
     model::{id::MediaKey, media::Pixels, text::display_text},
 };
 
+// What the screen keeps of the engine; it names the engine nowhere else.
+pub use crate::engine::pictures::Payloads;
+
 /// Bytes of pixels that are kept.
 const MAX_BYTES: usize = 160 << 20;
 

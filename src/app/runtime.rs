@@ -20,6 +20,7 @@ use super::{
     config::ViewState,
     facets,
     message::{Counted, Effect, Message, ScreenEffect},
+    pictures::Payloads,
 };
 use crate::{
     engine::{
@@ -74,6 +75,11 @@ impl Runtime {
             next_search: Instant::now(),
             view_path,
         })
+    }
+
+    /// What the screen was sent for a picture before.
+    pub fn payloads(&self) -> Payloads {
+        self.engine.payloads()
     }
 
     /// Starts what an effect asks for and returns at once. What only the screen can do

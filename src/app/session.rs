@@ -251,7 +251,8 @@ impl App {
             .then(|| self.pending.since + BOX_AFTER);
         let second = (self.panes.monitor && self.ingest_log.is_busy())
             .then(|| Duration::from_secs(self.now.elapsed.as_secs() + 1));
-        [notice, chord, second].into_iter().flatten().min()
+        let slide = self.viewer.slideshow.map(|show| show.next);
+        [notice, chord, second, slide].into_iter().flatten().min()
     }
 
     /// The layer that hears the next key.
@@ -435,6 +436,25 @@ impl App {
             self.is_dirty = true;
         }
         if self.ingest_log.tick(now.elapsed) && self.panes.monitor {
+            self.is_dirty = true;
+        }
+        self.slide(now.elapsed);
+    }
+
+    /// Shows the next picture of a slideshow when it is due, after the last the first.
+    fn slide(&mut self, now: Duration) {
+        if !self.panes.viewer {
+            self.viewer.slideshow = None;
+        }
+        let is_due = self
+            .viewer
+            .slideshow
+            .as_mut()
+            .is_some_and(|show| show.tick(now));
+        if is_due {
+            let next = self.gallery.cursor + 1;
+            let is_last = next >= self.gallery.results.len();
+            self.gallery.move_to(if is_last { 0 } else { next });
             self.is_dirty = true;
         }
     }

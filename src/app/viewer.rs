@@ -1,6 +1,8 @@
 //! The viewer: one picture large. Zoom and pan are numbers here; what they mean in
 //! cells and pixels is the screen's business.
 
+use std::time::Duration;
+
 use super::action::Action;
 use crate::model::id::MediaKey;
 
@@ -9,6 +11,10 @@ use crate::model::id::MediaKey;
 const SCALES: [f64; 9] = [0.125, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 8.0];
 /// How far one step of panning goes, as a part of what is in view.
 const PAN_STEP: f64 = 0.25;
+/// How long a picture of a slideshow is shown: at first, at least, at most.
+const EVERY: Duration = Duration::from_secs(4);
+const SHORTEST: Duration = Duration::from_millis(500);
+const LONGEST: Duration = Duration::from_mins(1);
 
 /// The state of the viewer. Which picture: the one under the gallery's cursor.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +33,41 @@ pub struct Viewer {
     pub shown_mask: usize,
     /// The masks of the picture, when one is shown.
     pub masks: Vec<MediaKey>,
+    /// Set while one picture follows the other by itself.
+    pub slideshow: Option<Slideshow>,
+}
+
+/// One picture after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slideshow {
+    pub every: Duration,
+    /// When the next one comes, since the session began.
+    pub next: Duration,
+}
+
+impl Slideshow {
+    /// Begins with the picture that is shown now.
+    pub fn new(now: Duration) -> Self {
+        Self {
+            every: EVERY,
+            next: now + EVERY,
+        }
+    }
+
+    /// More or less time for each; the one that is shown gets it from now on.
+    pub fn set_every(&mut self, every: Duration, now: Duration) {
+        self.every = every.clamp(SHORTEST, LONGEST);
+        self.next = now + self.every;
+    }
+
+    /// Whether the next picture is due; the one after it has its time then.
+    pub fn tick(&mut self, now: Duration) -> bool {
+        let is_due = now >= self.next;
+        if is_due {
+            self.next = now + self.every;
+        }
+        is_due
+    }
 }
 
 /// How large the picture is drawn.
@@ -50,6 +91,7 @@ impl Default for Viewer {
             visible_y: 1.0,
             shown_mask: 0,
             masks: Vec::new(),
+            slideshow: None,
         }
     }
 }
@@ -183,6 +225,21 @@ mod tests {
         assert_eq!((viewer.shown_mask, viewer.mask()), (1, None));
         viewer.next_mask();
         assert_eq!(viewer.shown_mask, 0);
+    }
+
+    #[test]
+    fn a_slideshow_keeps_its_pace_within_reason() {
+        let mut show = Slideshow::new(Duration::from_secs(10));
+        assert!(!show.tick(Duration::from_secs(13)));
+        assert!(show.tick(Duration::from_secs(14)));
+        assert!(!show.tick(Duration::from_secs(15)));
+        for _ in 0..20 {
+            show.set_every(show.every / 2, Duration::from_secs(20));
+        }
+        assert_eq!(show.every, SHORTEST);
+        assert_eq!(show.next, Duration::from_secs(20) + SHORTEST);
+        show.set_every(LONGEST * 3, Duration::ZERO);
+        assert_eq!(show.every, LONGEST);
     }
 
     #[test]

@@ -17,7 +17,10 @@ use super::{
     thumbnail::{Stamp, ThumbnailStore},
 };
 use crate::{
-    model::{id::MediaKey, media::Pixels},
+    model::{
+        id::{MediaId, MediaKey},
+        media::Pixels,
+    },
     storage::Library,
 };
 
@@ -31,6 +34,50 @@ pub struct PictureParts {
     pub thumbnails: Arc<ThumbnailStore>,
     pub memory: MemoryGate,
     pub events: Events,
+}
+
+/// What a screen is sent for a picture, kept for the next time. Blocks; for threads
+/// that make such bytes.
+#[derive(Clone)]
+pub struct Payloads {
+    library: Arc<Library>,
+    catalog: Arc<CatalogStore>,
+    thumbnails: Arc<ThumbnailStore>,
+}
+
+impl Payloads {
+    pub fn new(
+        library: Arc<Library>,
+        catalog: Arc<CatalogStore>,
+        thumbnails: Arc<ThumbnailStore>,
+    ) -> Self {
+        Self {
+            library,
+            catalog,
+            thumbnails,
+        }
+    }
+
+    /// The bytes that were kept under that name for the original as it is now.
+    pub fn get(&self, key: MediaKey, name: &str) -> Option<Vec<u8>> {
+        let (id, stamp) = self.medium(key)?;
+        self.thumbnails.payload(&id, name, stamp)
+    }
+
+    /// Keeps bytes under a name.
+    pub fn put(&self, key: MediaKey, name: &str, payload: Vec<u8>) {
+        if let Some((id, stamp)) = self.medium(key) {
+            // A failure is counted and logged by the store.
+            let _logged = self.thumbnails.put_payload(&id, name, stamp, payload);
+        }
+    }
+
+    fn medium(&self, key: MediaKey) -> Option<(MediaId, Stamp)> {
+        let catalog = self.catalog.load();
+        let record = catalog.record(key)?;
+        let path = self.library.original_path(&record.path());
+        Some((record.id(), Stamp::of(&path).ok()?))
+    }
 }
 
 #[derive(Default)]

@@ -28,6 +28,9 @@ use crate::model::{
 /// An entry is at most this large; a file beyond it is none of ours.
 const MAX_ENTRY_BYTES: u64 = 16 << 20;
 const EXTENSIONS: [&str; 2] = ["jpg", "png"];
+/// Pictures as a terminal reads them lie beside those that any viewer shows.
+const PAYLOADS: &str = "payloads";
+const PAYLOAD_EXTENSION: &str = "payload";
 /// The folder and the kind (as in keys) of each stored size.
 const KINDS: [(PictureSize, &str, &str); 2] = [
     (PictureSize::Thumbnail, "thumbnails", "thumb"),
@@ -182,14 +185,80 @@ impl ThumbnailStore {
         } else {
             (&paths[1], &paths[0])
         };
+        self.place(path, &bytes)?;
+        self.remove(other);
+        Ok(())
+    }
+
+    /// The bytes that were stored for that version of the original under a name of
+    /// the caller's: what a screen of one kind is sent.
+    pub fn payload(&self, id: &MediaId, name: &str, stamp: impl Into<Stamp>) -> Option<Vec<u8>> {
+        let (path, key) = self.payload_place(id, name, stamp.into());
+        let found = match read_entry(&path) {
+            Ok(bytes) => {
+                if let Some((made_for, payload)) = entry::open(&bytes) {
+                    (made_for == key).then(|| payload.to_vec())
+                } else {
+                    self.drop_damaged(&path);
+                    None
+                }
+            }
+            Err(error) => {
+                if error.kind() != io::ErrorKind::NotFound {
+                    self.note("read", &path, &error);
+                }
+                None
+            }
+        };
+        let counter = if found.is_some() {
+            &self.hits
+        } else {
+            &self.misses
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+        found
+    }
+
+    /// Stores bytes for [`Self::payload`].
+    ///
+    /// # Errors
+    /// When the folder cannot be written; nothing half-written is left behind.
+    pub fn put_payload(
+        &self,
+        id: &MediaId,
+        name: &str,
+        stamp: impl Into<Stamp>,
+        payload: Vec<u8>,
+    ) -> io::Result<()> {
+        let (path, key) = self.payload_place(id, name, stamp.into());
+        let stored = self.place(&path, &entry::seal(payload, &key));
+        match &stored {
+            Ok(()) => {
+                self.sets.fetch_add(1, Ordering::Relaxed);
+            }
+            Err(error) => self.note("write", &path, error),
+        }
+        stored
+    }
+
+    /// Where a payload lies, and the key it carries.
+    fn payload_place(&self, id: &MediaId, name: &str, stamp: Stamp) -> (PathBuf, String) {
+        let (md5, kind) = (Md5(md5::compute(id.as_str()).0), md5::compute(name));
+        let file = format!("{md5}-{kind:x}.{PAYLOAD_EXTENSION}");
+        let path = self.cache.join(PAYLOADS).join(md5.bucket()).join(file);
+        let key = format!("payload:{id}:{}-{}:{name}", stamp.bytes, stamp.modified);
+        (path, key)
+    }
+
+    /// Writes an entry all at once.
+    fn place(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let folder = path.parent().unwrap_or(&self.cache);
         fs::create_dir_all(folder)?;
         let mut temporary = tempfile::Builder::new()
             .prefix(".tmp")
             .tempfile_in(folder)?;
-        temporary.write_all(&bytes)?;
+        temporary.write_all(bytes)?;
         temporary.persist(path)?;
-        self.remove(other);
         Ok(())
     }
 
@@ -214,7 +283,7 @@ impl ThumbnailStore {
             errors: self.errors.load(Ordering::Relaxed),
             ..Stats::default()
         };
-        for (_, folder, _) in KINDS {
+        for (folder, _) in folders() {
             self.walk(folder, &mut |found| {
                 stats.files += 1;
                 stats.bytes += found.bytes;
@@ -224,11 +293,11 @@ impl ThumbnailStore {
     }
 
     /// Deletes the entries whose key matches, and returns how many. Keys are
-    /// `thumb:{id}:{bytes}-{modified}` and `lowres:{id}:…`; in the pattern `*` stands
+    /// `thumb:{id}:{bytes}-{modified}`, `lowres:{id}:…` and `payload:{id}:…`; in the pattern `*` stands
     /// for any text, `?` for one character, and `\` takes the next one literally.
     pub fn clear(&self, pattern: &str) -> u64 {
         let mut cleared = 0;
-        for (_, folder, kind) in KINDS {
+        for (folder, kind) in folders() {
             let everything = pattern == "*" || pattern == format!("{kind}:*");
             let literal = pattern.split(['*', '?', '\\']).next().unwrap_or("");
             let prefix = format!("{kind}:");
@@ -253,7 +322,7 @@ impl ThumbnailStore {
     /// remembers reading: to the day, commonly.
     pub fn trim(&self, max_bytes: u64) -> u64 {
         let mut all = Vec::new();
-        for (_, folder, _) in KINDS {
+        for (folder, _) in folders() {
             self.walk(folder, &mut |found| all.push(found));
         }
         let mut bytes: u64 = all.iter().map(|found| found.bytes).sum();
@@ -275,9 +344,10 @@ impl ThumbnailStore {
     pub fn strays<'i>(&self, ids: impl Iterator<Item = &'i MediaId>) -> Vec<(PathBuf, u64)> {
         let known: HashSet<String> = ids.map(name).collect();
         let mut strays = Vec::new();
-        for (_, folder, _) in KINDS {
+        for (folder, _) in folders() {
             self.walk(folder, &mut |found| {
                 let stem = found.path.file_stem().and_then(|stem| stem.to_str());
+                let stem = stem.and_then(|stem| stem.split('-').next());
                 if stem.is_none_or(|stem| !known.contains(stem)) {
                     strays.push((found.path, found.bytes));
                 }
@@ -297,6 +367,16 @@ impl ThumbnailStore {
         for (size, _, _) in KINDS {
             for path in self.paths(id, size).into_iter().flatten() {
                 self.remove(&path);
+            }
+        }
+        let name = name(id);
+        let bucket = Md5(md5::compute(id.as_str()).0).bucket();
+        let folder = self.cache.join(PAYLOADS).join(bucket);
+        for child in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let file = child.file_name();
+            let file = file.to_string_lossy();
+            if file.split('-').next() == Some(&name) {
+                self.remove(&child.path());
             }
         }
     }
@@ -342,9 +422,10 @@ impl ThumbnailStore {
                 if metadata.is_dir() && depth < 2 {
                     folders.push((path, depth + 1));
                 } else if metadata.is_file()
-                    && path
-                        .extension()
-                        .is_some_and(|extension| EXTENSIONS.iter().any(|known| extension == *known))
+                    && path.extension().is_some_and(|extension| {
+                        let mut known = EXTENSIONS.iter().chain([&PAYLOAD_EXTENSION]);
+                        known.any(|known| extension == *known)
+                    })
                 {
                     let times = [metadata.accessed(), metadata.modified()];
                     on(Found {
@@ -360,6 +441,12 @@ impl ThumbnailStore {
             }
         }
     }
+}
+
+/// The folder and the kind (as in keys) of everything that is stored.
+fn folders() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let pictures = KINDS.into_iter().map(|(_, folder, kind)| (folder, kind));
+    pictures.chain([(PAYLOADS, "payload")])
 }
 
 /// What the files of a medium are called, without extension.
@@ -514,6 +601,41 @@ mod tests {
             fill();
             assert_eq!(store.clear(pattern), expected, "{pattern}");
         }
+    }
+
+    #[test]
+    fn payloads_are_kept_by_name_and_version_and_go_with_their_medium() {
+        let (_folder, store) = store();
+        let (cat, dog) = (id("2024/cat"), id("dog"));
+        for medium in [&cat, &dog] {
+            store.make(medium, STAMP, &plain(64, [1, 2, 3, 255]));
+            for name in ["kitty 16x8", "sixel 16x8"] {
+                let payload = format!("{medium} {name}").into_bytes();
+                store.put_payload(medium, name, STAMP, payload).unwrap();
+            }
+        }
+        let get = |medium: &MediaId, name, stamp| store.payload(medium, name, stamp);
+        assert_eq!(
+            get(&cat, "sixel 16x8", STAMP).unwrap(),
+            b"2024/cat sixel 16x8"
+        );
+        assert_eq!(get(&cat, "sixel 20x8", STAMP), None);
+        let newer = Stamp {
+            modified: STAMP.modified + 1,
+            ..STAMP
+        };
+        assert_eq!(get(&cat, "sixel 16x8", newer), None);
+        assert_eq!(store.stats().files, 6);
+        assert_eq!(store.strays([&dog].into_iter()).len(), 3);
+        store.forget(&cat);
+        assert_eq!(store.stats().files, 3);
+        assert_eq!(store.clear("payload:dog:*kitty*"), 1);
+        let (path, _) = store.payload_place(&dog, "sixel 16x8", STAMP);
+        let mut bytes = read_entry(&path).unwrap();
+        bytes[3] ^= 1;
+        File::create(&path).unwrap().write_all(&bytes).unwrap();
+        assert_eq!(get(&dog, "sixel 16x8", STAMP), None);
+        assert!(!path.exists());
     }
 
     #[test]

@@ -43,7 +43,10 @@ use super::{
     theme::{Role, Theme},
     writer::{Parcel, Report},
 };
-use crate::model::{id::MediaKey, media::Pixels};
+use crate::{
+    app::pictures::Payloads,
+    model::{id::MediaKey, media::Pixels},
+};
 
 pub use self::{
     encode::Quality,
@@ -118,6 +121,28 @@ struct Placement {
     area: Rect,
 }
 
+/// Rows that the terminal moves by itself: from `top` to before `bottom`, up, or down
+/// when negative. What leaves them is gone, what comes in is empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moved {
+    pub top: u16,
+    pub bottom: u16,
+    pub up: i32,
+}
+
+impl Moved {
+    /// Where an area is afterwards; `None` when it is gone or was cut.
+    fn area(self, area: Rect) -> Option<Rect> {
+        if area.bottom() <= self.top || area.y >= self.bottom {
+            return Some(area);
+        }
+        let y = u16::try_from(i32::from(area.y) - self.up).ok()?;
+        let moved = Rect { y, ..area };
+        let is_inside = |area: Rect| area.y >= self.top && area.bottom() <= self.bottom;
+        (is_inside(area) && is_inside(moved)).then_some(moved)
+    }
+}
+
 /// What is wanted, how urgently: first the stage, then how far from the cursor.
 struct Wish<T> {
     rank: (usize, u32),
@@ -127,7 +152,7 @@ struct Wish<T> {
 /// The pictures of the screen. Lives on the UI thread and never waits.
 pub struct Pictures {
     encoder: Arc<Encoder>,
-    in_tmux: bool,
+    tmux_depth: u8,
     /// The user's choice, if there is one.
     quality: Option<Quality>,
     /// The stages in which a picture comes: one of many, and one to look at.
@@ -146,6 +171,8 @@ pub struct Pictures {
     bills: HashMap<Shipment, Waybill>,
     /// Begun, but not all of it was sent when the frame began.
     begun: Option<u64>,
+    /// What the terminal moves before this frame.
+    moved: Option<Moved>,
     next_ticket: u64,
     commands: Vec<u8>,
     stale: Vec<Rect>,
@@ -172,7 +199,7 @@ impl Pictures {
         });
         Ok(Self {
             encoder,
-            in_tmux: capabilities.in_tmux,
+            tmux_depth: capabilities.tmux_depth,
             quality,
             stages: stages(capabilities, quality),
             stock: Stock::default(),
@@ -187,6 +214,7 @@ impl Pictures {
             shipments: Vec::new(),
             bills: HashMap::new(),
             begun: None,
+            moved: None,
             next_ticket: 0,
             commands: Vec::new(),
             stale: Vec::new(),
@@ -194,6 +222,11 @@ impl Pictures {
             alive,
             workshop: Workshop::open(wake)?,
         })
+    }
+
+    /// Keeps small encoded pictures on disk, and looks there first.
+    pub fn keep_in(&self, payloads: Payloads) {
+        self.workshop.keep_in(payloads);
     }
 
     pub fn graphics(&self) -> Graphics {
@@ -225,6 +258,15 @@ impl Pictures {
         }
         for ticket in report.given_up {
             self.given_up(ticket);
+        }
+        if let Some(moved) = self.moved {
+            self.painted = std::mem::take(&mut self.painted)
+                .into_values()
+                .filter_map(|painted| {
+                    let area = moved.area(painted.area)?;
+                    Some(((area.x, area.y), Painted { area, ..painted }))
+                })
+                .collect();
         }
     }
 
@@ -320,12 +362,14 @@ impl Pictures {
         };
         self.stock.touch(&look, self.frame);
         let shown = self.stock.alive(&look).map(|(version, _)| version);
-        let ahead = self.stages[0].len();
-        for (stage, version) in self.versions(&look, pixels, area).into_iter().enumerate() {
+        let ahead = self.stages[0].len().max(self.stages[1].len());
+        let area = Rect::from((Position::ORIGIN, self.cells(look.size)));
+        let versions = self.versions(&look, pixels, area);
+        // The last stage of a large one is for what is looked at.
+        let count = versions.len().min(self.stages[0].len());
+        for (stage, version) in versions.into_iter().take(count).enumerate() {
             if shown.is_none_or(|shown| shown < version) {
-                let rank = (ahead + stage, 0);
-                let area = Rect::from((Position::ORIGIN, self.cells(look.size)));
-                self.wish(rank, look, version, area, pixels, None);
+                self.wish((ahead + stage, 0), look, version, area, pixels, None);
             }
         }
     }
@@ -342,6 +386,7 @@ impl Pictures {
         self.jobs.sort_by_key(|wish| wish.rank);
         let jobs = self.jobs.drain(..).map(|wish| wish.what).collect();
         self.workshop.replace(jobs);
+        self.moved = None;
         FrameParts {
             commands: std::mem::take(&mut self.commands),
             parcels,
@@ -349,12 +394,23 @@ impl Pictures {
         }
     }
 
+    /// Whether the terminal moves pictures exactly when it moves rows: sixels do, and
+    /// tmux does not know of them.
+    pub fn scrolls(&self) -> bool {
+        self.graphics() == Graphics::Sixel && self.tmux_depth == 0
+    }
+
+    /// The next frame begins with the terminal moving rows and what is drawn on them.
+    pub fn scroll(&mut self, moved: Moved) {
+        self.moved = Some(moved);
+    }
+
     /// The terminal may have lost every picture, or be another one: after a resize,
     /// a suspension, another client of tmux, or when the user asks for a redraw.
     /// What was encoded stays good unless the terminal is another.
     pub fn forget_sent(&mut self, capabilities: &Capabilities, theme: &Theme) {
         self.stages = stages(capabilities, self.quality);
-        self.in_tmux = capabilities.in_tmux;
+        self.tmux_depth = capabilities.tmux_depth;
         let encoder = Encoder {
             graphics: capabilities.graphics,
             cell: capabilities.cell,
@@ -486,7 +542,8 @@ impl Pictures {
                 _ => None,
             };
             // What is not on the screen cannot be drawn over it.
-            if place.is_none() || rank.0 < self.stages[0].len() {
+            let ahead = self.stages[0].len().max(self.stages[1].len());
+            if place.is_none() || rank.0 < ahead {
                 let what = Shipment {
                     look,
                     version,
@@ -529,7 +586,7 @@ impl Pictures {
 
     /// Gives a number back and has the terminal forget what it stood for.
     fn forget(&mut self, id: u32) {
-        self.commands.extend(delete_picture(id, self.in_tmux));
+        self.commands.extend(delete_picture(id, self.tmux_depth));
         self.placed.retain(|placement| placement.id != id);
         self.release(id);
     }
@@ -636,7 +693,8 @@ impl Pictures {
             && let Some(area) = shipment.place
             && !wanted.contains(shipment)
         {
-            self.stale.push(area);
+            let moved = self.moved.map_or(Some(area), |moved| moved.area(area));
+            self.stale.extend(moved);
             let gone = *shipment;
             self.bills.remove(&gone);
         }
@@ -662,7 +720,7 @@ impl Pictures {
     }
 
     fn parcel(&self, shipment: &Shipment, bill: Waybill, body: Arc<Body>) -> Parcel {
-        let in_tmux = self.in_tmux;
+        let tmux_depth = self.tmux_depth;
         let cells = self.cells(shipment.look.size);
         let placed = match self.graphics() {
             Graphics::Kitty => Placed::Virtual(cells),
@@ -674,7 +732,7 @@ impl Pictures {
         Parcel {
             ticket: bill.ticket,
             pieces: Box::new(move || match &*body {
-                Body::Png(png) => kitty::transmit(id, png, placed, in_tmux),
+                Body::Png(png) => kitty::transmit(id, png, placed, tmux_depth),
                 Body::Strips(strips) => strips
                     .iter()
                     .map(|strip| {
@@ -691,7 +749,7 @@ impl Pictures {
             // Only kitty has to be told that no more will come.
             give_up: bill
                 .kitty
-                .map(|id| delete_picture(id, in_tmux))
+                .map(|id| delete_picture(id, tmux_depth))
                 .unwrap_or_default(),
         }
     }

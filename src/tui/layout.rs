@@ -156,7 +156,8 @@ pub struct Grid {
     pub tile_height: u16,
     pub captions: bool,
     pitch_x: u16,
-    pitch_y: u16,
+    /// Rows from one row of tiles to the next.
+    pub pitch_y: u16,
 }
 
 /// Cells between two tiles: the frame of the one under the cursor needs both.

@@ -30,6 +30,12 @@ impl Default for Dialect {
 
 /// From so many cells on a run is cheaper said than written.
 const RUN: u16 = 6;
+/// The same where the cursor has to be moved behind it, too.
+const BLANK_RUN: u16 = 10;
+/// So few changed cells are put in an order of their own.
+const FEW: usize = 256;
+/// So many cells below each other are a column.
+const COLUMN: usize = 3;
 /// A gap of so many cells is rather written again than jumped over.
 const GAP: u16 = 3;
 
@@ -150,7 +156,7 @@ impl Brush {
                 .modifier
                 .intersects(Modifier::REVERSED | Modifier::UNDERLINED | Modifier::CROSSED_OUT)
             && (self.dialect.erases_in_color || run.cell.bg == Color::Reset);
-        if is_blank && run.count > RUN {
+        if is_blank && run.count > BLANK_RUN {
             self.say(format_args!("\x1b[{}X", run.count));
             self.at = Some(run.from);
             return;
@@ -265,6 +271,64 @@ impl Brush {
         }
         self.bytes
     }
+}
+
+/// The order in which a few cells take the fewest bytes: one style after the other,
+/// and what stands below each other downward. Colors are the dear part: an edge that
+/// is drawn by rows changes them in every one.
+pub fn order(cells: Vec<(u16, u16, &Cell)>) -> Vec<(u16, u16, &Cell)> {
+    if cells.len() > FEW || !cells.iter().all(|(_, _, cell)| is_plain(cell)) {
+        return cells;
+    }
+    let style = |cell: &Cell| {
+        let (_, fg, bg, modifier) = look(cell);
+        (bg, fg, modifier)
+    };
+    let mut styles = Vec::new();
+    for (_, _, cell) in &cells {
+        if !styles.contains(&style(cell)) {
+            styles.push(style(cell));
+        }
+    }
+    // Styles of one ground after each other.
+    let grounds: Vec<Color> = styles.iter().map(|(bg, ..)| *bg).collect();
+    let ground = |bg: Color| grounds.iter().position(|known| *known == bg);
+    styles.sort_by_key(|(bg, fg, _)| (ground(*bg), *fg != Color::Reset));
+    let mut ordered = Vec::with_capacity(cells.len());
+    for wanted in styles {
+        let group: Vec<_> = cells
+            .iter()
+            .filter(|(_, _, cell)| style(cell) == wanted)
+            .copied()
+            .collect();
+        let has = |x: u16, y: u16| group.iter().any(|cell| (cell.0, cell.1) == (x, y));
+        let is_alone = |x: u16, y: u16| !has(x + 1, y) && (x == 0 || !has(x - 1, y));
+        let mut columns: Vec<Vec<(u16, u16, &Cell)>> = Vec::new();
+        let mut rows = Vec::new();
+        for (x, y, cell) in group.iter().copied() {
+            if !is_alone(x, y) {
+                rows.push((x, y, cell));
+                continue;
+            }
+            let above = columns.iter_mut().find(|column| {
+                column
+                    .last()
+                    .is_some_and(|last| (last.0, last.1 + 1) == (x, y))
+            });
+            match above {
+                Some(column) => column.push((x, y, cell)),
+                None => columns.push(vec![(x, y, cell)]),
+            }
+        }
+        let (tall, short): (Vec<_>, Vec<_>) = columns
+            .into_iter()
+            .partition(|column| column.len() >= COLUMN);
+        rows.extend(short.into_iter().flatten());
+        rows.sort_by_key(|(x, y, _)| (*y, *x));
+        ordered.extend(rows);
+        ordered.extend(tall.into_iter().flatten());
+    }
+    ordered
 }
 
 const MODIFIERS: [(Modifier, &str); 8] = [

@@ -39,6 +39,8 @@ pub struct Canvas<'a> {
     pub theme: &'a Theme,
     pub glyphs: &'static Glyphs,
     pub pictures: &'a mut Pictures,
+    /// How fast pictures arrive, when that is worth saying.
+    pub link: Option<&'a str>,
     /// What stands where, the topmost last.
     pub hits: Vec<(Rect, Target)>,
     /// Where the terminal's cursor belongs, when a text is being typed.

@@ -8,9 +8,11 @@ mod replies;
 
 use std::{fmt, str::FromStr, time::Duration};
 
-use super::writer::window::{DEFAULT_RATE, Pace, STATUS, STATUS_THROUGH_TMUX};
+use super::writer::window::{
+    DEFAULT_RATE, Pace, STATUS, STATUS_THROUGH_TMUX, STATUS_THROUGH_TWO_TMUX,
+};
 
-pub use self::replies::{Replies, Tmux, ask_tmux, questions};
+pub use self::replies::{Replies, Tmux, ask_tmux, questions, through_tmux};
 
 /// How long the terminal may take to answer.
 pub const DEADLINE: Duration = Duration::from_millis(500);
@@ -93,6 +95,8 @@ pub struct Environment {
     /// Survives SSH where `TERM_PROGRAM` does not; iTerm2 sets it.
     pub lc_terminal: String,
     pub in_tmux: bool,
+    /// How many tmux there are between here and the terminal.
+    pub tmux_depth: u8,
     pub in_screen: bool,
     pub over_ssh: bool,
     pub no_color: bool,
@@ -114,17 +118,26 @@ impl Environment {
             .find(|value| !value.is_empty())
             .unwrap_or_default()
             .to_ascii_lowercase();
+        let in_tmux = is_set("TMUX") || term.starts_with("tmux");
         Self {
             colorterm: text("COLORTERM"),
             term_program: text("TERM_PROGRAM"),
             lc_terminal: text("LC_TERMINAL"),
-            in_tmux: is_set("TMUX") || term.starts_with("tmux"),
+            in_tmux,
+            tmux_depth: u8::from(in_tmux),
             in_screen: is_set("STY"),
             over_ssh: is_set("SSH_CONNECTION") || is_set("SSH_TTY"),
             no_color: is_set("NO_COLOR"),
             is_utf8: locale.contains("utf-8") || locale.contains("utf8"),
             term,
         }
+    }
+
+    /// The same where so many tmux run inside each other, if any does: nobody can be
+    /// asked for the number.
+    pub fn in_tmux_of(mut self, depth: u8) -> Self {
+        self.tmux_depth = if self.in_tmux { depth.max(1) } else { 0 };
+        self
     }
 }
 
@@ -143,6 +156,8 @@ pub struct Capabilities {
     pub keyboard: bool,
     /// Picture commands must be wrapped for tmux.
     pub in_tmux: bool,
+    /// So many times.
+    pub tmux_depth: u8,
     pub over_ssh: bool,
     pub is_utf8: bool,
     /// The terminal says how far it has read when it is asked.
@@ -160,9 +175,10 @@ impl Capabilities {
 
     /// How pictures are kept from flooding the link.
     pub fn pace(&self) -> Pace {
-        match (self.answers, self.in_tmux) {
-            (true, false) => Pace::Acknowledged(STATUS),
-            (true, true) => Pace::Acknowledged(STATUS_THROUGH_TMUX),
+        match (self.answers, self.tmux_depth) {
+            (true, 0) => Pace::Acknowledged(STATUS),
+            (true, 1) => Pace::Acknowledged(STATUS_THROUGH_TMUX),
+            (true, _) => Pace::Acknowledged(STATUS_THROUGH_TWO_TMUX),
             (false, _) if self.over_ssh => Pace::Fixed(DEFAULT_RATE),
             (false, _) => Pace::Unlimited,
         }
@@ -306,6 +322,7 @@ pub fn decide(
         background: replies.background,
         keyboard: replies.keyboard,
         in_tmux: environment.in_tmux,
+        tmux_depth: environment.tmux_depth,
         over_ssh: environment.over_ssh,
         is_utf8: environment.is_utf8,
         answers: replies.status,
@@ -614,6 +631,9 @@ mod tests {
         let tmux = ("TMUX", "/tmp/x");
         let through = Pace::Acknowledged(STATUS_THROUGH_TMUX);
         assert_eq!(pace("\x1b[0n", &[ssh, tmux]), through);
+        for (depth, question) in [(1, STATUS_THROUGH_TMUX), (2, STATUS_THROUGH_TWO_TMUX)] {
+            assert_eq!(through_tmux(STATUS.to_vec(), depth), question);
+        }
     }
 
     #[test]

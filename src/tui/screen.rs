@@ -1,6 +1,8 @@
 //! One whole frame: the panes in their places, and what lies on top of them. Knows
 //! no terminal: it fills a buffer and says which bytes belong around it.
 
+use std::sync::Arc;
+
 use ratatui::{
     buffer::Buffer,
     layout::{Position, Rect},
@@ -8,15 +10,18 @@ use ratatui::{
 
 use super::{
     glyph::{ASCII, Glyphs, UNICODE},
-    image::{FrameParts, Pictures},
-    layout::{Layout, picture_size},
+    image::{FrameParts, Moved, Pictures},
+    layout::{Grid, Layout, picture_size},
     pane::{Canvas, dialog, editor, facets, gallery, help, info, ingest, query, status, viewer},
     theme::Theme,
     writer::Report,
 };
-use crate::app::{
-    App,
-    message::{Target, Viewport},
+use crate::{
+    app::{
+        App,
+        message::{Target, Viewport},
+    },
+    model::id::MediaKey,
 };
 
 /// Everything that drawing needs besides the state.
@@ -26,6 +31,17 @@ pub struct Screen {
     glyphs: &'static Glyphs,
     /// What stood where in the last frame, the topmost last.
     pub hits: Vec<(Rect, Target)>,
+    /// How fast pictures arrive, for the status line.
+    pub link: Option<String>,
+    scene: Option<Scene>,
+}
+
+/// What of the gallery the last frame showed.
+struct Scene {
+    area: Rect,
+    grid: Grid,
+    results: Arc<[MediaKey]>,
+    top_row: usize,
 }
 
 /// What a frame needs besides its text.
@@ -52,7 +68,45 @@ impl Screen {
             pictures,
             glyphs: if is_utf8 { &UNICODE } else { &ASCII },
             hits: Vec::new(),
+            link: None,
+            scene: None,
         }
+    }
+
+    pub fn glyphs(&self) -> &'static Glyphs {
+        self.glyphs
+    }
+
+    /// The rows that the terminal can move by itself before this frame is drawn, if it
+    /// moves pictures along. To be asked once for each frame.
+    pub fn scroll(&mut self, app: &App, screen: Rect) -> Option<Moved> {
+        let layout = Layout::new(screen, app.panes);
+        let Some(area) = layout.main.filter(|_| !app.panes.viewer) else {
+            self.scene = None;
+            return None;
+        };
+        let scene = Scene {
+            area,
+            grid: gallery::grid(app, area, self.pictures.cell()),
+            results: Arc::clone(&app.gallery.results),
+            top_row: app.gallery.top_row,
+        };
+        let before = self.scene.replace(scene)?;
+        let scene = self.scene.as_ref()?;
+        let is_same = before.area == area
+            && before.grid == scene.grid
+            && Arc::ptr_eq(&before.results, &scene.results);
+        if !is_same || !self.pictures.scrolls() {
+            return None;
+        }
+        let [to, from] = [scene.top_row, before.top_row].map(|row| i64::try_from(row).ok());
+        let up = (to? - from?).checked_mul(i64::from(scene.grid.pitch_y))?;
+        let up = i32::try_from(up).ok()?;
+        (up != 0 && up.unsigned_abs() < u32::from(area.height)).then_some(Moved {
+            top: area.y,
+            bottom: area.bottom(),
+            up,
+        })
     }
 
     /// The sizes that the session must know of.
@@ -101,6 +155,7 @@ impl Screen {
             theme: &self.theme,
             glyphs: self.glyphs,
             pictures: &mut self.pictures,
+            link: self.link.as_deref(),
             hits: std::mem::take(&mut self.hits),
             cursor: None,
         };

@@ -74,7 +74,7 @@ struct Borrowed {
     /// Pictures of ours that the terminal holds: see [`Session::pictures`].
     pictures: Arc<Mutex<Vec<u32>>>,
     /// Whether commands for the outer terminal must be wrapped.
-    in_tmux: AtomicBool,
+    tmux_depth: u8,
     /// Must stand still before anybody else writes.
     writer: OnceLock<Writer>,
     owner: ThreadId,
@@ -98,7 +98,7 @@ impl Borrowed {
         let ids =
             std::mem::take(&mut *self.pictures.lock().unwrap_or_else(PoisonError::into_inner));
         for id in ids {
-            bytes.extend(delete_picture(id, self.in_tmux.load(Ordering::SeqCst)));
+            bytes.extend(delete_picture(id, self.tmux_depth));
         }
         let keyboard = self.keyboard.load(Ordering::SeqCst);
         // Writing to a Vec cannot fail, and there is nobody to tell if the
@@ -134,9 +134,13 @@ pub struct Session {
 impl Session {
     /// Takes the terminal: raw mode, alternate screen, and a panic hook that gives
     /// it back first. What it can do is not known yet: see [`Session::adopt`].
-    pub fn start(graphics: Option<Graphics>, mouse: bool) -> Result<Self, TerminalError> {
+    pub fn start(
+        graphics: Option<Graphics>,
+        tmux_depth: u8,
+        mouse: bool,
+    ) -> Result<Self, TerminalError> {
         check_streams()?;
-        let environment = Environment::from_process();
+        let environment = Environment::from_process().in_tmux_of(tmux_depth);
         if environment.term == "dumb" {
             return Err(TerminalError::Dumb(environment.term));
         }
@@ -144,7 +148,7 @@ impl Session {
             is_held: AtomicBool::new(true),
             keyboard: AtomicBool::new(false),
             pictures: Arc::default(),
-            in_tmux: AtomicBool::new(environment.in_tmux),
+            tmux_depth: environment.tmux_depth,
             writer: OnceLock::new(),
             owner: thread::current().id(),
         });
@@ -251,9 +255,9 @@ impl Drop for Session {
 }
 
 /// Asks the terminal what it can do and gives it back: for `tagloupe doctor`.
-pub fn diagnose(graphics: Option<Graphics>) -> Result<Capabilities, TerminalError> {
+pub fn diagnose(graphics: Option<Graphics>, tmux_depth: u8) -> Result<Capabilities, TerminalError> {
     check_streams()?;
-    let environment = Environment::from_process();
+    let environment = Environment::from_process().in_tmux_of(tmux_depth);
     terminal::enable_raw_mode()?;
     let asked = ask(&environment);
     terminal::disable_raw_mode()?;

@@ -3,7 +3,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError},
     thread,
 };
 
@@ -11,16 +11,19 @@ use ratatui::{layout::Size, style::Color};
 
 use super::{
     iterm2, kitty,
-    raster::{Align, Crop, Ground, backing, lay_mask, pad, scale},
+    raster::{Align, Crop, Ground, WHOLE, backing, lay_mask, pad, scale},
     sixel,
 };
 use crate::{
+    app::pictures::Payloads,
     model::{id::MediaKey, media::Pixels},
     tui::{probe::Graphics, theme::Theme},
 };
 
 /// Two: one may be busy with a large picture while the other serves the rest.
 const THREADS: usize = 2;
+/// The longest side of what is kept on disk.
+const KEPT_SIDE: u32 = 512;
 
 /// How many bytes a picture is worth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -110,6 +113,43 @@ impl Body {
             Self::Half(colors) => colors.len() * size_of::<[Color; 2]>(),
         }
     }
+
+    /// As it is kept on disk; what takes no time to make is not kept.
+    fn to_bytes(&self) -> Option<Vec<u8>> {
+        match self {
+            Self::Png(bytes) => Some(bytes.clone()),
+            Self::Strips(strips) => {
+                let mut bytes = Vec::new();
+                for strip in strips {
+                    bytes.extend(strip.row.to_le_bytes());
+                    bytes.extend(u32::try_from(strip.bytes.len()).ok()?.to_le_bytes());
+                    bytes.extend(&strip.bytes);
+                }
+                Some(bytes)
+            }
+            Self::Half(_) => None,
+        }
+    }
+
+    fn from_bytes(graphics: Graphics, bytes: Vec<u8>) -> Option<Self> {
+        if matches!(graphics, Graphics::Kitty | Graphics::KittyDirect) {
+            return Some(Self::Png(bytes));
+        }
+        let mut strips = Vec::new();
+        let mut rest = bytes.as_slice();
+        while !rest.is_empty() {
+            let (row, after) = rest.split_first_chunk()?;
+            let (count, after) = after.split_first_chunk()?;
+            let count = usize::try_from(u32::from_le_bytes(*count)).ok()?;
+            let (strip, after) = after.split_at_checked(count)?;
+            strips.push(Strip {
+                row: u16::from_le_bytes(*row),
+                bytes: strip.to_vec(),
+            });
+            rest = after;
+        }
+        Some(Self::Strips(strips))
+    }
 }
 
 /// Turns pixels into what the terminal reads.
@@ -198,6 +238,53 @@ impl Job {
     fn name(&self) -> (Look, Version) {
         (self.look, self.version)
     }
+
+    /// What its bytes are called on disk: all that they depend on besides the
+    /// original. Only whole thumbnails are worth it.
+    fn payload_name(&self) -> Option<String> {
+        let Look {
+            crop,
+            size,
+            align,
+            mask,
+            ..
+        } = self.look;
+        if crop != WHOLE || mask.is_some() || size.0.max(size.1) > KEPT_SIDE {
+            return None;
+        }
+        let (width, height) = size;
+        let Size {
+            width: columns,
+            height: rows,
+        } = self.cells;
+        let (red, green, blue) = self.encoder.theme.background();
+        let (cell_width, cell_height) = self.encoder.cell;
+        Some(format!(
+            "{} {:?} {}px to {width}x{height} in {columns}x{rows} of {cell_width}x{cell_height} \
+             {align:?} on {red},{green},{blue} v1",
+            self.encoder.graphics.name(),
+            self.version.quality,
+            self.pixels.width,
+        ))
+    }
+
+    /// Its bytes, made or as they were made before.
+    fn run(&self, payloads: Option<&Payloads>) -> Option<Body> {
+        let kept = payloads.zip(self.payload_name());
+        if let Some((payloads, name)) = &kept
+            && let Some(bytes) = payloads.get(self.look.key, name)
+            && let Some(body) = Body::from_bytes(self.encoder.graphics, bytes)
+        {
+            return Some(body);
+        }
+        let body = self.encoder.encode(self)?;
+        if let Some((payloads, name)) = kept
+            && let Some(bytes) = body.to_bytes()
+        {
+            payloads.put(self.look.key, &name, bytes);
+        }
+        Some(body)
+    }
 }
 
 /// One that is done; without a body when it cannot be.
@@ -211,6 +298,7 @@ pub struct Done {
 pub struct Workshop {
     state: Mutex<State>,
     bell: Condvar,
+    payloads: OnceLock<Payloads>,
 }
 
 #[derive(Default)]
@@ -233,6 +321,12 @@ impl Workshop {
                 .spawn(move || own.work(&*wake))?;
         }
         Ok(workshop)
+    }
+
+    /// Keeps what is made on disk, and looks there first.
+    pub fn keep_in(&self, payloads: Payloads) {
+        // A session has one library.
+        let _ = self.payloads.set(payloads);
     }
 
     /// The jobs from now on; those not begun before are dropped.
@@ -284,7 +378,7 @@ impl Workshop {
             let name = job.name();
             state.running.push(name);
             drop(state);
-            let encode = std::panic::AssertUnwindSafe(|| job.encoder.encode(&job));
+            let encode = std::panic::AssertUnwindSafe(|| job.run(self.payloads.get()));
             let body = std::panic::catch_unwind(encode).ok().flatten();
             if body.is_none() {
                 tracing::warn!("cannot encode picture {:?} for the screen", job.look);
@@ -294,5 +388,30 @@ impl Workshop {
             state.done.push(Done { job, body });
             wake();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_comes_back_and_nonsense_does_not() {
+        let strip = |row, text: &str| Strip {
+            row,
+            bytes: text.as_bytes().to_vec(),
+        };
+        let body = Body::Strips(vec![strip(0, "first"), strip(3, ""), strip(6, "third")]);
+        let bytes = body.to_bytes().unwrap();
+        let back = Body::from_bytes(Graphics::Sixel, bytes.clone());
+        assert_eq!(back, Some(body));
+        for cut in [1, 5, 7, bytes.len() - 1] {
+            let cut = bytes[..cut].to_vec();
+            assert_eq!(Body::from_bytes(Graphics::Sixel, cut), None);
+        }
+        let png = Body::Png(vec![1, 2, 3]);
+        let bytes = png.to_bytes().unwrap();
+        assert_eq!(Body::from_bytes(Graphics::Kitty, bytes), Some(png));
+        assert_eq!(Body::Half(Vec::new()).to_bytes(), None);
     }
 }

@@ -11,6 +11,7 @@ use image::RgbaImage;
 use ratatui::layout::Size;
 
 use super::{encode::Quality, palette::Indexed};
+use crate::tui::probe::through_tmux;
 
 /// The most text of a picture in one command. tmux drops a sequence of about a
 /// megabyte, and text can only overtake a picture between two commands.
@@ -108,7 +109,7 @@ pub fn payload(picture: &RgbaImage, quality: Quality) -> Option<Vec<u8>> {
 
 /// The commands that make the terminal know a picture. Text may be written between
 /// two of them, another graphics command may not.
-pub fn transmit(id: u32, png: &[u8], placed: Placed, in_tmux: bool) -> Vec<Vec<u8>> {
+pub fn transmit(id: u32, png: &[u8], placed: Placed, tmux_depth: u8) -> Vec<Vec<u8>> {
     let text = STANDARD.encode(png);
     let mut chunks = text.as_bytes().chunks(CHUNK).peekable();
     let mut first = true;
@@ -126,35 +127,18 @@ pub fn transmit(id: u32, png: &[u8], placed: Placed, in_tmux: bool) -> Vec<Vec<u
         let mut command = format!("\x1b_G{head};").into_bytes();
         command.extend_from_slice(chunk);
         command.extend_from_slice(b"\x1b\\");
-        commands.push(wrapped(command, in_tmux));
+        commands.push(through_tmux(command, tmux_depth));
     }
     commands
 }
 
 /// The command that makes the terminal forget one picture and wherever it stands.
 /// It also ends a transmission that was given up in the middle.
-pub fn delete(id: u32, in_tmux: bool) -> Vec<u8> {
-    wrapped(
+pub fn delete(id: u32, tmux_depth: u8) -> Vec<u8> {
+    through_tmux(
         format!("\x1b_Ga=d,d=I,i={id},q=2\x1b\\").into_bytes(),
-        in_tmux,
+        tmux_depth,
     )
-}
-
-/// A sequence that tmux hands to the terminal around it: every escape in it is
-/// doubled, also that of the terminator inside.
-pub fn wrapped(command: Vec<u8>, in_tmux: bool) -> Vec<u8> {
-    if !in_tmux {
-        return command;
-    }
-    let mut bytes = b"\x1bPtmux;".to_vec();
-    for byte in command {
-        if byte == 0x1b {
-            bytes.push(0x1b);
-        }
-        bytes.push(byte);
-    }
-    bytes.extend_from_slice(b"\x1b\\");
-    bytes
 }
 
 #[cfg(test)]
@@ -217,8 +201,8 @@ mod tests {
     fn a_picture_is_many_short_silent_commands() {
         let png = vec![0x5a; 20_000];
         let placed = Placed::Virtual(Size::new(16, 8));
-        for in_tmux in [false, true] {
-            let commands = transmit(0x0100_0010, &png, placed, in_tmux);
+        for tmux_depth in [0, 1] {
+            let commands = transmit(0x0100_0010, &png, placed, tmux_depth);
             assert_eq!(commands.len(), 7);
             for (at, command) in commands.iter().enumerate() {
                 assert!(command.len() <= CHUNK + 100);
@@ -226,10 +210,10 @@ mod tests {
                 assert!(text.contains("q=2"));
                 assert_eq!(text.contains("m=1"), at < 6);
                 assert_eq!(text.contains("a=T,U=1,f=100,i=16777232,c=16,r=8"), at == 0);
-                assert_eq!(text.starts_with("\x1bPtmux;\x1b\x1b_G"), in_tmux);
-                assert_eq!(text.ends_with("\x1b\x1b\\\x1b\\"), in_tmux);
+                assert_eq!(text.starts_with("\x1bPtmux;\x1b\x1b_G"), tmux_depth == 1);
+                assert_eq!(text.ends_with("\x1b\x1b\\\x1b\\"), tmux_depth == 1);
             }
         }
-        assert_eq!(delete(5, false), b"\x1b_Ga=d,d=I,i=5,q=2\x1b\\");
+        assert_eq!(delete(5, 0), b"\x1b_Ga=d,d=I,i=5,q=2\x1b\\");
     }
 }

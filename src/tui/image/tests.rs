@@ -219,7 +219,7 @@ fn what_may_be_lost_is_deleted_and_sent_again() {
     screen.pictures.forget_sent(&capabilities, &screen.theme);
     // Encoded it is still: it is sent at once, by another number.
     let (_, parts) = screen.draw(vec![], &[(1, &red)]);
-    assert_eq!(parts.commands, delete_picture(before[0], false));
+    assert_eq!(parts.commands, delete_picture(before[0], 0));
     assert_eq!(parts.parcels.len(), 1);
     assert_ne!(screen.alive(), before);
 }
@@ -269,6 +269,55 @@ fn sixel_is_painted_when_it_is_new_or_was_covered() {
     assert_eq!(buffer[(0, 1)].symbol(), "▀");
     let (_, parts) = screen.draw(vec![], &[(1, &red)]);
     assert_eq!(parts.parcels.len(), 1);
+}
+
+/// The terminal moves what is drawn on the rows that it moves.
+#[test]
+fn sixels_that_scroll_along_are_not_painted_again() {
+    let mut screen = screen(Graphics::Sixel, false);
+    assert!(screen.pictures.scrolls());
+    let red = pixels(80, 80, [200, 0, 0, 255]);
+    let blue = pixels(80, 80, [0, 0, 200, 255]);
+    screen.settle(&[(1, &red), (2, &blue)]);
+    let moved = Moved {
+        top: 0,
+        bottom: 10,
+        up: -4,
+    };
+    screen.pictures.scroll(moved);
+    screen.pictures.begin_frame(Report::default(), vec![]);
+    let mut buffer = Buffer::empty(Rect::new(0, 0, 40, 10));
+    let picture = Picture {
+        key: MediaKey(1),
+        stamp: 0,
+        natural: (80, 80),
+        pixels: Some(&red),
+        mask: None,
+    };
+    let area = Rect::new(0, 5, 8, 4);
+    screen
+        .pictures
+        .draw(&mut buffer, area, &picture, Align::Center, &screen.theme);
+    let parts = screen.pictures.end_frame();
+    assert!(parts.parcels.is_empty());
+    assert_eq!(buffer[(0, 5)].diff_option, CellDiffOption::Skip);
+    // The other one moved, too, and is not wanted where it stands now.
+    assert_eq!(parts.stale, [Rect::new(10, 5, 8, 4)]);
+}
+
+#[test]
+fn areas_move_with_their_rows_or_are_cut() {
+    let moved = Moved {
+        top: 2,
+        bottom: 12,
+        up: 3,
+    };
+    let area = |y, height| moved.area(Rect::new(0, y, 4, height)).map(|area| area.y);
+    assert_eq!(area(0, 2), Some(0), "above");
+    assert_eq!(area(12, 3), Some(12), "below");
+    assert_eq!(area(6, 4), Some(3));
+    assert_eq!(area(3, 2), None, "out at the top");
+    assert_eq!(area(10, 4), None, "half of it stays");
 }
 
 #[test]

@@ -171,6 +171,13 @@ fn position(app: &App, area: Rect, end: u16, canvas: &mut Canvas) -> u16 {
             .text_right(right, area.x, y, &place, canvas.style(Role::Muted))
             .saturating_sub(2);
     }
+    if let Some(link) = canvas.link
+        && area.width >= 60
+    {
+        right = canvas
+            .text_right(right, area.x + 20, y, link, canvas.style(Role::Muted))
+            .saturating_sub(2);
+    }
     let selected = app.gallery.selection.len();
     if selected > 0 {
         let text = format!("{} selected", text::grouped(selected as u64));

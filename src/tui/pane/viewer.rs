@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 
 use super::{Canvas, gallery};
 use crate::{
-    app::{App, message::Target, panes::Pane},
+    app::{App, message::Target, panes::Pane, viewer::Zoom},
     model::text::{display_text, human_bytes},
     tui::{
         image::{Align, Mask, Picture},
@@ -74,7 +74,24 @@ pub fn draw(app: &App, area: Rect, canvas: &mut Canvas) {
             }
         }
     }
+    ahead(app, area, canvas);
     line(app, key, view.as_ref(), area, canvas);
+}
+
+/// Has the next picture and the one before ready, as they will be seen.
+fn ahead(app: &App, area: Rect, canvas: &mut Canvas) {
+    if app.viewer.zoom != Zoom::Fit {
+        return;
+    }
+    let at = app.gallery.cursor;
+    for index in [at.checked_add(1), at.checked_sub(1)].into_iter().flatten() {
+        if let Some(key) = app.gallery.results.get(index) {
+            let picture = gallery::picture(app, *key, app.viewport.viewer_picture);
+            canvas
+                .pictures
+                .prepare(canvas_area(area), &picture, Align::Center);
+        }
+    }
 }
 
 fn show(picture: &Picture, view: &View, area: Rect, canvas: &mut Canvas) {
@@ -127,6 +144,13 @@ fn line(
             0 => "no mask".to_owned(),
             count => format!("mask {}/{count}", app.viewer.shown_mask.min(count)),
         };
+        let style = canvas.style(Role::Accent);
+        right = canvas
+            .text_right(right, area.x, y, &text, style)
+            .saturating_sub(2);
+    }
+    if let Some(show) = &app.viewer.slideshow {
+        let text = format!("{} {:.1} s", canvas.glyphs.video, show.every.as_secs_f64());
         let style = canvas.style(Role::Accent);
         right = canvas
             .text_right(right, area.x, y, &text, style)

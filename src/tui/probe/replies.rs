@@ -42,7 +42,8 @@ pub fn questions(environment: &Environment, tmux: Option<&Tmux>) -> String {
     let kitty = match tmux {
         _ if environment.in_screen => String::new(),
         Some(tmux) if tmux.passes_through => {
-            format!("\x1bPtmux;{}\x1b\\", kitty.replace('\x1b', "\x1b\x1b"))
+            let bytes = through_tmux(kitty.as_bytes().to_vec(), environment.tmux_depth);
+            String::from_utf8_lossy(&bytes).into_owned()
         }
         _ if environment.in_tmux => String::new(),
         _ => kitty.to_owned(),
@@ -53,6 +54,22 @@ pub fn questions(environment: &Environment, tmux: Option<&Tmux>) -> String {
         "{kitty}\x1b[>q\x1b[16t\x1b[14t\x1b]11;?\x1b\\\x1b[?u\
          \x1b[48;2;1;2;3m\x1bP$qm\x1b\\\x1b[m\x1b[c"
     )
+}
+
+/// A sequence that tmux hands to the terminal around it, so many times: every escape
+/// in it is doubled, also that of the terminator inside.
+pub fn through_tmux(command: Vec<u8>, depth: u8) -> Vec<u8> {
+    (0..depth).fold(command, |command, _| {
+        let mut bytes = b"\x1bPtmux;".to_vec();
+        for byte in command {
+            if byte == 0x1b {
+                bytes.push(0x1b);
+            }
+            bytes.push(byte);
+        }
+        bytes.extend_from_slice(b"\x1b\\");
+        bytes
+    })
 }
 
 /// What the terminal answered.

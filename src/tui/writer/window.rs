@@ -13,6 +13,10 @@ pub const STATUS: &[u8] = b"\x1b[5n";
 /// The same, handed on by tmux, which would answer it itself.
 pub const STATUS_THROUGH_TMUX: &[u8] = b"\x1bPtmux;\x1b\x1b[5n\x1b\\";
 
+/// The same for one tmux inside another.
+pub const STATUS_THROUGH_TWO_TMUX: &[u8] =
+    b"\x1bPtmux;\x1b\x1bPtmux;\x1b\x1b\x1b\x1b[5n\x1b\x1b\\\x1b\\";
+
 pub const MIN_WINDOW: usize = 16 << 10;
 const MAX_WINDOW: usize = 256 << 10;
 /// Before anything is measured.
@@ -49,6 +53,20 @@ pub struct Link {
     pub round_trip: Option<Duration>,
     /// Pictures are being sent or wait.
     pub is_busy: bool,
+}
+
+impl Link {
+    /// `⇣ 1.2 MB/s, 40 ms`, as wide for every rate and time.
+    pub fn mark(&self, arrow: &str) -> Option<String> {
+        let rate = self.rate? / 1000;
+        let trip = self.round_trip?.as_millis();
+        Some(if rate < 1000 {
+            format!("{arrow} {rate:>3} KB/s, {trip:>3} ms")
+        } else {
+            let (mega, tenth) = (rate / 1000, rate / 100 % 10);
+            format!("{arrow} {mega}.{tenth} MB/s, {trip:>3} ms")
+        })
+    }
 }
 
 /// The window of one link.
@@ -106,7 +124,8 @@ impl Window {
             Pace::Unlimited => true,
             Pace::Acknowledged(_) => {
                 self.give_up_lost(now);
-                self.sent - self.answered < self.size() as u64
+                // With no question out, nothing is known to be on its way.
+                self.asked.is_empty() || self.sent - self.answered < self.size() as u64
             }
             Pace::Fixed(_) => {
                 self.fill(now);
@@ -122,7 +141,7 @@ impl Window {
             Pace::Acknowledged(_) => {
                 self.give_up_lost(now);
                 let limit = self.size().max(FIRST_WINDOW) as u64;
-                self.sent_text - self.answered_text < limit
+                self.asked.is_empty() || self.sent_text - self.answered_text < limit
             }
             Pace::Fixed(rate) => {
                 self.fill(now);
@@ -389,6 +408,21 @@ mod tests {
     }
 
     #[test]
+    fn the_mark_keeps_its_width() {
+        let mark = |rate, ms| {
+            let link = Link {
+                rate: Some(rate),
+                round_trip: Some(Duration::from_millis(ms)),
+                is_busy: true,
+            };
+            link.mark("⇣").unwrap()
+        };
+        assert_eq!(mark(1_234_567, 40), "⇣ 1.2 MB/s,  40 ms");
+        assert_eq!(mark(87_000, 140), "⇣  87 KB/s, 140 ms");
+        assert_eq!(Link::default().mark("⇣"), None);
+    }
+
+    #[test]
     fn short_texts_are_not_asked_about_all_the_time() {
         let start = Instant::now();
         let mut window = Window::new(Pace::Acknowledged(STATUS), start);
@@ -400,6 +434,11 @@ mod tests {
         assert!(asks(&mut window, 600));
         window.acknowledge(start + Duration::from_millis(640));
         assert!(!asks(&mut window, 700));
+        // However many there are, they do not keep pictures waiting.
+        for _ in 0..1000 {
+            assert!(!asks(&mut window, 701));
+        }
+        assert!(window.has_room(start + Duration::from_millis(702)));
         assert!(window.link(false).round_trip.is_some());
     }
 }
