@@ -34,7 +34,7 @@ use ratatui::{
 };
 
 use self::{
-    encode::{Body, Encoder, Job, Look, Version, Workshop},
+    encode::{Body, Encoder, Job, Look, Strip, Version, Workshop},
     kitty::{Ids, Placed},
     stock::Stock,
 };
@@ -337,7 +337,8 @@ impl Pictures {
             }
         }
         if shown.is_none() {
-            if area.area() > LARGE_CELLS || self.graphics().is_over_text() {
+            let is_slow = matches!(self.graphics(), Graphics::Sixel | Graphics::Iterm2);
+            if area.area() > LARGE_CELLS || is_slow {
                 halfblocks::draw(buffer, area, pixels, crop, theme);
             } else {
                 halfblocks::block(buffer, area, Style::new().bg(theme.color(mean(pixels))));
@@ -733,17 +734,7 @@ impl Pictures {
             ticket: bill.ticket,
             pieces: Box::new(move || match &*body {
                 Body::Png(png) => kitty::transmit(id, png, placed, tmux_depth),
-                Body::Strips(strips) => strips
-                    .iter()
-                    .map(|strip| {
-                        let (x, y) = (place.x + 1, place.y + strip.row + 1);
-                        // Some clear their cells first, to the color that is set.
-                        let mut piece = format!("\x1b7\x1b[{y};{x}H{ground}").into_bytes();
-                        piece.extend_from_slice(&strip.bytes);
-                        piece.extend_from_slice(b"\x1b[m\x1b8");
-                        piece
-                    })
-                    .collect(),
+                Body::Strips(strips) => paint(strips, place, &ground),
                 Body::Half(_) => Vec::new(),
             }),
             // Only kitty has to be told that no more will come.
@@ -759,6 +750,32 @@ impl Drop for Pictures {
     fn drop(&mut self) {
         self.workshop.close();
     }
+}
+
+/// The pieces that draw a picture over the text, each by itself. Its cells are made
+/// empty first: what is clear in the picture must not show the text below, and a
+/// terminal that cannot draw it shows nothing rather than half of something.
+fn paint(strips: &[Strip], place: Rect, ground: &str) -> Vec<Vec<u8>> {
+    let ends = strips.iter().skip(1).map(|strip| strip.row);
+    let ends = ends.chain([place.height]);
+    let blank = " ".repeat(usize::from(place.width));
+    strips
+        .iter()
+        .zip(ends)
+        .map(|(strip, end)| {
+            let at = |row: u16| format!("\x1b[{};{}H", place.y + row + 1, place.x + 1);
+            let mut piece = format!("\x1b7{ground}");
+            for row in strip.row..end {
+                piece.push_str(&at(row));
+                piece.push_str(&blank);
+            }
+            piece.push_str(&at(strip.row));
+            let mut piece = piece.into_bytes();
+            piece.extend_from_slice(&strip.bytes);
+            piece.extend_from_slice(b"\x1b[m\x1b8");
+            piece
+        })
+        .collect()
 }
 
 /// The stages in which pictures come: over a slow link first small ones, and what

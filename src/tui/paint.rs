@@ -280,10 +280,7 @@ pub fn order(cells: Vec<(u16, u16, &Cell)>) -> Vec<(u16, u16, &Cell)> {
     if cells.len() > FEW || !cells.iter().all(|(_, _, cell)| is_plain(cell)) {
         return cells;
     }
-    let style = |cell: &Cell| {
-        let (_, fg, bg, modifier) = look(cell);
-        (bg, fg, modifier)
-    };
+    let style = |cell: &Cell| (cell.bg, cell.fg, cell.modifier);
     let mut styles = Vec::new();
     for (_, _, cell) in &cells {
         if !styles.contains(&style(cell)) {
@@ -293,7 +290,7 @@ pub fn order(cells: Vec<(u16, u16, &Cell)>) -> Vec<(u16, u16, &Cell)> {
     // Styles of one ground after each other.
     let grounds: Vec<Color> = styles.iter().map(|(bg, ..)| *bg).collect();
     let ground = |bg: Color| grounds.iter().position(|known| *known == bg);
-    styles.sort_by_key(|(bg, fg, _)| (ground(*bg), *fg != Color::Reset));
+    styles.sort_by_key(|(bg, ..)| ground(*bg));
     let mut ordered = Vec::with_capacity(cells.len());
     for wanted in styles {
         let group: Vec<_> = cells
