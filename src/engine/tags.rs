@@ -116,7 +116,7 @@ impl Engine {
     }
 
     /// As [`Engine::rename_tag_now`], in the background, with its progress shown;
-    /// answered by [`Event::JobDone`](super::event::Event::JobDone).
+    /// answered by [`Event::JobDone`].
     pub fn rename_tag(&self, from: TagName, to: TagName, leaves_alias: bool) {
         let label = format!("renaming {from} to {to}");
         self.run_job(move |core, job, cancel| {

@@ -121,7 +121,7 @@ impl<'a> Record<'a> {
     }
 
     /// What to call it on the screen: its name, else its file name. Not yet safe
-    /// to draw: see [`display_text`](super::text::display_text).
+    /// to draw: see [`display_text`](crate::model::text::display_text).
     pub fn title(&self) -> Cow<'a, str> {
         match self.name() {
             "" => self.file_name(),
