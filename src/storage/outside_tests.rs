@@ -279,3 +279,27 @@ fn what_was_taken_out_on_purpose_stays_out() {
     change(&library, "a", vec![tag]);
     assert_eq!((on_disk(&library).stars, on_disk(&library).fav), (0, true));
 }
+
+#[test]
+fn what_is_owed_goes_along_with_a_renamed_picture() {
+    let (_dir, library) = library("");
+    let text = "a picture, as far as storage knows";
+    let unhashed = library.unhashed(false).unwrap();
+    let md5 = files::md5_of(text.as_bytes());
+    let hashed: Vec<_> = unhashed.into_iter().map(|file| (file, md5)).collect();
+    library.note_md5(&hashed).unwrap();
+    write(library.root(), SIDECAR, REWRITTEN);
+    refreshed(&library);
+    let from = library.root().join(PICTURE);
+    fs::rename(from, library.root().join("images/b.png")).unwrap();
+    refreshed(&library);
+    let followed = library.follow_renamed(NOW).unwrap();
+    assert_eq!(followed[0].to, "images/b.png");
+    let entry = library.entry(key(&library, "b")).unwrap().unwrap();
+    assert_eq!((entry.stars, entry.tags.len()), (4, 2));
+    assert_eq!(library.key_of(&"a".parse().unwrap()).unwrap(), None);
+    assert_eq!(read(library.root(), "images/b.json"), REWRITTEN);
+    change(&library, "b", vec![add("night")]);
+    let media = Sidecar::parse(&read(library.root(), "images/b.json")).unwrap();
+    assert_eq!((media.media.stars, media.media.tags.len()), (4, 3));
+}

@@ -93,6 +93,8 @@ impl Desk<'_> {
                 return Ok(None);
             }
         }
+        self.index.inherit(&stray.id, &picture.id)?;
+        self.reindex(&picture.path)?;
         self.reindex(&stray.path)?;
         Ok(Some(Followed {
             from: stray.path.clone(),

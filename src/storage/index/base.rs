@@ -177,6 +177,28 @@ impl Index {
         })
     }
 
+    /// Hands what is owed to one medium on to the one that has its sidecar now.
+    pub(in crate::storage) fn inherit(&self, from: &MediaId, to: &MediaId) -> Result<(), Error> {
+        let ids = [from.as_str(), to.as_str()];
+        self.write("hand on what is remembered", |transaction| {
+            let is_owed = transaction.execute(
+                "INSERT OR REPLACE INTO merged SELECT new.key, is_owed
+                 FROM merged JOIN medium AS old ON old.key = medium, medium AS new
+                 WHERE old.id = ?1 AND new.id = ?2 AND is_owed",
+                ids,
+            )?;
+            if is_owed > 0 {
+                transaction.execute(
+                    "INSERT OR REPLACE INTO base SELECT new.key, text, base.bytes, base.md5
+                     FROM base JOIN medium AS old ON old.key = medium, medium AS new
+                     WHERE old.id = ?1 AND new.id = ?2",
+                    ids,
+                )?;
+            }
+            Ok(())
+        })
+    }
+
     /// Originals of that size without a sidecar.
     pub(in crate::storage) fn unlinked(&self, bytes: u64) -> Result<Vec<Unlinked>, Error> {
         let sql = format!(
