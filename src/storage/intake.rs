@@ -252,6 +252,7 @@ impl Desk<'_> {
             md5: Md5Text(incoming.md5),
             sidecar: described.sidecar_path(),
             text: described.loaded.sidecar.render(),
+            is_new: !described.loaded.facts.has_sidecar,
             source,
         };
         self.journal

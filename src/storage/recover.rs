@@ -262,7 +262,7 @@ fn finish_store(desk: &Desk<'_>, item: &StoreItem) -> Result<usize, Error> {
     let _door = md5_lock::lock(&locks, Purpose::Door, &item.md5.0, LOCK_TIMEOUT)?;
     let target = desk.shelf.absolute(&item.path)?;
     if files::stat(&target)?.is_none() {
-        return Ok(0);
+        return withdraw(desk, item);
     }
     let found = files::md5_of_file(&target, &mut || true)?;
     if found != Some(item.md5.0) {
@@ -300,6 +300,30 @@ fn finish_store(desk: &Desk<'_>, item: &StoreItem) -> Result<usize, Error> {
         }
     }
     Ok(usize::from(needed))
+}
+
+/// A power cut may keep the name of a new sidecar and lose that of its picture: it
+/// describes nothing then. It goes if nobody wrote to it since and the picture is
+/// still where it came from, so that nothing is known only by it.
+fn withdraw(desk: &Desk<'_>, item: &StoreItem) -> Result<usize, Error> {
+    let has_source = match &item.source {
+        Some(source) => files::stat(Path::new(&decode(source)))?.is_some(),
+        None => true,
+    };
+    let _lock = desk.lock_sidecar(&item.id)?;
+    let sidecar = desk.shelf.absolute(&item.sidecar)?;
+    let is_as_written = files::read(&sidecar, item.text.len())?
+        .is_some_and(|(bytes, _)| bytes == item.text.as_bytes());
+    if !item.is_new || !has_source || !is_as_written {
+        return Ok(0);
+    }
+    let mut writes = Writes::default();
+    writes.remove(&sidecar)?;
+    writes.finish()?;
+    if let Some(place) = desk.index.place_by_path(&item.path)? {
+        desk.forget(&[place])?;
+    }
+    Ok(0)
 }
 
 /// What became of one operation, for the report of a start.

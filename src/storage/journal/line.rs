@@ -54,6 +54,9 @@ pub(in crate::storage) struct StoreItem {
     /// Library-relative path of the sidecar and what is written into it.
     pub sidecar: String,
     pub text: String,
+    /// There was no sidecar before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_new: bool,
     /// The source of a move, percent-encoded where it is not UTF-8: removed when
     /// the medium is safe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
