@@ -5,10 +5,16 @@
 use std::{
     io,
     ops::ControlFlow,
+    sync::atomic::Ordering,
     time::{Duration, Instant},
 };
 
-use super::{catalog_store::CatalogStore, hashing::md5_file, job::Cancel};
+use super::{
+    Core, Engine,
+    catalog_store::CatalogStore,
+    hashing::md5_file,
+    job::{Cancel, JobId, Progress, lock, step_back},
+};
 use crate::{
     model::{catalog::Change, id::Md5},
     storage::{Error, Library, Unhashed},
@@ -101,6 +107,82 @@ fn md5_of(library: &Library, file: &Unhashed, cancel: &Cancel) -> io::Result<Opt
     }
     let (md5, bytes) = md5_file(&library.original_path(&file.path), cancel)?;
     Ok((bytes == file.bytes && library.is_as_noted(file)).then_some(md5))
+}
+
+impl Engine {
+    /// From now on hashes originals whose md5 nobody knows in the background, as
+    /// [`Engine::start_catalog`] does by itself.
+    pub fn start_hashing(&self) {
+        let core = &self.core;
+        core.hashes
+            .store(core.settings.hashes_found, Ordering::Release);
+        core.wake_hashing();
+    }
+
+    /// Hashes the originals that may have a twin and whose md5 nobody knows, and
+    /// waits: after that [`Engine::exact_duplicates`] knows all of them.
+    ///
+    /// # Errors
+    /// When the index cannot be read or written.
+    pub fn hash_twins_now(
+        &self,
+        on: &mut dyn FnMut(HashProgress) -> ControlFlow<()>,
+    ) -> Result<HashReport, Error> {
+        let core = &self.core;
+        hash(&core.library, &core.catalog, true, &Cancel::default(), on)
+    }
+}
+
+impl Core {
+    pub(super) fn wake_hashing(&self) {
+        if self.hashes.load(Ordering::Acquire) && self.library.is_indexed() {
+            self.unhashed.put(());
+        }
+    }
+
+    /// Hashes what has no md5, each time that somebody says that there may be some.
+    pub(super) fn hash_unhashed(&self) {
+        step_back();
+        while self.unhashed.take().is_some() {
+            // Somebody else does it for all.
+            let Ok(_only_one) = self.library.lock_hashing() else {
+                continue;
+            };
+            let (job, cancel) = (JobId::next(), Cancel::default());
+            lock(&self.jobs).insert(job, cancel.clone());
+            // Asked for and shut down in the same moment.
+            if self.stop.wait(Duration::ZERO) {
+                cancel.cancel();
+            }
+            self.hash_once(job, &cancel);
+            lock(&self.jobs).remove(&job);
+        }
+    }
+
+    fn hash_once(&self, job: JobId, cancel: &Cancel) {
+        let label = "hashing originals";
+        let mut progress = Progress::new(job, label);
+        let hashed = hash(&self.library, &self.catalog, false, cancel, &mut |step| {
+            progress.done = step.done;
+            progress.total = Some(step.total);
+            progress.errors = step.errors;
+            self.events.progress(progress.clone());
+            ControlFlow::Continue(())
+        });
+        match hashed {
+            Ok(report) if report.is_cancelled => {
+                self.hashes.store(false, Ordering::Release);
+                let text = "stopped; the next start goes on".to_owned();
+                self.events.done(job, label, Ok(text));
+            }
+            Ok(report) if report.hashed > 0 => {
+                let text = format!("{} have their md5 now", report.hashed);
+                self.events.done(job, label, Ok(text));
+            }
+            Ok(_) => self.events.end_progress(job),
+            Err(error) => self.events.done(job, label, Err(error.chain())),
+        }
+    }
 }
 
 #[cfg(test)]

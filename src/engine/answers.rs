@@ -1,0 +1,130 @@
+//! Searches and completions: a newer question cancels the one before.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    Core, Engine,
+    event::Event,
+    job::Cancel,
+    search::{self, Found, Lookup},
+    suggest::Suggester,
+};
+use crate::{
+    model::{
+        fact::{Album, Detail},
+        id::MediaKey,
+        query::Query,
+        tag::TagName,
+    },
+    storage::Library,
+};
+
+/// Completions offered at once.
+const SUGGESTIONS: usize = 20;
+
+pub(super) struct SearchRequest {
+    query: Query,
+    generation: u64,
+}
+
+pub(super) struct SuggestRequest {
+    typed: String,
+    context: Vec<TagName>,
+    generation: u64,
+}
+
+impl Engine {
+    /// Searches in the background; a newer search cancels this one. Answered by
+    /// [`Event::Found`].
+    pub fn search(&self, query: Query, generation: u64) {
+        self.core.searches.put(SearchRequest { query, generation });
+    }
+
+    pub fn search_now(&self, query: &Query) -> Found {
+        let found = self.core.search(query, &Cancel::default());
+        found.unwrap_or_else(|| Found {
+            generation: 0,
+            keys: Arc::default(),
+            elapsed: Duration::ZERO,
+            terms: Vec::new(),
+            hint: None,
+        })
+    }
+
+    /// What each term of a query says of a medium; waits. Empty when it is not there.
+    pub fn why_now(&self, query: &Query, key: MediaKey) -> Vec<search::Reason> {
+        self.core.why(query, key, &Cancel::default())
+    }
+
+    /// Completes tags in the background; answered by [`Event::Suggestions`].
+    pub fn suggest(&self, typed: String, context: Vec<TagName>, generation: u64) {
+        self.core.suggestions.put(SuggestRequest {
+            typed,
+            context,
+            generation,
+        });
+    }
+}
+
+impl Core {
+    fn search(&self, query: &Query, cancel: &Cancel) -> Option<Found> {
+        let lookup = LibraryLookup(&self.library);
+        search::search(query, &self.catalog.load(), &lookup, self.now(), cancel)
+    }
+
+    pub(super) fn why(&self, query: &Query, key: MediaKey, cancel: &Cancel) -> Vec<search::Reason> {
+        let lookup = LibraryLookup(&self.library);
+        let catalog = self.catalog.load();
+        search::why(query, &catalog, &lookup, self.now(), cancel, key).unwrap_or_default()
+    }
+
+    pub(super) fn answer_searches(&self) {
+        while let Some((request, cancel)) = self.searches.take() {
+            if let Some(found) = self.search(&request.query, &cancel) {
+                let generation = request.generation;
+                self.events.send(Event::Found {
+                    generation,
+                    found: Found {
+                        generation,
+                        ..found
+                    },
+                });
+            }
+        }
+    }
+
+    pub(super) fn answer_suggestions(&self) {
+        let suggester = Suggester::default();
+        while let Some((request, cancel)) = self.suggestions.take() {
+            let catalog = self.catalog.load();
+            let suggestions =
+                suggester.suggest(&catalog, &request.typed, &request.context, SUGGESTIONS);
+            if !cancel.is_cancelled() {
+                let generation = request.generation;
+                self.events.send(Event::Suggestions {
+                    generation,
+                    suggestions,
+                });
+            }
+        }
+    }
+}
+
+/// The index of a library, as search asks it.
+struct LibraryLookup<'a>(&'a Library);
+
+impl Lookup for LibraryLookup<'_> {
+    fn words(&self, field: Option<&str>, words: &str) -> Result<Vec<MediaKey>, String> {
+        let found = self.0.full_text(field, words);
+        found.map_err(|error| error.chain())
+    }
+
+    fn each(&self, detail: Detail, on: &mut dyn FnMut(MediaKey, &str)) -> Result<(), String> {
+        let read = self.0.details(detail, on);
+        read.map_err(|error| error.chain())
+    }
+
+    fn albums(&self) -> Result<Vec<Album>, String> {
+        self.0.albums().map_err(|error| error.chain())
+    }
+}

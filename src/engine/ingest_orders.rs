@@ -1,0 +1,175 @@
+//! What a front end asks of the ingest.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use super::{
+    Core, Engine, EngineSettings,
+    event::Level,
+    ingest::{self, IngestPipeline, IngestSettings, Listener, Submission, Tally},
+    job::{Cancel, JobId, Progress},
+    watch::WatchSettings,
+};
+use crate::storage::Transfer;
+
+/// How often the progress of an ingest is told.
+const INGEST_PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
+
+impl Engine {
+    /// Ingests files and folders in the background, told by [`Event::Ingest`].
+    /// Without `how`: moves what lies in the library's inbox, copies all else.
+    pub fn ingest(&self, paths: Vec<PathBuf>, how: Option<Transfer>) -> JobId {
+        self.run_job(move |core, job, cancel| {
+            let submission = core.ingest.submit(paths, how);
+            let tally = core.await_ingest(&submission, cancel, &mut |progress| {
+                core.events.progress(Progress {
+                    job,
+                    ..progress.clone()
+                });
+            });
+            core.events
+                .done(job, "ingesting", Ok(ingest_summary(&tally)));
+        })
+    }
+
+    /// Ingests files and folders and waits. The listener hears how each file ended,
+    /// `on` how far it is.
+    pub fn ingest_now(
+        &self,
+        paths: Vec<PathBuf>,
+        how: Option<Transfer>,
+        listener: Listener,
+        cancel: &Cancel,
+        on: &mut dyn FnMut(&Progress),
+    ) -> Tally {
+        let submission = self.core.ingest.submit_with(paths, how, Some(listener));
+        self.core.await_ingest(&submission, cancel, on)
+    }
+
+    /// The folder whose files are filed into the library.
+    pub fn inbox(&self) -> PathBuf {
+        self.core.ingest.ingest_folder()
+    }
+
+    /// Whether files wait in a folder; looks no further than the first.
+    pub fn has_files_now(folder: &Path) -> bool {
+        ingest::Walk::new(folder).next().is_some()
+    }
+
+    /// Ingests what lies in the inbox now. Where it is watched the watcher looks
+    /// again, so that no file is queued twice.
+    pub fn scan_inbox(&self) {
+        self.order(|ingest| {
+            if !ingest.rescan() {
+                ingest.submit(vec![ingest.ingest_folder()], Some(Transfer::Move));
+            }
+        });
+    }
+
+    /// Watches a folder, or no longer; answered by
+    /// [`IngestEvent::State`](event::IngestEvent::State).
+    pub fn watch(&self, folder: Option<PathBuf>) {
+        let settings = folder.map(|folder| self.core.settings.watch(folder));
+        let events = self.core.events.clone();
+        self.order(move |ingest| match settings {
+            None => ingest.stop_watching(),
+            Some(settings) => {
+                let folder = settings.folder.clone();
+                if let Err(error) = ingest.watch(settings) {
+                    let folder = folder.display();
+                    events.notice(Level::Error, format!("cannot watch {folder}: {error}"));
+                }
+            }
+        });
+    }
+
+    pub fn pause_ingest(&self, paused: bool) {
+        self.order(move |ingest| ingest.pause(paused));
+    }
+
+    pub fn set_ingest_workers(&self, workers: usize) {
+        self.order(move |ingest| ingest.set_workers(workers));
+    }
+
+    /// Tries a file that failed again.
+    pub fn retry(&self, path: PathBuf) {
+        self.order(move |ingest| ingest.retry(&path));
+    }
+
+    /// Tries every file that failed again.
+    pub fn retry_all(&self) {
+        self.order(|ingest| {
+            ingest.retry_all();
+        });
+    }
+
+    /// Gives an order to the ingest, after those before it.
+    pub(super) fn order(&self, order: impl FnOnce(&IngestPipeline) + Send + 'static) {
+        let core = Arc::clone(&self.core);
+        self.on(|pools| &pools.control, move || order(&core.ingest));
+    }
+}
+
+impl EngineSettings {
+    pub(super) fn ingest(&self) -> IngestSettings {
+        let defaults = IngestSettings::default();
+        IngestSettings {
+            workers: self.workers.unwrap_or(defaults.workers),
+            clock: self.clock,
+            settle: self.settle,
+            takes_purged: self.takes_purged,
+            ..defaults
+        }
+    }
+
+    fn watch(&self, folder: PathBuf) -> WatchSettings {
+        WatchSettings {
+            settle: self.settle,
+            force_polling: self.force_polling,
+            clock: self.clock,
+            ..WatchSettings::new(folder)
+        }
+    }
+}
+
+impl Core {
+    /// Waits for the end of a submission, telling how far it is.
+    fn await_ingest(
+        &self,
+        submission: &Arc<Submission>,
+        cancel: &Cancel,
+        on: &mut dyn FnMut(&Progress),
+    ) -> Tally {
+        let mut progress = Progress::new(JobId::next(), "ingesting");
+        while !submission.wait(INGEST_PROGRESS_INTERVAL) {
+            if cancel.is_cancelled() || self.stop.wait(Duration::ZERO) {
+                self.ingest.cancel(submission);
+            }
+            let tally = submission.tally();
+            progress.done = tally.done();
+            progress.total = Some(submission.found());
+            progress.errors = tally.failed + tally.quarantined;
+            on(&progress);
+        }
+        submission.tally()
+    }
+}
+
+fn ingest_summary(tally: &Tally) -> String {
+    let mut parts = vec![format!("{} stored", tally.stored + tally.kept)];
+    for (n, what) in [
+        (tally.duplicates, "duplicates"),
+        (tally.quarantined, "in quarantine"),
+        (tally.refused, "refused"),
+        (tally.failed, "failed"),
+        (tally.cancelled, "cancelled"),
+    ] {
+        if n > 0 {
+            parts.push(format!("{n} {what}"));
+        }
+    }
+    parts.join(", ")
+}
