@@ -504,6 +504,7 @@ mod tests {
     use std::fs::{create_dir_all, read_to_string};
 
     use super::*;
+    use crate::model::tag::TagName;
 
     #[test]
     fn a_sidecar_that_another_program_changed_is_seen_when_it_is_read() {

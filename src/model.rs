@@ -1,5 +1,6 @@
 //! The vocabulary: pure values, no I/O, no threads, no SQL, no terminal.
 
+pub mod absorb;
 pub mod catalog;
 pub mod edit;
 pub mod entry;

@@ -9,6 +9,7 @@
 
 mod backup;
 mod change;
+mod desk;
 mod error;
 mod files;
 mod findings;
@@ -27,6 +28,7 @@ mod outside;
 mod parallel;
 mod path_text;
 mod purge;
+mod reads;
 mod rebuild;
 mod recover;
 mod relink;
@@ -39,28 +41,18 @@ mod tombstones;
 mod trash;
 mod undo;
 mod verify;
+mod writes;
 
 use std::{
-    collections::BTreeMap,
     fs,
     ops::ControlFlow,
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
-    time::Duration,
 };
 
-use crate::model::{
-    entry::Entry,
-    fact::{Album, Detail},
-    id::{Md5, MediaId, MediaKey},
-    media::Media,
-    operation::{Operation, OperationId},
-    project::Project,
-    sidecar::Sidecar,
-    tagdb::TagDb,
-};
+use crate::model::{entry::Entry, id::Md5};
 
-use change::Desk;
+use desk::Desk;
 use index_choice::OpenIndex;
 use journal::Journal;
 use rebuild::Extent;
@@ -190,106 +182,6 @@ impl Library {
         self.current().state()
     }
 
-    /// The number of media, derived ones (masks, crops, frames) left out.
-    pub fn count(&self) -> Result<u64, Error> {
-        self.current().index.count()
-    }
-
-    /// The first media in default order (newest import first, ties by id), derived
-    /// ones left out: one indexed query.
-    pub fn first_page(&self, limit: usize) -> Result<Vec<Entry>, Error> {
-        self.current().index.first_page(limit)
-    }
-
-    /// All media, derived ones too, in order of their keys. An index that is not
-    /// complete is completed from the files first. `on` hears (done, total) and may
-    /// stop it, which gives [`Error::Cancelled`].
-    pub fn load_entries(
-        &self,
-        on: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
-    ) -> Result<Vec<Entry>, Error> {
-        let mut entries = Vec::new();
-        self.load_in_chunks(&mut |chunk, done, total| {
-            if entries.is_empty() {
-                entries.reserve(usize::try_from(total).unwrap_or(0));
-            }
-            entries.extend(chunk);
-            on(done, total)
-        })?;
-        Ok(entries)
-    }
-
-    /// As [`Library::load_entries`], handing over a thousand media at a time, so
-    /// that a caller who packs them never holds all of them unpacked.
-    pub fn load_in_chunks(
-        &self,
-        on: &mut dyn FnMut(Vec<Entry>, u64, u64) -> ControlFlow<()>,
-    ) -> Result<(), Error> {
-        if !self.is_indexed() {
-            let summary =
-                self.rebuild(&mut |progress| on(Vec::new(), progress.done, progress.total))?;
-            if summary.is_cancelled {
-                return Err(Error::Cancelled);
-            }
-        }
-        self.load_indexed(on)
-    }
-
-    /// Whether the index holds the whole library. Otherwise it is a new one, or a
-    /// rebuild of it was stopped half way.
-    pub fn is_indexed(&self) -> bool {
-        let current = self.current();
-        current.is_complete() && !current.index.is_damaged()
-    }
-
-    /// As [`Library::load_in_chunks`], but hands over what the index holds now, the
-    /// whole library or not.
-    pub fn load_indexed(
-        &self,
-        on: &mut dyn FnMut(Vec<Entry>, u64, u64) -> ControlFlow<()>,
-    ) -> Result<(), Error> {
-        if self.current().index.load(on)? {
-            Ok(())
-        } else {
-            Err(Error::Cancelled)
-        }
-    }
-
-    /// One medium, or `None` when the index has no such key.
-    pub fn entry(&self, key: MediaKey) -> Result<Option<Entry>, Error> {
-        self.current().index.entry(key)
-    }
-
-    /// The key of a medium with exactly this id.
-    pub fn key_of(&self, id: &MediaId) -> Result<Option<MediaKey>, Error> {
-        self.current().index.key_of(id.as_str())
-    }
-
-    /// The media whose sidecar gives this md5; several in flat and in-place libraries.
-    pub fn find_md5(&self, md5: &Md5) -> Result<Vec<(MediaKey, MediaId)>, Error> {
-        self.current().index.find_md5(md5)
-    }
-
-    /// Media of this size whose md5 is not known: the door compares their bytes.
-    pub fn find_size(&self, bytes: u64) -> Result<Vec<MediaKey>, Error> {
-        self.current().index.find_size(bytes)
-    }
-
-    /// Media whose md5 is not known though their original is there, first those of
-    /// whose size there are several; with `twins_only` no others: nothing else can
-    /// be a duplicate.
-    pub fn unhashed(&self, twins_only: bool) -> Result<Vec<Unhashed>, Error> {
-        self.current().index.unhashed(twins_only)
-    }
-
-    /// Whether the file of a medium still has the size and the time that the index
-    /// noted.
-    pub fn is_as_noted(&self, file: &Unhashed) -> bool {
-        let path = self.original_path(&file.path);
-        matches!(files::stat(&path), Ok(Some(stat))
-            if (stat.bytes, stat.modified()) == (file.bytes, file.modified))
-    }
-
     /// Notes md5s in the index, where they count until their file changes. Sidecars
     /// stay as they are: nothing is written to a user's files before the first edit,
     /// and what can be computed again need not be. One whose file is no longer what
@@ -304,98 +196,6 @@ impl Library {
         md5_lock::try_lock_file(&self.current().index.companion("hashing"))
     }
 
-    /// Full text over caption, name, notes, file name and tags, or over one of them
-    /// (`caption`, `name`, `note`, `filename`, `tag`): all words must be there;
-    /// `"a phrase"` in quotes, `word*` for a prefix.
-    pub fn full_text(&self, field: Option<&str>, query: &str) -> Result<Vec<MediaKey>, Error> {
-        self.current().index.full_text(field, query)
-    }
-
-    /// Hands over one detail of every medium that has it, each medium's together.
-    pub fn details(&self, detail: Detail, on: &mut dyn FnMut(MediaKey, &str)) -> Result<(), Error> {
-        self.current().index.details(detail, on)
-    }
-
-    /// The projects with the media that the index knows of them.
-    pub fn albums(&self) -> Result<Vec<Album>, Error> {
-        let index = &self.current().index;
-        // Paths of projects are relative to the folder of the originals.
-        let layout = &self.shelf.layout;
-        let prefix = match layout.kind() {
-            LayoutKind::InPlace => "",
-            LayoutKind::Bucketed | LayoutKind::Flat => "images/",
-        };
-        let mut albums = Vec::new();
-        for project in self.projects()? {
-            let mut media = Vec::with_capacity(project.items.len());
-            for item in &project.items {
-                media.extend(index.key_of_path(&format!("{prefix}{}", item.path))?);
-            }
-            albums.push(Album {
-                name: project.name,
-                media,
-                query: project.query,
-            });
-        }
-        Ok(albums)
-    }
-
-    /// The tag database as its file has it.
-    pub fn tag_database(&self) -> Result<TagDb, Error> {
-        self.at_desk(|desk| desk.tag_database())
-    }
-
-    /// The named searches, name to query.
-    pub fn searches(&self) -> Result<BTreeMap<String, String>, Error> {
-        self.at_desk(|desk| desk.searches())
-    }
-
-    /// Names a search, or forgets one (`None`), in the name of an operation, which
-    /// stays open.
-    pub fn name_search(
-        &self,
-        operation: &Operation,
-        name: &str,
-        query: Option<&str>,
-        now: i64,
-    ) -> Result<(), Error> {
-        self.at_desk(|desk| desk.name_search(operation, name, query, now))
-    }
-
-    /// What the file of the tag database looks like now.
-    pub fn tag_database_stamp(&self) -> TagDbStamp {
-        self.at_desk(|desk| desk.tag_database_stamp())
-    }
-
-    /// Changes the tag database in the name of an operation, which stays open.
-    /// Nothing is written when `change` says no. Returns what it is now, and what
-    /// `change` had to say.
-    pub fn change_tags<T>(
-        &self,
-        operation: &Operation,
-        change: &mut dyn FnMut(&mut TagDb) -> Result<T, String>,
-        now: i64,
-    ) -> Result<(TagDb, T), Error> {
-        self.at_desk(|desk| desk.change_tags(operation, change, now))
-    }
-
-    /// A number that changes when another process wrote to the index.
-    pub fn data_version(&self) -> Result<i64, Error> {
-        self.current().index.data_version()
-    }
-
-    /// What changed since a sequence number: the newest number, the media written,
-    /// the keys removed. 0 gives everything.
-    pub fn changed_since(&self, sequence: u64) -> Result<(u64, Vec<Entry>, Vec<MediaKey>), Error> {
-        self.current().index.changed_since(sequence)
-    }
-
-    /// The newest sequence number, to ask [`Library::changed_since`] later.
-    pub fn sequence(&self) -> Result<u64, Error> {
-        let sequence = self.current().index.setting("sequence")?;
-        Ok(sequence.and_then(|n| n.parse().ok()).unwrap_or_default())
-    }
-
     /// The path of an original (or of anything else below the library) from the
     /// text in [`Entry::path`]. A text that would lead outside gives a path that
     /// does not exist.
@@ -404,236 +204,6 @@ impl Library {
             .layout
             .resolve(entry_path)
             .unwrap_or_else(|| self.shelf.layout.home().join("outside-the-library"))
-    }
-
-    /// The sidecar of a medium as it is on disk now, an empty one when there is
-    /// none. Heals the index when its row was wrong.
-    pub fn read_sidecar(&self, key: MediaKey) -> Result<Sidecar, Error> {
-        self.at_desk(|desk| desk.read_sidecar(key))
-    }
-
-    /// A new step of the user. It exists once something is changed in its name, and
-    /// ends with [`Library::finish`].
-    pub fn operation(&self, action: impl Into<String>) -> Operation {
-        Operation {
-            id: journal::new_id(),
-            action: action.into(),
-            group: None,
-            inverts: None,
-        }
-    }
-
-    /// Notes that the caller is through with an operation. One without this, or of
-    /// which something could be written only in part, is finished later: by
-    /// [`Library::catch_up`], or at the next start.
-    pub fn finish(&self, operation: &Operation) {
-        if let Err(error) = self.journal.done(operation.id) {
-            tracing::warn!("{}", error.chain());
-        }
-    }
-
-    /// Changes media in the name of operations. The journal first, then the files:
-    /// each sidecar is read now, edited, and written atomically if its bytes differ,
-    /// the caption beside it likewise; then one index transaction for all. An index
-    /// failure is a warning, never a failed change. One result per change, in order.
-    pub fn write(
-        &self,
-        operations: &[Operation],
-        changes: Vec<Change>,
-        now: i64,
-    ) -> Vec<Result<Written, Error>> {
-        self.at_desk(|desk| desk.write(operations, changes, now))
-    }
-
-    /// Keeps edits that are not saved yet, so that a broken-off session loses none.
-    /// The operation is saved later by [`Library::write`], or dropped by
-    /// [`Library::discard_pending`].
-    pub fn keep_pending(
-        &self,
-        operation: &Operation,
-        changes: &[PendingChange],
-        now: i64,
-    ) -> Result<(), Error> {
-        self.journal.pending(operation, changes, now)
-    }
-
-    /// Drops unsaved edits.
-    pub fn discard_pending(&self, id: OperationId) -> Result<(), Error> {
-        self.journal.discard(id)
-    }
-
-    /// Takes over the unsaved edits of sessions that were broken off, oldest first.
-    /// They stay in the journal until they are saved or discarded.
-    pub fn take_pending(&self) -> Result<Vec<Pending>, Error> {
-        recover::take_pending(&self.journal)
-    }
-
-    /// Finishes what a crash interrupted, one report per operation. What other
-    /// processes have under way is left alone.
-    pub fn recover(&self, now: i64) -> Result<Vec<Recovered>, Error> {
-        if !self.current().is_complete() {
-            // Whom an operation means is found by the index: first that, then this.
-            return Ok(Vec::new());
-        }
-        if self.is_behind()
-            && let Err(error) = self.catch_up(now)
-        {
-            tracing::warn!("the index is still behind: {}", error.chain());
-        }
-        self.at_desk(|desk| recover::run(&desk, now))
-    }
-
-    /// Drops what the journal has of long ago: whole files, oldest first, and none
-    /// with anything unsaved or unfinished. Says how many files.
-    pub fn trim_journal(&self, now: i64) -> Result<usize, Error> {
-        journal::trim(self.journal.folder(), now)
-    }
-
-    /// What the journals hold.
-    pub fn journal_survey(&self) -> Result<JournalSurvey, Error> {
-        journal::survey(self.journal.folder())
-    }
-
-    /// What was done, newest first, by everybody.
-    pub fn history(&self, limit: usize) -> Result<Vec<Past>, Error> {
-        self.at_desk(|desk| desk.history(limit))
-    }
-
-    /// Takes an operation back: the one named, or the newest of this user on this
-    /// host. Fields that were changed since are left alone and named. `None`: there
-    /// is nothing to undo. `on` hears (done, total) and may stop it; the next undo
-    /// of the same operation goes on.
-    pub fn undo(
-        &self,
-        what: Which,
-        now: i64,
-        on: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
-    ) -> Result<Option<Reverted>, Error> {
-        self.at_desk(|desk| desk.undo(what, now, on))
-    }
-
-    /// Does again what was undone last, or the operation named. `None`: nothing was
-    /// undone, or something newer was done since.
-    pub fn redo(
-        &self,
-        what: Which,
-        now: i64,
-        on: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
-    ) -> Result<Option<Reverted>, Error> {
-        self.at_desk(|desk| desk.redo(what, now, on))
-    }
-
-    /// Files a picture and its sidecar, under the md5 lock that the caller holds.
-    /// Nothing is in the index yet: [`Library::commit`]. The source of a move is
-    /// still there: [`Library::finish_move`].
-    pub fn store(
-        &self,
-        operation: &Operation,
-        incoming: Incoming,
-        now: i64,
-    ) -> Result<Stored, Error> {
-        self.at_desk(|desk| desk.store(operation, incoming, now))
-    }
-
-    /// Enters stored media into the index, all in one transaction. When that fails
-    /// they are marked for [`Library::catch_up`]: their files are safe.
-    pub fn commit(&self, stored: &[Stored]) -> Result<Vec<Entry>, Error> {
-        self.at_desk(|desk| desk.commit(stored))
-    }
-
-    /// Removes files whose content is in the library now, durably; those that are
-    /// gone already are no error.
-    pub fn clear_sources(&self, paths: &[&Path]) -> Result<(), Error> {
-        inbox::clear_sources(paths)
-    }
-
-    /// Moves what a site told about a picture to `raw/ab/cd/<md5>.<site>.json`. The
-    /// newest one wins.
-    pub fn keep_raw(&self, md5: &Md5, site: &str, source: &Path) -> Result<(), Error> {
-        inbox::keep_raw(&self.shelf, md5, site, source)
-    }
-
-    /// Removes the source of a move; does nothing for a copy or link.
-    pub fn finish_move(&self, stored: &Stored) -> Result<(), Error> {
-        intake::finish_move(stored)
-    }
-
-    /// Merges what came with a duplicate (tags, urls, sources, origin) into the
-    /// medium we have; what is there wins.
-    pub fn merge_duplicate(
-        &self,
-        operation: &Operation,
-        key: MediaKey,
-        media: &Media,
-        now: i64,
-    ) -> Result<Written, Error> {
-        self.at_desk(|desk| desk.merge(operation, key, media, now))
-    }
-
-    /// Moves media to the trash with their sidecars. One result per key, in order.
-    pub fn trash(
-        &self,
-        operation: &Operation,
-        keys: &[MediaKey],
-        reason: &str,
-        merged_into: Option<&MediaId>,
-        now: i64,
-    ) -> Vec<Result<(), Error>> {
-        self.at_desk(|desk| desk.trash(operation, keys, reason, merged_into, now))
-    }
-
-    /// What is in the trash, the newest first. A note that cannot be read is left
-    /// out here and found by [`Library::verify`].
-    pub fn trashed(&self) -> Result<Vec<Trashed>, Error> {
-        Ok(trash::list(&self.shelf)?.items)
-    }
-
-    /// Brings media back from the trash to where they were, with sidecar and
-    /// caption. Refused where something else lies there now. One result per item,
-    /// in order.
-    pub fn restore(
-        &self,
-        operation: &Operation,
-        items: &[Trashed],
-        now: i64,
-    ) -> Vec<Result<Entry, Error>> {
-        self.at_desk(|desk| desk.restore(operation, items, now))
-    }
-
-    /// Removes media in the trash for good. Their md5s are noted, so that they are
-    /// not taken in again, unless the library still has the same file. One result
-    /// per item, in order: the bytes that were freed.
-    pub fn purge(
-        &self,
-        operation: &Operation,
-        items: &[Trashed],
-        now: i64,
-    ) -> Vec<Result<u64, Error>> {
-        self.at_desk(|desk| desk.purge(operation, items, now))
-    }
-
-    /// What is known of a file that was thrown away for good.
-    pub fn tombstone(&self, md5: &Md5) -> Result<Option<Tombstone>, Error> {
-        self.tombstones.find(md5)
-    }
-
-    /// Puts a file into quarantine, the reason and what traveled with it beside it,
-    /// and returns where it is now. The sources are removed only for a move.
-    pub fn quarantine(
-        &self,
-        source: &Path,
-        companions: &[PathBuf],
-        how: Transfer,
-        reason: &str,
-        now: i64,
-    ) -> Result<PathBuf, Error> {
-        self.at_desk(|desk| desk.quarantine(source, companions, how, reason, now))
-    }
-
-    /// Takes the door's lock for an md5, across threads and processes.
-    pub fn lock_md5(&self, md5: &Md5, timeout: Duration) -> Result<Md5Lock, Error> {
-        let locks = self.shelf.layout.locks();
-        md5_lock::lock(&locks, md5_lock::Purpose::Door, md5, timeout)
     }
 
     /// Brings the index to what the files say, 1 000 media a step. Stopped half
@@ -737,37 +307,6 @@ impl Library {
         on: &mut dyn FnMut(BackupProgress) -> ControlFlow<()>,
     ) -> Result<BackupReport, Error> {
         backup::run(&self.shelf, target, verify, now, on)
-    }
-
-    /// The ids of all media in the index.
-    pub fn ids(&self) -> Result<Vec<MediaId>, Error> {
-        let places = self.current().index.places()?;
-        Ok(places.into_values().map(|place| place.id).collect())
-    }
-
-    /// The projects of the library, by file name. One that cannot be read is left
-    /// out here and stays as it is.
-    pub fn projects(&self) -> Result<Vec<Project>, Error> {
-        let folder = self.shelf.layout.projects();
-        let mut paths: Vec<PathBuf> = match fs::read_dir(&folder) {
-            Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
-            Err(error) if files::is_absent(&error) => Vec::new(),
-            Err(error) => return Err(Error::file("list", &folder)(error)),
-        };
-        paths.retain(|path| {
-            path.extension()
-                .is_some_and(|extension| extension == "json")
-        });
-        paths.sort();
-        let read = |path: PathBuf| {
-            let (bytes, _) = files::read(&path, crate::model::sidecar::MAX_BYTES).ok()??;
-            let mut project = Project::parse(str::from_utf8(&bytes).ok()?)?;
-            if project.name.is_empty() {
-                project.name = path.file_stem()?.to_string_lossy().into_owned();
-            }
-            Some(project)
-        };
-        Ok(paths.into_iter().filter_map(read).collect())
     }
 
     fn current(&self) -> Arc<OpenIndex> {

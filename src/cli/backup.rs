@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::{BackupArgs, Status, context::Context, output::counted};
+use super::{Status, command::BackupArgs, context::Context, output::counted};
 use crate::{
     engine::{BackupReport, RestoreReport, event, restore_backup},
     model::text::human_bytes,

@@ -3,7 +3,12 @@
 use anyhow::Result;
 use serde_json::json;
 
-use super::{CacheAction, CacheArgs, Status, context::Context, output::counted};
+use super::{
+    Status,
+    command::{CacheAction, CacheArgs},
+    context::Context,
+    output::counted,
+};
 use crate::{engine::event, model::text::human_bytes};
 
 pub fn cache(context: &Context, arguments: &CacheArgs) -> Result<Status> {

@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{DemoArgs, Next, ScreenRequest, Status, context::Context};
+use super::{Next, ScreenRequest, Status, command::DemoArgs, context::Context};
 use crate::engine::{
     Engine, EngineSettings, LayoutKind, Library, Transfer,
     demo::{self, Drawing},

@@ -10,7 +10,8 @@ use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
 use super::{
-    IngestArgs, Status, TransferArgs,
+    Status,
+    command::{IngestArgs, TransferArgs},
     context::{Context, HEARTBEAT},
     output::counted,
 };

@@ -3,7 +3,12 @@
 use anyhow::{Result, anyhow};
 use serde_json::{Value, json};
 
-use super::{HistoryArgs, RevertArgs, Status, context::Context, output::counted};
+use super::{
+    Status,
+    command::{HistoryArgs, RevertArgs},
+    context::Context,
+    output::counted,
+};
 use crate::engine::{Engine, Past, Which, event};
 
 pub fn undo(context: &Context, arguments: &RevertArgs) -> Result<Status> {

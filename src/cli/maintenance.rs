@@ -6,7 +6,10 @@ use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
 use super::{
-    DupsAction, DupsArgs, DupsRemoveArgs, InitArgs, Status, context::Context, output::counted,
+    Status,
+    command::{DupsAction, DupsArgs, DupsRemoveArgs, InitArgs},
+    context::Context,
+    output::counted,
 };
 use crate::{
     engine::{Engine, Error, LayoutKind, Library, Recognised, duplicates::Group, event},

@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
-use super::{MergeDriverArgs, Status, context::Context};
+use super::{Status, command::MergeDriverArgs, context::Context};
 use crate::engine::merge_files;
 
 pub fn merge_driver(context: &Context, arguments: &MergeDriverArgs) -> Result<Status> {

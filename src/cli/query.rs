@@ -6,7 +6,8 @@ use anyhow::{Result, anyhow, bail};
 use serde_json::{Value, json};
 
 use super::{
-    SearchArgs, Status, TagArgs,
+    Status,
+    command::{SearchArgs, TagArgs},
     context::{Context, rfc3339_now},
     output::counted,
 };

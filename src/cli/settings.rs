@@ -5,7 +5,7 @@ use std::{env, fs::File, io::Write, path::PathBuf};
 use anyhow::{Context as _, Result};
 use serde_json::json;
 
-use super::{ConfigAction, Status, context::Context};
+use super::{Status, command::ConfigAction, context::Context};
 use crate::app::config::{self, Config};
 
 /// A variable of this process, as settings ask for it.

@@ -6,7 +6,9 @@ use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
 use super::{
-    Status, TrashAction, TrashArgs, TrashEmptyArgs, TrashRestoreArgs, context::Context,
+    Status,
+    command::{TrashAction, TrashArgs, TrashEmptyArgs, TrashRestoreArgs},
+    context::Context,
     output::counted,
 };
 use crate::{

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::{Status, VerifyArgs, context::Context, output::counted};
+use super::{Status, command::VerifyArgs, context::Context, output::counted};
 use crate::{
     engine::{Finding, Repair, Repaired, VerifyReport, event},
     model::text::human_bytes,

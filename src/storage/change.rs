@@ -9,31 +9,26 @@
 //! user saw it: the change is made on what that wrote, by the rules of
 //! [`merge`](crate::model::merge), and keys of ours that it left out are given back.
 
-use std::{collections::BTreeMap, time::Duration};
-
-use serde_json::Value;
+use std::time::Duration;
 
 use super::{
+    desk::Desk,
     error::Error,
-    files::{self, Replaced, Writes},
-    index::{Index, Place, Row, Seen},
-    journal::{EditItem, Journal, Part},
-    marks::Marks,
-    md5_lock::{self, Md5Lock, Purpose},
-    rebuild::is_current,
+    files::{Replaced, Writes},
+    index::{Place, Row, Seen},
+    journal::{EditItem, Part},
     requests::{Change, Written},
-    shelf::{Loaded, Shelf, Spot, is_original, stem},
-    tombstones::Tombstones,
+    shelf::{Loaded, Spot},
 };
 use crate::model::{
-    edit::{Edit, apply_all},
+    absorb::absorb,
+    edit::apply_all,
     entry::{Entry, format_time},
-    id::{Md5, MediaId, MediaKey},
+    id::{MediaId, MediaKey},
     media::{Media, Revision},
     merge::{restore_vanished, settle},
     operation::Operation,
     patch::Patch,
-    sidecar::Sidecar,
 };
 
 /// How long a change waits for another process that changes the same medium.
@@ -41,16 +36,6 @@ pub(super) const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Attempts at a sidecar that another program keeps changing.
 const MAX_ATTEMPTS: u32 = 8;
-
-/// What every change needs.
-#[derive(Clone, Copy)]
-pub(super) struct Desk<'l> {
-    pub shelf: &'l Shelf,
-    pub index: &'l Index,
-    pub marks: &'l Marks,
-    pub journal: &'l Journal,
-    pub tombstones: &'l Tombstones,
-}
 
 /// One change of a medium that can be made again, on what is there by then.
 pub(super) type Editing<'e> = Box<dyn FnMut(&mut Media) + 'e>;
@@ -131,7 +116,7 @@ impl Desk<'_> {
     ) -> Result<Written, Error> {
         let work = Work {
             key,
-            steps: vec![(0, Box::new(|media: &mut Media| merge(media, other)))],
+            steps: vec![(0, Box::new(|media: &mut Media| absorb(media, other)))],
         };
         let operations = std::slice::from_ref(operation);
         let mut written = self.change(operations, vec![work], now);
@@ -376,7 +361,7 @@ impl Desk<'_> {
             return Ok(Recalled::default());
         };
         let found = std::mem::replace(&mut loaded.sidecar, remembered).media;
-        merge(&mut loaded.sidecar.media, &found);
+        absorb(&mut loaded.sidecar.media, &found);
         Ok(Recalled {
             base: None,
             restored: Some(Patch::between(&found, &loaded.sidecar.media)),
@@ -425,125 +410,6 @@ impl Desk<'_> {
             }
         }
         writes.finish()
-    }
-
-    /// Takes the locks of all sidecars of these media, in one order, so that two
-    /// callers never wait for each other.
-    pub(super) fn lock_sidecars<'a>(
-        &self,
-        ids: impl Iterator<Item = &'a MediaId>,
-    ) -> Result<Vec<Md5Lock>, Error> {
-        let folder = self.shelf.layout.locks();
-        let mut buckets: BTreeMap<u8, Md5> = BTreeMap::new();
-        for id in ids {
-            let md5 = files::md5_of(id.as_str().as_bytes());
-            buckets.insert(md5.0[0], md5);
-        }
-        buckets
-            .values()
-            .map(|md5| md5_lock::lock(&folder, Purpose::Sidecar, md5, LOCK_TIMEOUT))
-            .collect()
-    }
-
-    /// The sidecar of a medium now; the index is healed when its row was wrong.
-    pub(super) fn read_sidecar(&self, key: MediaKey) -> Result<Sidecar, Error> {
-        let place = self.place(key)?;
-        let mut loaded = self.shelf.load(&self.spot(&place.path)?)?;
-        if let Some(problem) = loaded.problem.take() {
-            return Err(problem);
-        }
-        if loaded.is_gone() {
-            let path = self.shelf.absolute(&place.path)?;
-            let problem = "is gone, and its sidecar with it";
-            self.forget(&[place])?;
-            return Err(Error::library(&path, problem));
-        }
-        self.recall(&place, &mut loaded)?;
-        let sidecar = loaded.sidecar.clone();
-        let is_right = place.stamp == loaded.stamp
-            && place.sidecar == loaded.sidecar_path
-            && place.is_missing == loaded.facts.is_missing;
-        if !is_right {
-            // A row that stays wrong costs a slower answer, nothing else.
-            let _ = self.enter(&mut [loaded.into_row(place.id)]);
-        }
-        Ok(sidecar)
-    }
-
-    /// Reads a path's files again and brings its row up to date.
-    pub(super) fn reindex(&self, path: &str) -> Result<(), Error> {
-        let place = self.index.place_by_path(path)?;
-        let loaded = self.shelf.load(&self.spot(path)?)?;
-        if loaded.is_gone() {
-            return self.forget(place.as_slice());
-        }
-        let id = match place {
-            Some(place) => place.id,
-            None => self.free_id(path)?,
-        };
-        self.enter(&mut [loaded.into_row(id)]).map(|_| ())
-    }
-
-    pub(super) fn place(&self, key: MediaKey) -> Result<Place, Error> {
-        self.index.place(key)?.ok_or(Error::UnknownKey(key))
-    }
-
-    /// The spot of a path, with its siblings as the index knows them.
-    pub(super) fn spot(&self, path: &str) -> Result<Spot, Error> {
-        let mut siblings = self.index.paths_with_stem(stem(path))?;
-        siblings.retain(|sibling| stem(sibling) == stem(path));
-        if let Err(place) = siblings.binary_search_by(|sibling| sibling.as_str().cmp(path)) {
-            siblings.insert(place, path.to_owned());
-        }
-        let name = stem(path);
-        let is_name_of_another =
-            is_original(name) && matches!(files::stat(&self.shelf.absolute(name)?), Ok(Some(_)));
-        Ok(Spot::new(path, &siblings, is_name_of_another))
-    }
-
-    /// The id for a new path: the short form unless someone has it.
-    pub(super) fn free_id(&self, path: &str) -> Result<MediaId, Error> {
-        let short = super::scan::short_id(&self.shelf.layout, path);
-        let long = super::scan::long_id(&self.shelf.layout, path);
-        for id in [short, long] {
-            if self.index.key_of(&id)?.is_none()
-                && let Ok(id) = id.parse()
-            {
-                return Ok(id);
-            }
-        }
-        path.parse()
-            .map_err(|_| Error::library(self.shelf.layout.root(), "has a file without a name"))
-    }
-
-    /// Writes rows, each checked against its sidecar once no one else can commit.
-    pub(super) fn enter(&self, rows: &mut [Row]) -> Result<Vec<Entry>, Error> {
-        self.marks
-            .tell_others(rows.iter().map(|row| row.facts.path.as_str()));
-        self.index.commit(rows, &[], &mut |row| {
-            if is_current(self.shelf, row) {
-                return;
-            }
-            // The spot of a row that is in the transaction cannot be asked from the
-            // index; the sidecar it was read from is enough.
-            let spot = Spot {
-                path: row.facts.path.clone(),
-                sidecars: row.sidecar.iter().cloned().collect(),
-                shares_stem: false,
-            };
-            if let Ok(loaded) = self.shelf.load(&spot)
-                && loaded.problem.is_none()
-            {
-                *row = loaded.into_row(row.id.clone());
-            }
-        })
-    }
-
-    pub(super) fn forget(&self, places: &[Place]) -> Result<(), Error> {
-        self.marks
-            .tell_others(places.iter().map(|place| place.path.as_str()));
-        let keys: Vec<MediaKey> = places.iter().map(|place| place.key).collect();
-        self.index.commit(&mut [], &keys, &mut |_| {}).map(|_| ())
     }
 
     /// Makes the files durable, then writes the rows. Says too whether all of what
@@ -609,13 +475,6 @@ impl Desk<'_> {
             .collect();
         (written, is_whole)
     }
-
-    pub(super) fn unsynced(&self, error: &Error) -> Error {
-        Error::Unsynced {
-            path: self.shelf.layout.root().to_owned(),
-            source: Box::new(error.repeated()),
-        }
-    }
 }
 
 fn told_of_merge(path: &str, notes: &[String]) -> String {
@@ -646,67 +505,4 @@ pub(super) fn bump(loaded: &mut Loaded, host: &str, now: i64) {
         host: host.to_owned(),
         at: format_time(now),
     });
-}
-
-/// Adds what another description of the same picture knows; what is there wins.
-pub(super) fn merge(media: &mut Media, other: &Media) {
-    let mut edits: Vec<Edit> = Vec::new();
-    edits.extend(other.tags.iter().map(|tag| Edit::AddTag {
-        tag: tag.clone(),
-        position: None,
-    }));
-    edits.extend(other.urls.iter().cloned().map(Edit::AddUrl));
-    for (relation, ids) in &other.related {
-        edits.extend(ids.iter().map(|id| Edit::AddRelation {
-            relation: relation.clone(),
-            id: id.clone(),
-        }));
-    }
-    let is_locked = |field: &str| media.locked.iter().any(|locked| locked == field);
-    if media.caption.is_empty() && !other.caption.is_empty() && !is_locked("caption") {
-        edits.push(Edit::SetCaption(other.caption.clone()));
-    }
-    if media.name.is_empty() && !other.name.is_empty() && !is_locked("name") {
-        edits.push(Edit::SetName(other.name.clone()));
-    }
-    if media.rating.is_none() && other.rating.is_some() && !is_locked("rating") {
-        edits.push(Edit::SetRating {
-            rating: other.rating,
-            src: other.rating_src.clone(),
-        });
-    }
-    if other.stars > media.stars {
-        edits.push(Edit::SetStars(other.stars));
-    }
-    if other.fav {
-        edits.push(Edit::SetFav(true));
-    }
-    if is_locked("tags") {
-        edits.retain(|edit| !matches!(edit, Edit::AddTag { .. }));
-    }
-    apply_all(&edits, media);
-    fill(&mut media.sources, &other.sources);
-    fill(&mut media.metadata, &other.metadata);
-    fill(&mut media.derived, &other.derived);
-    for note in &other.notes {
-        if !media.notes.contains(note) {
-            media.notes.push(note.clone());
-        }
-    }
-    for name in crate::model::media::HASH_NAMES {
-        if let (Some(hash), Some(field)) = (other.hashes.get(name), media.hashes.get_mut(name))
-            && field.is_none()
-        {
-            *field = Some(hash.to_owned());
-        }
-    }
-}
-
-/// Takes over keys that are not there yet.
-fn fill(object: &mut serde_json::Map<String, Value>, other: &serde_json::Map<String, Value>) {
-    for (key, value) in other {
-        if !object.contains_key(key) {
-            object.insert(key.clone(), value.clone());
-        }
-    }
 }

@@ -9,6 +9,8 @@ use std::{fs, ops::ControlFlow, path::Path};
 use super::{files::fault::dying_after, *};
 use crate::model::{
     edit::Edit,
+    id::MediaKey,
+    media::Media,
     tag::{Tag, TagName},
 };
 

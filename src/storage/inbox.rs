@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::{
-    change::Desk,
+    desk::Desk,
     error::Error,
     files::{self, Writes},
     intake::{MAX_NUMBER, free_name, shorten},

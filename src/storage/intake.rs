@@ -11,7 +11,7 @@ use serde_json::json;
 use tempfile::TempPath;
 
 use super::{
-    change::{Desk, merge},
+    desk::Desk,
     error::Error,
     files::{self, Replaced, Writes},
     inbox,
@@ -23,6 +23,7 @@ use super::{
     shelf::{Loaded, Spot, is_original, new_sidecar, stem},
 };
 use crate::model::{
+    absorb::absorb,
     entry::{Entry, format_time, parse_time},
     id::{Md5, MediaId},
     media::Media,
@@ -214,7 +215,7 @@ impl Desk<'_> {
         let before = loaded.sidecar.media.clone();
         let media = described(incoming, bytes, now);
         if loaded.facts.has_sidecar {
-            merge(&mut loaded.sidecar.media, &media);
+            absorb(&mut loaded.sidecar.media, &media);
             loaded.sidecar.media.hashes.md5 = Some(incoming.md5.to_string());
         } else {
             let (tags, caption) = (before.tags.clone(), before.caption.clone());

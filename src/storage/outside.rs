@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, path::Path, path::PathBuf};
 
 use super::{
-    change::Desk,
+    desk::Desk,
     error::Error,
     files,
     index::{Place, Row},

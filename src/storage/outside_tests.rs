@@ -6,7 +6,8 @@ use super::{tests::*, *};
 use crate::model::{
     edit::Edit,
     entry::Facets,
-    media::Rating,
+    media::{Media, Rating},
+    sidecar::Sidecar,
     tag::{Tag, TagName},
 };
 

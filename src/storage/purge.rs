@@ -8,7 +8,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    change::{Desk, LOCK_TIMEOUT},
+    change::LOCK_TIMEOUT,
+    desk::Desk,
     error::Error,
     files::{self, Writes},
     journal::Part,

@@ -13,7 +13,8 @@ use std::{
 };
 
 use super::{
-    change::{Desk, Work},
+    change::Work,
+    desk::Desk,
     error::Error,
     files::{self, Replaced, Writes},
     journal::{self, Held, Journal, Part, Record, Records, State, StoreItem},

@@ -5,7 +5,7 @@
 //! its own picture had; the move is in the journal like one into the trash.
 
 use super::{
-    change::Desk,
+    desk::Desk,
     error::Error,
     files,
     index::{Stray, Unlinked},

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{
-    change::{Desk, LOCK_TIMEOUT},
+    change::LOCK_TIMEOUT,
+    desk::Desk,
     error::Error,
     files::{self, Replaced, Writes},
     journal::Part,

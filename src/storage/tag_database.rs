@@ -7,7 +7,8 @@
 use std::path::PathBuf;
 
 use super::{
-    change::{Desk, LOCK_TIMEOUT},
+    change::LOCK_TIMEOUT,
+    desk::Desk,
     error::Error,
     files::{self, Replaced, Writes},
     journal::Part,

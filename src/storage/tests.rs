@@ -3,6 +3,8 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::model::{
     edit::Edit,
+    id::MediaKey,
+    media::Media,
     tag::{Tag, TagName},
 };
 

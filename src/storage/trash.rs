@@ -17,7 +17,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{
-    change::{Desk, LOCK_TIMEOUT},
+    change::LOCK_TIMEOUT,
+    desk::Desk,
     error::Error,
     files::{self, Writes},
     index::Place,

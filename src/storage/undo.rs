@@ -12,7 +12,8 @@ use std::{
 };
 
 use super::{
-    change::{Desk, Work},
+    change::Work,
+    desk::Desk,
     error::Error,
     journal::{self, EditItem, Part, Record, Records, State, StoreItem},
     purge::Purge,

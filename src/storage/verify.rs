@@ -15,7 +15,7 @@ use std::{
 };
 
 use super::{
-    change::Desk,
+    desk::Desk,
     error::Error,
     files,
     findings::{Finding, Repair, Repaired, VerifyProgress, VerifyReport, VerifySettings},

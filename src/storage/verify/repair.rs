@@ -16,7 +16,8 @@ use crate::{
         operation::Operation,
     },
     storage::{
-        change::{Desk, Work},
+        change::Work,
+        desk::Desk,
         error::Error,
         files::{self, Writes},
         findings::VerifySettings,
