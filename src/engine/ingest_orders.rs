@@ -19,8 +19,9 @@ use crate::storage::Transfer;
 const INGEST_PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 
 impl Engine {
-    /// Ingests files and folders in the background, told by [`Event::Ingest`].
-    /// Without `how`: moves what lies in the library's inbox, copies all else.
+    /// Ingests files and folders in the background, told by
+    /// [`Event::Ingest`](super::event::Event::Ingest). Without `how`: moves what lies
+    /// in the library's inbox, copies all else.
     pub fn ingest(&self, paths: Vec<PathBuf>, how: Option<Transfer>) -> JobId {
         self.run_job(move |core, job, cancel| {
             let submission = core.ingest.submit(paths, how);
@@ -70,7 +71,7 @@ impl Engine {
     }
 
     /// Watches a folder, or no longer; answered by
-    /// [`IngestEvent::State`](event::IngestEvent::State).
+    /// [`IngestEvent::State`](super::event::IngestEvent::State).
     pub fn watch(&self, folder: Option<PathBuf>) {
         let settings = folder.map(|folder| self.core.settings.watch(folder));
         let events = self.core.events.clone();

@@ -394,7 +394,7 @@ impl Desk<'_> {
     }
 
     /// Finishes the `.txt` files of edits whose sidecars are written; see
-    /// [`Shelf::complete_text`].
+    /// [`Shelf::complete_text`](super::shelf::Shelf::complete_text).
     pub(super) fn complete_texts(&self, items: &[EditItem]) -> Result<(), Error> {
         let mut writes = Writes::default();
         for item in items {
