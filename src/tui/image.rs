@@ -19,24 +19,30 @@ mod kitty;
 mod palette;
 mod placeholder;
 mod raster;
+mod shipping;
 mod sixel;
+mod standing;
 mod stock;
+mod wishes;
 
 use std::{
-    collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, PoisonError},
+    collections::HashMap,
+    sync::{Arc, Mutex},
 };
 
 use ratatui::{
-    buffer::{Buffer, CellDiffOption},
+    buffer::Buffer,
     layout::{Position, Rect, Size},
     style::Style,
 };
 
 use self::{
-    encode::{Body, Encoder, Job, Look, Strip, Version, Workshop},
-    kitty::{Ids, Placed},
+    encode::{Encoder, Job, Look, Workshop},
+    kitty::Ids,
+    shipping::{Shipment, Waybill},
+    standing::{Painted, Placement},
     stock::Stock,
+    wishes::{LARGE_CELLS, Wish, center, distance, stages},
 };
 use super::{
     probe::{Capabilities, Graphics},
@@ -52,10 +58,8 @@ pub use self::{
     encode::Quality,
     kitty::delete as delete_picture,
     raster::{Align, CROP_UNIT, Crop, WHOLE, fit, mean},
+    standing::Moved,
 };
-
-/// From this many cells on a picture is one to look at, not one of many.
-const LARGE_CELLS: u32 = 1200;
 
 /// A picture that a pane wants to show.
 #[derive(Clone, Copy, Debug)]
@@ -87,66 +91,6 @@ pub struct FrameParts {
     pub parcels: Vec<Parcel>,
     /// Where something else may stand than the text that was last written there.
     pub stale: Vec<Rect>,
-}
-
-/// Something on its way to the terminal: which picture, and for protocols that
-/// draw at the cursor also where.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Shipment {
-    look: Look,
-    version: Version,
-    place: Option<Rect>,
-}
-
-/// How it is known to the writer and to the terminal.
-#[derive(Clone, Copy, Debug)]
-struct Waybill {
-    ticket: u64,
-    kitty: Option<u32>,
-}
-
-/// A picture that was drawn over the text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Painted {
-    look: Look,
-    version: Version,
-    area: Rect,
-}
-
-/// A place of a picture that is placed by command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Placement {
-    id: u32,
-    number: u32,
-    area: Rect,
-}
-
-/// Rows that the terminal moves by itself: from `top` to before `bottom`, up, or down
-/// when negative. What leaves them is gone, what comes in is empty.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Moved {
-    pub top: u16,
-    pub bottom: u16,
-    pub up: i32,
-}
-
-impl Moved {
-    /// Where an area is afterwards; `None` when it is gone or was cut.
-    fn area(self, area: Rect) -> Option<Rect> {
-        if area.bottom() <= self.top || area.y >= self.bottom {
-            return Some(area);
-        }
-        let y = u16::try_from(i32::from(area.y) - self.up).ok()?;
-        let moved = Rect { y, ..area };
-        let is_inside = |area: Rect| area.y >= self.top && area.bottom() <= self.bottom;
-        (is_inside(area) && is_inside(moved)).then_some(moved)
-    }
-}
-
-/// What is wanted, how urgently: first the stage, then how far from the cursor.
-struct Wish<T> {
-    rank: (usize, u32),
-    what: T,
 }
 
 /// The pictures of the screen. Lives on the UI thread and never waits.
@@ -347,34 +291,6 @@ impl Pictures {
         area
     }
 
-    /// Has a picture ready that will be needed soon, after all that is visible.
-    pub fn prepare(&mut self, area: Rect, picture: &Picture, align: Align) {
-        let Some(pixels) = picture.pixels else { return };
-        if self.graphics() == Graphics::None {
-            return;
-        }
-        let look = Look {
-            key: picture.key,
-            stamp: picture.stamp,
-            crop: WHOLE,
-            size: fit(natural(picture), self.area_px(area), self.graphics()),
-            align,
-            mask: None,
-        };
-        self.stock.touch(&look, self.frame);
-        let shown = self.stock.alive(&look).map(|(version, _)| version);
-        let ahead = self.stages[0].len().max(self.stages[1].len());
-        let area = Rect::from((Position::ORIGIN, self.cells(look.size)));
-        let versions = self.versions(&look, pixels, area);
-        // The last stage of a large one is for what is looked at.
-        let count = versions.len().min(self.stages[0].len());
-        for (stage, version) in versions.into_iter().take(count).enumerate() {
-            if shown.is_none_or(|shown| shown < version) {
-                self.wish((ahead + stage, 0), look, version, area, pixels, None);
-            }
-        }
-    }
-
     /// Ends the frame: hands what is missing to the threads, in place of what was
     /// missing before, and gives what is to be sent.
     pub fn end_frame(&mut self) -> FrameParts {
@@ -451,350 +367,11 @@ impl Pictures {
         };
         Size::new(cells(width, self.cell().0), cells(height, self.cell().1))
     }
-
-    /// The stages of a look, each better than the one before.
-    fn versions(&self, look: &Look, pixels: &Pixels, area: Rect) -> Vec<Version> {
-        let stages = &self.stages[usize::from(area.area() > LARGE_CELLS)];
-        let mut versions: Vec<Version> = stages
-            .iter()
-            .map(|quality| Version::new(look, pixels.width, *quality))
-            .collect();
-        versions.dedup();
-        versions
-    }
-
-    /// Shows the best version that the terminal has; says which.
-    fn show(&mut self, buffer: &mut Buffer, area: Rect, look: &Look) -> Option<Version> {
-        self.stock.touch(look, self.frame);
-        match self.graphics() {
-            Graphics::Kitty => {
-                let (version, id) = self.stock.alive(look)?;
-                placeholder::draw(buffer, area, id);
-                self.drop_worse(look, version);
-                Some(version)
-            }
-            Graphics::KittyDirect => {
-                let (version, id) = self.stock.alive(look)?;
-                clear(buffer, area);
-                self.placing.push((id, area));
-                self.drop_worse(look, version);
-                Some(version)
-            }
-            Graphics::Sixel | Graphics::Iterm2 => {
-                let place = (area.x, area.y);
-                let painted = *self.painted.get(&place)?;
-                if (painted.look, painted.area) != (*look, area) {
-                    return None;
-                }
-                self.painting.insert(place, painted);
-                for position in area.positions() {
-                    buffer[position].reset();
-                    buffer[position].set_diff_option(CellDiffOption::Skip);
-                }
-                Some(painted.version)
-            }
-            Graphics::Halfblocks => {
-                let (version, body) = self.stock.best(look)?;
-                let Body::Half(colors) = &*body else {
-                    return None;
-                };
-                for (position, [upper, lower]) in area.positions().zip(colors) {
-                    buffer[position]
-                        .set_symbol("▀")
-                        .set_fg(*upper)
-                        .set_bg(*lower);
-                }
-                Some(version)
-            }
-            Graphics::None => None,
-        }
-    }
-
-    /// Forgets the stages that a better one has replaced.
-    fn drop_worse(&mut self, look: &Look, than: Version) {
-        for id in self.stock.kill_worse(look, than) {
-            self.forget(id);
-        }
-    }
-
-    /// Notes that a version is missing: here, or in the terminal.
-    fn wish(
-        &mut self,
-        rank: (usize, u32),
-        look: Look,
-        version: Version,
-        area: Rect,
-        pixels: &Arc<Pixels>,
-        mask: Option<Arc<Pixels>>,
-    ) {
-        if !self.stock.has(&look, version) {
-            let what = Job {
-                look,
-                version,
-                pixels: Arc::clone(pixels),
-                mask,
-                cells: area.as_size(),
-                encoder: Arc::clone(&self.encoder),
-            };
-            self.jobs.push(Wish { rank, what });
-        } else if self.graphics() != Graphics::Halfblocks {
-            let place = match self.graphics() {
-                Graphics::Sixel | Graphics::Iterm2 => Some(area),
-                _ => None,
-            };
-            // What is not on the screen cannot be drawn over it.
-            let ahead = self.stages[0].len().max(self.stages[1].len());
-            if place.is_none() || rank.0 < ahead {
-                let what = Shipment {
-                    look,
-                    version,
-                    place,
-                };
-                self.shipments.push(Wish { rank, what });
-            }
-        }
-    }
-
-    /// All of it was written to the terminal.
-    fn sent(&mut self, ticket: u64) {
-        let bill = self.bills.iter().find(|(_, bill)| bill.ticket == ticket);
-        let Some((shipment, bill)) = bill.map(|(shipment, bill)| (*shipment, *bill)) else {
-            return;
-        };
-        self.bills.remove(&shipment);
-        if let Some(area) = shipment.place {
-            let painted = Painted {
-                look: shipment.look,
-                version: shipment.version,
-                area,
-            };
-            self.painted.insert((area.x, area.y), painted);
-        } else if let Some(id) = bill.kitty
-            && !self.stock.born(&shipment.look, shipment.version, id)
-        {
-            self.forget(id);
-        }
-    }
-
-    /// The writer gave it up and had the terminal forget what it had of it.
-    fn given_up(&mut self, ticket: u64) {
-        let bills = self.bills.extract_if(|_, bill| bill.ticket == ticket);
-        let ids: Vec<u32> = bills.filter_map(|(_, bill)| bill.kitty).collect();
-        for id in ids {
-            self.release(id);
-        }
-    }
-
-    /// Gives a number back and has the terminal forget what it stood for.
-    fn forget(&mut self, id: u32) {
-        self.commands.extend(delete_picture(id, self.tmux_depth));
-        self.placed.retain(|placement| placement.id != id);
-        self.release(id);
-    }
-
-    /// Gives a number back that stands for nothing.
-    fn release(&mut self, id: u32) {
-        self.ids.give_back(id);
-        self.alive
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .retain(|alive| *alive != id);
-    }
-
-    /// Where pictures were drawn over the text and are no more, the text is written
-    /// again: the terminal does not know that it was ever gone.
-    fn leave_painted(&mut self) {
-        let painting = std::mem::take(&mut self.painting);
-        for (place, painted) in &self.painted {
-            if painting.get(place) != Some(painted) {
-                self.stale.push(painted.area);
-            }
-        }
-        self.painted = painting;
-    }
-
-    /// Moves pictures that are placed by command to where they belong now.
-    fn move_placed(&mut self) {
-        let mut before = std::mem::take(&mut self.placed);
-        let wanted = std::mem::take(&mut self.placing);
-        let mut now = Vec::new();
-        let mut homeless = Vec::new();
-        for (id, area) in wanted {
-            match before
-                .iter()
-                .position(|old| (old.id, old.area) == (id, area))
-            {
-                Some(at) => now.push(before.swap_remove(at)),
-                None => homeless.push((id, area)),
-            }
-        }
-        let mut moved = Vec::new();
-        for (id, area) in homeless {
-            let number = match before.iter().position(|old| old.id == id) {
-                Some(at) => before.swap_remove(at).number,
-                None => (1..u32::MAX)
-                    .find(|number| {
-                        let is_taken = |old: &Placement| (old.id, old.number) == (id, *number);
-                        !now.iter().chain(&before).any(is_taken)
-                    })
-                    .unwrap_or(1),
-            };
-            moved.extend(direct::place(id, number, area));
-            now.push(Placement { id, number, area });
-        }
-        for gone in before {
-            self.commands.extend(direct::lift(gone.id, gone.number));
-        }
-        if !moved.is_empty() {
-            self.commands.extend(b"\x1b7");
-            self.commands.extend(moved);
-            self.commands.extend(b"\x1b8");
-        }
-        self.placed = now;
-    }
-
-    /// What is to be sent from now on. A picture that is on its way keeps its
-    /// ticket, by which the writer knows it.
-    fn parcels(&mut self) -> Vec<Parcel> {
-        self.shipments.sort_by_key(|wish| wish.rank);
-        let mut wanted = HashSet::new();
-        let mut parcels = Vec::new();
-        for Wish { what, .. } in std::mem::take(&mut self.shipments) {
-            if !wanted.insert(what) {
-                continue;
-            }
-            let Some(body) = self.stock.body(&what.look, what.version) else {
-                continue;
-            };
-            let bill = match self.bills.get(&what) {
-                Some(bill) => *bill,
-                None => match self.bill(&what) {
-                    Some(bill) => bill,
-                    None => continue,
-                },
-            };
-            self.bills.insert(what, bill);
-            parcels.push(self.parcel(&what, bill, body));
-        }
-        let begun = self.begun;
-        let dropped: Vec<(Shipment, Waybill)> = self
-            .bills
-            .extract_if(|shipment, bill| !wanted.contains(shipment) && Some(bill.ticket) != begun)
-            .collect();
-        for (_, bill) in dropped {
-            // The terminal never heard of it.
-            bill.kitty.inspect(|id| self.release(*id));
-        }
-        // Strips of one that was begun stand on the screen already.
-        let begun = self
-            .bills
-            .iter()
-            .find(|(_, bill)| Some(bill.ticket) == begun);
-        if let Some((shipment, _)) = begun
-            && let Some(area) = shipment.place
-            && !wanted.contains(shipment)
-        {
-            let moved = self.moved.map_or(Some(area), |moved| moved.area(area));
-            self.stale.extend(moved);
-            let gone = *shipment;
-            self.bills.remove(&gone);
-        }
-        parcels
-    }
-
-    fn bill(&mut self, shipment: &Shipment) -> Option<Waybill> {
-        let kitty = match shipment.place {
-            Some(_) => None,
-            None => Some(self.ids.take()?),
-        };
-        if let Some(id) = kitty {
-            self.alive
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(id);
-        }
-        self.next_ticket += 1;
-        Some(Waybill {
-            ticket: self.next_ticket,
-            kitty,
-        })
-    }
-
-    fn parcel(&self, shipment: &Shipment, bill: Waybill, body: Arc<Body>) -> Parcel {
-        let tmux_depth = self.tmux_depth;
-        let cells = self.cells(shipment.look.size);
-        let placed = match self.graphics() {
-            Graphics::Kitty => Placed::Virtual(cells),
-            _ => Placed::Later,
-        };
-        let ground = self.encoder.theme.background_sequence();
-        let place = shipment.place.unwrap_or_default();
-        let id = bill.kitty.unwrap_or_default();
-        Parcel {
-            ticket: bill.ticket,
-            pieces: Box::new(move || match &*body {
-                Body::Png(png) => kitty::transmit(id, png, placed, tmux_depth),
-                Body::Strips(strips) => paint(strips, place, &ground),
-                Body::Half(_) => Vec::new(),
-            }),
-            // Only kitty has to be told that no more will come.
-            give_up: bill
-                .kitty
-                .map(|id| delete_picture(id, tmux_depth))
-                .unwrap_or_default(),
-        }
-    }
 }
 
 impl Drop for Pictures {
     fn drop(&mut self) {
         self.workshop.close();
-    }
-}
-
-/// The pieces that draw a picture over the text, each by itself. Its cells are made
-/// empty first: what is clear in the picture must not show the text below, and a
-/// terminal that cannot draw it shows nothing rather than half of something.
-fn paint(strips: &[Strip], place: Rect, ground: &str) -> Vec<Vec<u8>> {
-    let ends = strips.iter().skip(1).map(|strip| strip.row);
-    let ends = ends.chain([place.height]);
-    let blank = " ".repeat(usize::from(place.width));
-    strips
-        .iter()
-        .zip(ends)
-        .map(|(strip, end)| {
-            let at = |row: u16| format!("\x1b[{};{}H", place.y + row + 1, place.x + 1);
-            let mut piece = format!("\x1b7{ground}");
-            for row in strip.row..end {
-                piece.push_str(&at(row));
-                piece.push_str(&blank);
-            }
-            piece.push_str(&at(strip.row));
-            let mut piece = piece.into_bytes();
-            piece.extend_from_slice(&strip.bytes);
-            piece.extend_from_slice(b"\x1b[m\x1b8");
-            piece
-        })
-        .collect()
-}
-
-/// The stages in which pictures come: over a slow link first small ones, and what
-/// nobody could tell from the original; in the end all of it only for the one that
-/// is looked at.
-fn stages(capabilities: &Capabilities, quality: Option<Quality>) -> [Vec<Quality>; 2] {
-    use Quality::{Balanced, Lossless, Preview};
-    if let Some(quality) = quality {
-        return [vec![quality], vec![quality]];
-    }
-    match capabilities.graphics {
-        Graphics::Halfblocks | Graphics::None => [vec![Lossless], vec![Lossless]],
-        _ if !capabilities.over_ssh => [vec![Lossless], vec![Lossless]],
-        Graphics::Kitty | Graphics::KittyDirect => {
-            [vec![Preview, Balanced], vec![Preview, Balanced, Lossless]]
-        }
-        // Every stage of a sixel is drawn over the one before, and iTerm2 keeps every
-        // file that it ever got: one must do.
-        Graphics::Sixel | Graphics::Iterm2 => [vec![Balanced], vec![Balanced]],
     }
 }
 
@@ -821,26 +398,6 @@ fn place(area: Rect, cells: Size, align: Align) -> Rect {
         width,
         height,
     }
-}
-
-/// Empty cells of the pane's own color.
-fn clear(buffer: &mut Buffer, area: Rect) {
-    for position in area.positions() {
-        let ground = buffer[position].bg;
-        buffer[position].reset();
-        buffer[position].set_bg(ground);
-    }
-}
-
-fn center(area: Rect) -> Position {
-    Position::new(area.x + area.width / 2, area.y + area.height / 2)
-}
-
-/// How far an area is from a place, a row counting twice a column.
-fn distance(from: Position, area: Rect) -> u32 {
-    let to = center(area);
-    let (x, y) = (from.x.abs_diff(to.x), 2 * u32::from(from.y.abs_diff(to.y)));
-    u32::from(x).pow(2) + y.pow(2)
 }
 
 #[cfg(test)]

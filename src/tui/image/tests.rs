@@ -2,7 +2,7 @@
 
 use std::sync::mpsc;
 
-use ratatui::style::Color;
+use ratatui::{buffer::CellDiffOption, style::Color};
 
 use super::*;
 use crate::tui::probe::{self, Environment, Replies, Window};
