@@ -338,6 +338,8 @@ impl TagDb {
             row.rest.entry(key).or_insert(value);
         }
         for (name, row) in &mut self.rows {
+            // It is a tag of its own now, and what stands for it must not lead further.
+            row.aliases.retain(|alias| *alias != to.value);
             for list in [&mut row.implies, &mut row.suggests] {
                 for known in list.iter_mut().filter(|known| *known == from) {
                     known.clone_from(to);

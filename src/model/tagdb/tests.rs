@@ -201,6 +201,23 @@ fn changes_are_made_line_by_line_and_taken_back() {
     assert_eq!(current.row(&tag("x")).unwrap().implies.len(), 2);
 }
 
+#[test]
+fn a_tag_renamed_to_what_was_an_alias_is_a_tag_again() {
+    let mut db = TagDb::default();
+    for edit in [
+        alias("wolf", "canine"),
+        alias("dog_like", "dog"),
+        TagEdit::Rename {
+            from: tag("dog"),
+            to: tag("wolf"),
+        },
+    ] {
+        db.apply(&edit).unwrap();
+    }
+    assert_eq!(db.alias("dog_like"), Some(&tag("wolf")));
+    assert_eq!(db.alias("wolf"), None);
+}
+
 proptest! {
     #[test]
     fn no_sequence_of_edits_makes_a_cycle_or_a_chain(
