@@ -191,7 +191,13 @@ fn cells_name_a_picture_only_when_all_of_it_was_sent() {
 fn over_ssh_a_picture_comes_in_stages_and_the_first_one_is_forgotten() {
     let mut screen = screen(Graphics::Kitty, true);
     let red = pixels(80, 80, [200, 0, 0, 255]);
-    let sent = screen.settle(&[(1, &red), (2, &red)]);
+    let pictures = [(1, &red), (2, &red)];
+    // A second stage that is ready before the first would be all that is sent.
+    while screen.is_waiting(&pictures) {
+        screen.draw(vec![], &pictures);
+        screen.wait(usize::from(screen.is_waiting(&pictures)));
+    }
+    let sent = screen.settle(&pictures);
     assert_eq!(sent.matches("a=T").count(), 4);
     assert_eq!(sent.matches("a=d,d=I").count(), 2);
     // All first stages before any second one.
