@@ -4,8 +4,8 @@
 //! SSH and are stale inside tmux. [`decide`] is a pure function of the answers and
 //! the environment: environment variables only break ties.
 
-mod decide;
 mod environment;
+mod judgment;
 mod replies;
 
 use std::{fmt, str::FromStr, time::Duration};
@@ -15,8 +15,8 @@ use super::writer::window::{
 };
 
 pub use self::{
-    decide::decide,
     environment::Environment,
+    judgment::decide,
     replies::{Replies, Tmux, ask_tmux, questions, through_tmux},
 };
 
