@@ -160,6 +160,15 @@ impl Stop {
         self.changed.notify_all();
     }
 
+    /// What a loop with progress returns: to end, or to go on.
+    fn flow(&self) -> ControlFlow<()> {
+        if self.wait(Duration::ZERO) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+
     /// Waits; true when it is time to end.
     fn wait(&self, pause: Duration) -> bool {
         let stopped = lock(&self.stopped);

@@ -3,9 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{Status, command::BackupArgs, context::Context, output::counted};
+use super::{
+    Status,
+    command::BackupArgs,
+    context::Context,
+    output::{counted, failures},
+};
 use crate::{
     engine::{BackupReport, RestoreReport, event, restore_backup},
     model::text::human_bytes,
@@ -23,8 +28,7 @@ fn back_up(context: &Context, target: &Path, verify: bool) -> Result<Status> {
     let engine = context.bare_engine(events)?;
     let bar = context.output.bar("backing up", None);
     let report = engine.back_up_now(target, verify, &mut |progress| {
-        bar.set(progress.done, Some(progress.total));
-        context.flow()
+        context.step(&bar, progress.done, progress.total)
     })?;
     drop(bar);
     if context.options.json {
@@ -36,7 +40,7 @@ fn back_up(context: &Context, target: &Path, verify: bool) -> Result<Status> {
             "old": report.old.as_ref().map(|old| old.to_string_lossy()),
             "silently_changed": report.silently_changed,
             "damaged_copies": report.damaged_copies,
-            "failed": failures(&report.failed),
+            "failed": failures(report.failed.iter().cloned()),
             "continued": report.is_continued,
             "cancelled": report.is_cancelled,
         }))?;
@@ -90,8 +94,7 @@ fn summary(report: &BackupReport) -> String {
 fn restore(context: &Context, backup: &Path, into: &Path) -> Result<Status> {
     let bar = context.output.bar("restoring", None);
     let report = restore_backup(backup, into, &mut |progress| {
-        bar.set(progress.done, Some(progress.total));
-        context.flow()
+        context.step(&bar, progress.done, progress.total)
     })?;
     drop(bar);
     if context.options.json {
@@ -101,7 +104,7 @@ fn restore(context: &Context, backup: &Path, into: &Path) -> Result<Status> {
             "restored": report.restored,
             "restored_bytes": report.restored_bytes,
             "partial": report.is_partial,
-            "failed": failures(&report.failed),
+            "failed": failures(report.failed.iter().cloned()),
             "cancelled": report.is_cancelled,
         }))?;
     } else {
@@ -146,11 +149,6 @@ fn restored(report: &RestoreReport, into: &Path) -> String {
         ));
     }
     text
-}
-
-fn failures(failed: &[(PathBuf, String)]) -> Vec<Value> {
-    let failure = |(path, reason): &(PathBuf, String)| json!({"file": path.to_string_lossy(), "reason": reason});
-    failed.iter().map(failure).collect()
 }
 
 fn tell_failures(context: &Context, failed: &[(PathBuf, String)]) {

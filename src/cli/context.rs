@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, bail};
 
 use super::{
     Options, log,
-    output::{Output, counted},
+    output::{Bar, Output, counted},
     settings::variable,
 };
 use crate::app::config::Config;
@@ -39,6 +39,12 @@ impl Context {
         } else {
             ControlFlow::Continue(())
         }
+    }
+
+    /// Draws how far a loop is and says whether it goes on.
+    pub fn step(&self, bar: &Bar, done: u64, total: u64) -> ControlFlow<()> {
+        bar.set(done, Some(total));
+        self.flow()
     }
 
     /// The folder of the library to work on.
@@ -129,10 +135,8 @@ impl Context {
 
     fn rebuild(&self, engine: &Engine) -> Result<()> {
         let bar = self.output.bar("making the index from the files", None);
-        let summary = engine.rebuild_now(&mut |progress| {
-            bar.set(progress.done, Some(progress.total));
-            self.flow()
-        })?;
+        let summary =
+            engine.rebuild_now(&mut |progress| self.step(&bar, progress.done, progress.total))?;
         drop(bar);
         if summary.is_cancelled {
             return Err(Error::Cancelled.into());

@@ -7,13 +7,13 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     Status,
     command::{IngestArgs, TransferArgs},
     context::{Context, HEARTBEAT},
-    output::counted,
+    output::{counted, failures},
 };
 use crate::engine::{
     Engine, Transfer,
@@ -104,11 +104,7 @@ fn run(
     if context.options.json {
         let list = |word| {
             let of_word = troubles.iter().filter(|trouble| trouble.word == word);
-            of_word
-                .map(|trouble| {
-                    json!({"file": trouble.path.to_string_lossy(), "reason": trouble.reason})
-                })
-                .collect::<Vec<Value>>()
+            failures(of_word.map(|trouble| (&trouble.path, trouble.reason.clone())))
         };
         context.output.json(&json!({
             "stored": tally.stored + tally.kept,

@@ -32,8 +32,7 @@ fn revert(context: &Context, arguments: &RevertArgs, is_redo: bool) -> Result<St
         .bar(if is_redo { "redo" } else { "undo" }, None);
     let report = engine
         .revert_now(what, is_redo, &mut |done, total| {
-            bar.set(done as u64, Some(total as u64));
-            context.flow()
+            context.step(&bar, done as u64, total as u64)
         })
         .map_err(|reason| anyhow!(reason))?;
     drop(bar);

@@ -1,6 +1,6 @@
 //! `init`, `rebuild` and `dups`: the library itself.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use super::{
     Status,
     command::{DupsAction, DupsArgs, DupsRemoveArgs, InitArgs},
     context::Context,
-    output::counted,
+    output::{counted, failures},
 };
 use crate::{
     engine::{Engine, Error, LayoutKind, Library, Recognised, duplicates::Group, event},
@@ -54,10 +54,8 @@ pub fn rebuild(context: &Context) -> Result<Status> {
     let (events, _) = event::channel();
     let engine = context.bare_engine(events)?;
     let bar = context.output.bar("making the index from the files", None);
-    let summary = engine.rebuild_now(&mut |progress| {
-        bar.set(progress.done, Some(progress.total));
-        context.flow()
-    })?;
+    let summary =
+        engine.rebuild_now(&mut |progress| context.step(&bar, progress.done, progress.total))?;
     drop(bar);
     if context.options.json {
         context.output.json(&json!({
@@ -65,7 +63,7 @@ pub fn rebuild(context: &Context) -> Result<Status> {
             "without_sidecar": summary.without_sidecar,
             "missing_originals": summary.missing_originals,
             "removed": summary.removed,
-            "errors": reasons(&summary.errors),
+            "errors": failures(summary.errors.iter().cloned()),
             "given_back": summary.given_back.len(),
             "cancelled": summary.is_cancelled,
         }))?;
@@ -101,11 +99,6 @@ pub fn rebuild(context: &Context) -> Result<Status> {
     } else {
         Status::Partly
     })
-}
-
-fn reasons(errors: &[(PathBuf, String)]) -> Vec<Value> {
-    let object = |(path, reason): &(PathBuf, String)| json!({"file": path.to_string_lossy(), "reason": reason});
-    errors.iter().map(object).collect()
 }
 
 pub fn dups(context: &Context, arguments: &DupsArgs) -> Result<Status> {
@@ -211,21 +204,15 @@ fn remove_duplicates(context: &Context, arguments: &DupsRemoveArgs) -> Result<St
     }
     let bar = context.output.bar("removing duplicates", None);
     let report = engine.remove_duplicates_now(&groups, &mut |done, total| {
-        bar.set(done as u64, Some(total as u64));
-        context.flow()
+        context.step(&bar, done as u64, total as u64)
     });
     drop(bar);
     if context.options.json {
-        let failed: Vec<Value> = report
-            .failed
-            .iter()
-            .map(|(file, reason)| json!({"file": file, "reason": reason}))
-            .collect();
         context.output.json(&json!({
             "found": found,
             "removed": report.removed,
             "space_saved": report.saved_bytes,
-            "failed": failed,
+            "failed": failures(report.failed.iter().cloned()),
         }))?;
     } else {
         for (file, reason) in &report.failed {

@@ -8,12 +8,13 @@ use std::{
     ffi::OsStr,
     io::{self, BufWriter, IsTerminal, Write},
     os::unix::ffi::OsStrExt,
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::model::text::display_text;
 
@@ -220,6 +221,12 @@ fn json_text(value: &Value) -> String {
     safe
 }
 
+/// Files that something failed for, as every `--json` lists them.
+pub fn failures<P: AsRef<Path>>(failed: impl IntoIterator<Item = (P, String)>) -> Vec<Value> {
+    let failure = |(path, reason): (P, String)| json!({"file": path.as_ref().to_string_lossy(), "reason": reason});
+    failed.into_iter().map(failure).collect()
+}
+
 /// `1 file`, `2 files`.
 pub fn counted(count: impl TryInto<u64>, one: &str, many: &str) -> String {
     let count = count.try_into().unwrap_or(u64::MAX);
@@ -228,8 +235,6 @@ pub fn counted(count: impl TryInto<u64>, one: &str, many: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[derive(Clone, Default)]

@@ -9,7 +9,7 @@ use super::{
     Status,
     command::{SearchArgs, TagArgs},
     context::{Context, rfc3339_now},
-    output::counted,
+    output::{counted, failures},
 };
 use crate::{
     engine::{Engine, save::SaveStep, search::Found},
@@ -219,16 +219,15 @@ pub fn tag(context: &Context, arguments: &TagArgs) -> Result<Status> {
             .map_or_else(String::new, |record| record.path().into_owned())
     };
     if context.options.json {
-        let failed: Vec<Value> = done
+        let failed = done
             .failed
             .iter()
-            .map(|(key, reason)| json!({"file": name(*key), "reason": reason}))
-            .collect();
+            .map(|(key, reason)| (name(*key), reason.clone()));
         context.output.json(&json!({
             "dry_run": arguments.dry_run,
             "matched": found.keys.len(),
             "changed": done.changed.len(),
-            "failed": failed,
+            "failed": failures(failed),
             "warnings": done.warnings,
             "merged": done.merged,
         }))?;
@@ -281,8 +280,7 @@ struct Tagged {
 fn save(context: &Context, engine: &Engine, step: &SaveStep) -> Tagged {
     let bar = context.output.bar("saving", None);
     let report = engine.save_now(step, &mut |done, total| {
-        bar.set(done as u64, Some(total as u64));
-        context.flow()
+        context.step(&bar, done as u64, total as u64)
     });
     Tagged {
         changed: report.changed,

@@ -403,8 +403,7 @@ impl Desk<'_> {
         let report = self
             .engine
             .rename_tag_now(from, to, leaves_alias, &mut |done, total| {
-                bar.set(done as u64, Some(total as u64));
-                self.context.flow()
+                self.context.step(&bar, done as u64, total as u64)
             })
             .map_err(|reason| anyhow!(reason))?;
         drop(bar);

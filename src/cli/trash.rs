@@ -9,7 +9,7 @@ use super::{
     Status,
     command::{TrashAction, TrashArgs, TrashEmptyArgs, TrashRestoreArgs},
     context::Context,
-    output::counted,
+    output::{counted, failures},
 };
 use crate::{
     engine::{
@@ -98,8 +98,7 @@ fn restore(
     };
     let bar = context.output.bar("restoring", None);
     let report = engine.restore_now(&chosen, &mut |done, total| {
-        bar.set(done as u64, Some(total as u64));
-        context.flow()
+        context.step(&bar, done as u64, total as u64)
     });
     drop(bar);
     tell(context, &report, "restored", "brought back")
@@ -157,8 +156,7 @@ fn empty(
     }
     let bar = context.output.bar("emptying the trash", None);
     let report = engine.purge_now(&items, &mut |done, total| {
-        bar.set(done as u64, Some(total as u64));
-        context.flow()
+        context.step(&bar, done as u64, total as u64)
     });
     drop(bar);
     tell(context, &report, "removed", "thrown away for good")
@@ -167,15 +165,10 @@ fn empty(
 /// How it went: `key` in JSON, `what` in words.
 fn tell(context: &Context, report: &Report, key: &str, what: &str) -> Result<Status> {
     if context.options.json {
-        let failed: Vec<Value> = report
-            .failed
-            .iter()
-            .map(|(file, reason)| json!({"file": file, "reason": reason}))
-            .collect();
         context.output.json(&json!({
             key: report.done,
             "bytes": report.bytes,
-            "failed": failed,
+            "failed": failures(report.failed.iter().cloned()),
             "cancelled": report.is_cancelled,
         }))?;
     } else {

@@ -21,8 +21,7 @@ pub fn verify(context: &Context, arguments: &VerifyArgs) -> Result<Status> {
     let engine = context.engine_with(events)?;
     let bar = context.output.bar("verifying", None);
     let report = engine.verify_now(arguments.restart, repair, &mut |progress| {
-        bar.set(progress.done, Some(progress.total));
-        context.flow()
+        context.step(&bar, progress.done, progress.total)
     })?;
     drop(bar);
     if let Some(path) = &report.resumed_after {

@@ -1,6 +1,6 @@
 //! Changing a library: saving, undo, history, the trash.
 
-use std::{ops::ControlFlow, sync::Arc, time::Duration};
+use std::{ops::ControlFlow, sync::Arc};
 
 use super::{
     Core, Engine,
@@ -143,11 +143,8 @@ impl Core {
         let now = self.now();
         let days = self.settings.trash_days;
         let emptied = trash::empty_old(&self.library, &self.thumbnails, days, now, &mut || {
-            if self.stop.wait(Duration::ZERO) {
-                ControlFlow::Break(())
-            } else {
-                flow(cancel)
-            }
+            self.stop.flow()?;
+            flow(cancel)
         });
         match emptied {
             Ok(report) if report.done > 0 => {

@@ -1,6 +1,6 @@
 //! Following what other processes and programs do to an open library.
 
-use std::{ops::ControlFlow, sync::atomic::Ordering, time::Duration};
+use std::{sync::atomic::Ordering, time::Duration};
 
 use super::{
     Core,
@@ -22,15 +22,8 @@ impl Core {
         let sequence = self.followed.load(Ordering::Acquire);
         let mut progress = Progress::new(job, "looking for changed files");
         let refreshed = maintenance::refresh(&self.library, &self.catalog, sequence, &mut |step| {
-            progress.done = step.done;
-            progress.total = Some(step.total);
-            progress.errors = step.errors;
-            self.events.progress(progress.clone());
-            if self.stop.wait(Duration::ZERO) {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
+            self.tell_rebuild(&mut progress, step);
+            self.stop.flow()
         });
         self.events.end_progress(job);
         match refreshed {

@@ -4,7 +4,6 @@
 use std::{
     ops::ControlFlow,
     sync::{Arc, atomic::Ordering},
-    time::Duration,
 };
 
 use super::{
@@ -133,11 +132,8 @@ impl Core {
             progress.done = done;
             progress.total = Some(total);
             self.events.progress(progress.clone());
-            if self.stop.wait(Duration::ZERO) {
-                ControlFlow::Break(())
-            } else {
-                flow(cancel)
-            }
+            self.stop.flow()?;
+            flow(cancel)
         });
         self.is_loading.store(false, Ordering::Release);
         match loaded {
@@ -171,15 +167,8 @@ impl Core {
         let limit = self.settings.index_unasked;
         let state = self.library.index_state();
         let begun = maintenance::begin_index(&self.library, limit, &mut |step| {
-            progress.done = step.done;
-            progress.total = Some(step.total);
-            progress.errors = step.errors;
-            self.events.progress(progress.clone());
-            if self.stop.wait(Duration::ZERO) {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
+            self.tell_rebuild(&mut progress, step);
+            self.stop.flow()
         });
         self.events.end_progress(job);
         let begun = match begun {
@@ -215,6 +204,13 @@ impl Core {
             }));
         }
         false
+    }
+
+    pub(super) fn tell_rebuild(&self, progress: &mut Progress, step: RebuildProgress) {
+        progress.done = step.done;
+        progress.total = Some(step.total);
+        progress.errors = step.errors;
+        self.events.progress(progress.clone());
     }
 
     /// Shows what an index holds that is not whole.

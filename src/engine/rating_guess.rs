@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use roaring::RoaringBitmap;
 
+use super::tag_similarity::real;
 use crate::model::{catalog::Catalog, id::MediaKey, media::Rating, tag::TagName};
 
 /// Rated media that it takes to say anything.
@@ -172,11 +173,6 @@ fn weigh(
         .iter()
         .any(|weight| *weight != 0.0)
         .then_some(weights)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counts of media are small")]
-fn real(n: u64) -> f64 {
-    n as f64
 }
 
 #[cfg(test)]

@@ -198,7 +198,7 @@ pub fn shared(catalog: &Catalog, a: MediaKey, b: MediaKey) -> Vec<TagName> {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of media are small")]
-fn real(n: u64) -> f64 {
+pub(super) fn real(n: u64) -> f64 {
     n as f64
 }
 
