@@ -6,6 +6,7 @@
 //! in [`catalog_store`] alone.
 
 mod answers;
+mod catalog_file;
 pub mod catalog_store;
 mod changes;
 pub mod companion;

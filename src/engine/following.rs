@@ -3,7 +3,7 @@
 use std::{sync::atomic::Ordering, time::Duration};
 
 use super::{
-    Core,
+    Core, catalog_file,
     event::Level,
     job::{Cancel, JobId, Progress},
     maintenance,
@@ -61,8 +61,10 @@ impl Core {
         };
         let mut version = self.library.data_version().ok();
         let mut turn = 0_u64;
+        let mut rest = catalog_file::Rest::default();
         while !self.stop.wait(FOLLOW_INTERVAL) {
             turn += 1;
+            rest.look(&self.library, &self.catalog, &follow);
             self.refresh_tags();
             if turn.is_multiple_of(REINDEX_TURNS) && self.library.is_behind() {
                 match self.library.catch_up(self.now()) {

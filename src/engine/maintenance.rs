@@ -4,6 +4,7 @@
 use std::ops::ControlFlow;
 
 use super::{
+    catalog_file,
     catalog_store::CatalogStore,
     event::Events,
     job::{Cancel, JobId, Progress},
@@ -129,8 +130,17 @@ pub fn load_catalog(
     store: &CatalogStore,
     on: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
 ) -> Result<u64, Error> {
-    let before = library.sequence().unwrap_or(0);
     let mut is_rebuilding = !library.is_indexed();
+    if !is_rebuilding && let Some(stored) = catalog_file::read(library) {
+        let moment = library.moment();
+        store.replace(stored.catalog);
+        let newest = follow(library, store, stored.sequence);
+        if let (true, Ok(moment)) = (stored.is_old, moment) {
+            catalog_file::write(library, store, moment);
+        }
+        return Ok(newest);
+    }
+    let before = library.sequence().unwrap_or(0);
     let (mut shown, mut shown_at, mut last) = (before, 0, 0);
     let mut packing = Packing::default();
     library.load_in_chunks(&mut |chunk, done, total| {
@@ -145,8 +155,13 @@ pub fn load_catalog(
         packing.take(chunk);
         on(done, total)
     })?;
+    let moment = library.moment();
     store.replace(packing.finish().into_complete());
-    Ok(follow(library, store, before))
+    let newest = follow(library, store, before);
+    if let Ok(moment) = moment {
+        catalog_file::write(library, store, moment);
+    }
+    Ok(newest)
 }
 
 /// Finds what other programs, or a crash, changed behind the index, with progress,

@@ -11,6 +11,7 @@ mod lookup;
 mod packed;
 mod record;
 mod shared;
+mod snapshot;
 mod tags;
 
 use std::{
@@ -39,7 +40,7 @@ use super::{
     tagdb::TagDb,
 };
 
-pub use self::record::Record;
+pub use self::{record::Record, snapshot::Restoring};
 
 /// Sites that get a number; the names of further ones are stored with each post.
 const MAX_SITES: usize = 255;

@@ -7,6 +7,7 @@
 mod base;
 mod details;
 mod load;
+mod moment;
 mod remember;
 mod schema;
 mod update;
@@ -28,6 +29,7 @@ use super::error::{Error, IndexCause};
 
 pub(super) use base::{Packed, Seen, Stray, Unlinked};
 pub(super) use load::Place;
+pub use moment::Moment;
 pub(super) use update::{Row, Stamp};
 
 /// How long one process waits for another one's transaction.
@@ -112,6 +114,11 @@ impl Index {
     /// The path of a file of ours that goes with the index.
     pub(super) fn companion(&self, suffix: &str) -> PathBuf {
         beside(&self.path, suffix)
+    }
+
+    /// The folder it lies in.
+    pub(super) fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("."))
     }
 
     /// Whether a read or write found damaged pages since it was opened.

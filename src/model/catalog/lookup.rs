@@ -21,6 +21,11 @@ impl Lookup {
     pub fn build(mut pairs: Vec<(u32, u32)>) -> Self {
         pairs.sort_unstable();
         pairs.dedup();
+        Self::of_sorted(&pairs)
+    }
+
+    /// A lookup of pairs that are ascending and differ.
+    pub fn of_sorted(pairs: &[(u32, u32)]) -> Self {
         let shards = (pairs.len() / SHARD).max(1).next_power_of_two();
         let mut lookup = Self {
             shards: Shared::default(),
@@ -38,7 +43,7 @@ impl Lookup {
 
     pub fn insert(&mut self, hash: u32, number: u32) {
         if self.len > (SHARD * 4) << self.bits {
-            *self = Self::build(self.shards.iter().flatten().copied().collect());
+            *self = Self::build(self.pairs().collect());
         }
         let shard = self.shards.get_mut(shard(hash, self.bits));
         if let Err(place) = shard.binary_search(&(hash, number)) {
@@ -53,6 +58,11 @@ impl Lookup {
             shard.remove(place);
             self.len -= 1;
         }
+    }
+
+    /// All pairs, ascending.
+    pub fn pairs(&self) -> impl Iterator<Item = (u32, u32)> {
+        self.shards.iter().flatten().copied()
     }
 
     /// All numbers under that hash, ascending.

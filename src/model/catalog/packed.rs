@@ -4,6 +4,8 @@
 //! Times are stored as differences, tags as short numbers (frequent tags have the
 //! lowest), an id that is the md5 and a path that follows from it not at all.
 
+mod stored;
+
 use std::borrow::Cow;
 
 use crate::model::{
@@ -390,10 +392,10 @@ pub fn numbers(bytes: &[u8]) -> impl Iterator<Item = u32> + '_ {
 }
 
 /// Seven bits a byte, the lowest first; the top bit says that more follow.
-struct Writer(Vec<u8>);
+pub struct Writer(pub Vec<u8>);
 
 impl Writer {
-    fn number(&mut self, mut number: u64) {
+    pub fn number(&mut self, mut number: u64) {
         while number >= 0x80 {
             self.0.push((number & 0x7f) as u8 | 0x80);
             number >>= 7;
@@ -415,7 +417,7 @@ impl Writer {
         }
     }
 
-    fn bytes(&mut self, bytes: &[u8]) {
+    pub fn bytes(&mut self, bytes: &[u8]) {
         self.number(bytes.len() as u64);
         self.0.extend_from_slice(bytes);
     }
@@ -433,10 +435,10 @@ impl Writer {
 
 /// Reads what [`Writer`] wrote; past the end everything is zero or empty.
 #[derive(Clone, Copy)]
-struct Reader<'a>(&'a [u8]);
+pub struct Reader<'a>(pub &'a [u8]);
 
 impl<'a> Reader<'a> {
-    fn number(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         let mut number = 0;
         let mut shift = 0;
         while let Some((byte, rest)) = self.0.split_first() {

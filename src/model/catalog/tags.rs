@@ -206,6 +206,21 @@ impl Tags {
         number
     }
 
+    /// Tags that have numbers already, in the order of these, to be found by value.
+    pub fn restore(names: impl IntoIterator<Item = (TagName, RoaringBitmap)>) -> Self {
+        let mut tags = Self::default();
+        let mut pairs = Vec::new();
+        for (name, media) in names {
+            pairs.push((
+                hash(&name.value),
+                u32::try_from(tags.len).unwrap_or(u32::MAX),
+            ));
+            tags.push(Arc::new(name), media);
+        }
+        tags.by_value = Lookup::build(pairs);
+        tags
+    }
+
     fn push(&mut self, name: Arc<TagName>, media: RoaringBitmap) {
         if !self
             .categories

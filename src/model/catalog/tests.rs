@@ -8,7 +8,7 @@ use super::*;
 use crate::model::hash::PerceptualHash;
 
 /// An entry of which everything follows from a few numbers.
-fn entry(key: u32, seed: u64) -> Entry {
+pub fn entry(key: u32, seed: u64) -> Entry {
     let bit = |n: u32| seed >> n & 1 == 1;
     let md5 = bit(0).then(|| {
         let mut bytes = [0; 16];
@@ -72,7 +72,7 @@ fn entry(key: u32, seed: u64) -> Entry {
 }
 
 /// Everything the catalog says must be what the plain map says.
-fn assert_same(catalog: &Catalog, model: &BTreeMap<MediaKey, Entry>) {
+pub fn assert_same(catalog: &Catalog, model: &BTreeMap<MediaKey, Entry>) {
     assert_eq!(catalog.len(), model.len());
     assert!(catalog.keys().eq(model.keys().copied()));
     let mut tags: BTreeMap<&TagName, u64> = BTreeMap::new();

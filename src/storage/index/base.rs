@@ -6,7 +6,7 @@
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
-use super::{Index, Row, load::id};
+use super::{Index, Row, load::id, update::next_sequence};
 use crate::{
     model::{
         entry::Facets,
@@ -188,6 +188,11 @@ impl Index {
                 ids,
             )?;
             if is_owed > 0 {
+                let sequence = next_sequence(transaction)?;
+                transaction.execute(
+                    "UPDATE medium SET sequence = ?2 WHERE id = ?1",
+                    params![to.as_str(), sequence],
+                )?;
                 transaction.execute(
                     "INSERT OR REPLACE INTO base SELECT new.key, text, base.bytes, base.md5
                      FROM base JOIN medium AS old ON old.key = medium, medium AS new

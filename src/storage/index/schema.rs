@@ -10,6 +10,7 @@
 //! | `base` | the last known text of the sidecar, packed; size and md5 its original had |
 //! | `merged` | media whose sidecar another program wrote too, until the next save |
 //! | `removed` | keys that went, by sequence, for processes that have to catch up |
+//! | `stamp` | a random number for each of the last sequence numbers |
 //! | `library_metadata` | `schema_version`, `sequence`, `complete`, `rebuild_cursor` |
 //!
 //! `media`, `tags`, `relationships` and `perceptual_hashes` are views with the
@@ -24,7 +25,7 @@ use rusqlite::Connection;
 pub(super) const APPLICATION_ID: i32 = 0x7467_6c70;
 
 /// `MIGRATIONS[n]` leads from version `n` to `n + 1`.
-const MIGRATIONS: [&str; 5] = [V1, V2, V3, V4, V5];
+const MIGRATIONS: [&str; 6] = [V1, V2, V3, V4, V5, V6];
 
 /// The version this program reads and writes.
 pub(super) fn version() -> i32 {
@@ -165,6 +166,14 @@ ALTER TABLE base ADD COLUMN bytes INTEGER;
 ALTER TABLE base ADD COLUMN md5 BLOB;
 UPDATE base SET (bytes, md5) = (SELECT bytes, md5 FROM medium WHERE key = base.medium);
 CREATE INDEX medium_without_sidecar ON medium (bytes) WHERE sidecar IS NULL;
+";
+
+/// What tells one state of an index from any other, that of a copy that went its own
+/// way included: see [`Moment`](super::Moment).
+const V6: &str = "
+CREATE TABLE stamp (sequence INTEGER PRIMARY KEY, stamp BLOB NOT NULL);
+INSERT INTO stamp SELECT CAST(value AS INTEGER), randomblob(16)
+    FROM library_metadata WHERE key = 'sequence';
 ";
 
 /// Brings a database of ours, or a new one, to today's version in one transaction.

@@ -8,7 +8,7 @@ use crate::model::{
     tag::{Tag, TagName},
 };
 
-fn row(id: &str, media: Media) -> Row {
+pub(super) fn row(id: &str, media: Media) -> Row {
     Row {
         id: id.parse().unwrap(),
         facts: FileFacts {
@@ -31,20 +31,20 @@ fn row(id: &str, media: Media) -> Row {
     }
 }
 
-fn tagged(values: &[&str]) -> Media {
+pub(super) fn tagged(values: &[&str]) -> Media {
     Media {
         tags: values.iter().map(|value| Tag::new("", value)).collect(),
         ..Media::default()
     }
 }
 
-fn index() -> (tempfile::TempDir, Index) {
+pub(super) fn index() -> (tempfile::TempDir, Index) {
     let dir = tempfile::tempdir().unwrap();
     let index = Index::open(&dir.path().join("library.db")).unwrap();
     (dir, index)
 }
 
-fn enter(index: &Index, rows: Vec<Row>) -> Vec<crate::model::entry::Entry> {
+pub(super) fn enter(index: &Index, rows: Vec<Row>) -> Vec<crate::model::entry::Entry> {
     let mut rows = rows;
     index.commit(&mut rows, &[], &mut |_| {}).unwrap()
 }

@@ -117,13 +117,17 @@ impl Index {
     }
 }
 
-fn next_sequence(transaction: &Transaction<'_>) -> rusqlite::Result<i64> {
-    transaction
+/// The number of this change. Whatever changes an entry takes one, and notes it at the
+/// medium.
+pub(super) fn next_sequence(transaction: &Transaction<'_>) -> rusqlite::Result<i64> {
+    let sequence: i64 = transaction
         .prepare_cached(
             "UPDATE library_metadata SET value = CAST(value AS INTEGER) + 1
              WHERE key = 'sequence' RETURNING CAST(value AS INTEGER)",
         )?
-        .query_row([], |row| row.get(0))
+        .query_row([], |row| row.get(0))?;
+    super::moment::stamp(transaction, sequence)?;
+    Ok(sequence)
 }
 
 fn remove(transaction: &Transaction<'_>, key: MediaKey, sequence: i64) -> rusqlite::Result<()> {
