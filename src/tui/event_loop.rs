@@ -35,6 +35,8 @@ use crate::app::{
     runtime::Runtime,
 };
 
+/// A frame this short arrives in one piece: nothing need hold it together.
+const ONE_PACKET: usize = 512;
 /// The least time between two frames that no key asked for.
 const FRAME: Duration = Duration::from_millis(16);
 /// A turn of the loop that takes longer is logged.
@@ -326,7 +328,7 @@ impl Loop {
             surface.forget(area);
         }
         let mut text = surface.finish(drawn.cursor);
-        if !text.is_empty() || !drawn.parts.commands.is_empty() {
+        if text.len() > ONE_PACKET || !drawn.parts.commands.is_empty() {
             text.splice(..0, *b"\x1b[?2026h");
             text.extend(b"\x1b[?2026l");
         }

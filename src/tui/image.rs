@@ -57,6 +57,7 @@ use crate::{
 pub use self::{
     encode::Quality,
     kitty::delete as delete_picture,
+    placeholder::{PLACEHOLDER, draw as draw_placeholder},
     raster::{Align, CROP_UNIT, Crop, WHOLE, fit, mean},
     standing::Moved,
 };
@@ -97,6 +98,8 @@ pub struct FrameParts {
 pub struct Pictures {
     encoder: Arc<Encoder>,
     tmux_depth: u8,
+    /// The terminal moves rows by itself, and all that stands on them.
+    scrolls: bool,
     /// The user's choice, if there is one.
     quality: Option<Quality>,
     /// The stages in which a picture comes: one of many, and one to look at.
@@ -144,6 +147,7 @@ impl Pictures {
         Ok(Self {
             encoder,
             tmux_depth: capabilities.tmux_depth,
+            scrolls: capabilities.scrolls(),
             quality,
             stages: stages(capabilities, quality),
             stock: Stock::default(),
@@ -211,6 +215,10 @@ impl Pictures {
                     Some(((area.x, area.y), Painted { area, ..painted }))
                 })
                 .collect();
+            for placement in &mut self.placed {
+                // One that was cut or is gone stands nowhere that anybody wants it.
+                placement.area = moved.area(placement.area).unwrap_or_default();
+            }
         }
     }
 
@@ -311,10 +319,9 @@ impl Pictures {
         }
     }
 
-    /// Whether the terminal moves pictures exactly when it moves rows: sixels do, and
-    /// tmux does not know of them.
+    /// Whether the terminal moves pictures exactly when it moves rows.
     pub fn scrolls(&self) -> bool {
-        self.graphics() == Graphics::Sixel && self.tmux_depth == 0
+        self.scrolls
     }
 
     /// The next frame begins with the terminal moving rows and what is drawn on them.
@@ -328,6 +335,7 @@ impl Pictures {
     pub fn forget_sent(&mut self, capabilities: &Capabilities, theme: &Theme) {
         self.stages = stages(capabilities, self.quality);
         self.tmux_depth = capabilities.tmux_depth;
+        self.scrolls = capabilities.scrolls();
         let encoder = Encoder {
             graphics: capabilities.graphics,
             cell: capabilities.cell,

@@ -2,6 +2,8 @@
 //! way to the next cell is the shortest, blanks are erased by the run. Over SSH a
 //! cursor that moves should cost a packet, not ten.
 
+mod order;
+
 use std::io::Write as _;
 
 use ratatui::{
@@ -10,6 +12,10 @@ use ratatui::{
     style::{Color, Modifier},
 };
 
+use super::image::PLACEHOLDER;
+
+pub use self::order::order;
+
 /// What a terminal understands beyond the least.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dialect {
@@ -17,6 +23,60 @@ pub struct Dialect {
     pub erases_in_color: bool,
     /// Repeats a character on demand.
     pub repeats: bool,
+    /// Also the placeholder of a picture.
+    pub repeats_placeholders: bool,
+}
+
+/// What the terminal writes with. It stays from one frame to the next: to put it to
+/// rest and take it up again costs more than most frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pen {
+    fg: Color,
+    bg: Color,
+    modifier: Modifier,
+}
+
+impl Pen {
+    /// No colors, no attributes.
+    pub const REST: Self = Self {
+        fg: Color::Reset,
+        bg: Color::Reset,
+        modifier: Modifier::empty(),
+    };
+
+    /// The codes that make it write this cell, and what it is then.
+    fn codes(self, cell: &Cell) -> (Vec<String>, Self) {
+        let mut pen = self;
+        let mut codes: Vec<String> = Vec::new();
+        if pen.modifier != cell.modifier {
+            if !(pen.modifier - cell.modifier).is_empty() {
+                codes.push("0".to_owned());
+                pen = Self::REST;
+            }
+            for (flag, code) in MODIFIERS {
+                if (cell.modifier - pen.modifier).contains(flag) {
+                    codes.push(code.to_owned());
+                }
+            }
+            pen.modifier = cell.modifier;
+        }
+        // The ink of a blank is not seen.
+        let is_blank = cell.symbol() == " " && !cell.modifier.contains(Modifier::REVERSED);
+        if pen.fg != cell.fg && !is_blank {
+            codes.push(color(cell.fg, 30));
+            pen.fg = cell.fg;
+        }
+        if pen.bg != cell.bg {
+            codes.push(color(cell.bg, 40));
+            pen.bg = cell.bg;
+        }
+        (codes, pen)
+    }
+
+    /// How many bytes it takes to write this cell.
+    fn cost(self, cell: &Cell) -> usize {
+        self.codes(cell).0.iter().map(|code| code.len() + 1).sum()
+    }
 }
 
 impl Default for Dialect {
@@ -24,6 +84,7 @@ impl Default for Dialect {
         Self {
             erases_in_color: true,
             repeats: false,
+            repeats_placeholders: false,
         }
     }
 }
@@ -32,10 +93,6 @@ impl Default for Dialect {
 const RUN: u16 = 6;
 /// The same where the cursor has to be moved behind it, too.
 const BLANK_RUN: u16 = 10;
-/// So few changed cells are put in an order of their own.
-const FEW: usize = 256;
-/// So many cells below each other are a column.
-const COLUMN: usize = 3;
 /// A gap of so many cells is rather written again than jumped over.
 const GAP: u16 = 3;
 
@@ -47,9 +104,9 @@ pub struct Brush {
     width: u16,
     /// Where the terminal writes next, when that is known.
     at: Option<Position>,
-    fg: Color,
-    bg: Color,
-    modifier: Modifier,
+    /// The row of it, which is known more often.
+    row: Option<u16>,
+    pen: Pen,
     /// Cells alike that are not written yet.
     run: Option<Run>,
 }
@@ -61,18 +118,20 @@ struct Run {
 }
 
 impl Brush {
-    /// The pen is at rest: no colors, no attributes.
-    pub fn new(dialect: Dialect, width: u16) -> Self {
+    pub fn new(dialect: Dialect, width: u16, pen: Pen) -> Self {
         Self {
             bytes: Vec::new(),
             dialect,
             width,
             at: None,
-            fg: Color::Reset,
-            bg: Color::Reset,
-            modifier: Modifier::empty(),
+            row: None,
+            pen,
             run: None,
         }
+    }
+
+    pub fn pen(&self) -> Pen {
+        self.pen
     }
 
     pub fn raw(&mut self, bytes: &[u8]) {
@@ -82,29 +141,33 @@ impl Brush {
 
     pub fn clear_screen(&mut self) {
         self.raw(b"\x1b[m\x1b[H\x1b[2J");
-        self.at = Some(Position::ORIGIN);
+        self.pen = Pen::REST;
+        (self.at, self.row) = (Some(Position::ORIGIN), Some(0));
     }
 
     /// Moves rows up, or down when negative; what comes in is empty.
     pub fn scroll(&mut self, top: u16, bottom: u16, up: i32) {
         let (rows, way) = (up.unsigned_abs(), if up > 0 { 'S' } else { 'T' });
-        let bytes = format!("\x1b[{};{bottom}r\x1b[{rows}{way}\x1b[r", top + 1);
+        // What comes in has the color of the pen.
+        let rest = if self.pen == Pen::REST { "" } else { "\x1b[m" };
+        let bytes = format!("{rest}\x1b[{};{bottom}r\x1b[{rows}{way}\x1b[r", top + 1);
         self.raw(bytes.as_bytes());
-        self.at = None;
+        self.pen = Pen::REST;
+        (self.at, self.row) = (None, None);
     }
 
     /// Writes one cell; `around` is the frame it belongs to.
     pub fn cell(&mut self, at: Position, cell: &Cell, around: &Buffer) {
         if let Some(run) = &mut self.run {
             let is_next = at.y == run.from.y && at.x == run.from.x + run.count;
-            if is_next && is_plain(cell) && look(cell) == look(&run.cell) {
+            if is_next && look(cell) == look(&run.cell) {
                 run.count += 1;
                 return;
             }
         }
         self.bridge(at, around);
         self.end_run();
-        if is_plain(cell) {
+        if is_plain(cell) || self.repeats_placeholder(cell) {
             self.run = Some(Run {
                 cell: cell.clone(),
                 count: 1,
@@ -112,14 +175,24 @@ impl Brush {
             });
         } else {
             self.move_to(at);
-            self.pen(cell);
+            self.take(cell);
             self.bytes.extend_from_slice(cell.symbol().as_bytes());
             // Wide ones and those of unknown width leave the cursor who knows where.
             self.at = match cell.diff_option {
                 CellDiffOption::ForcedWidth(width) => self.after(at, width.get()),
                 _ => None,
             };
+            // Not even the row where the edge is near.
+            self.row = (at.x + 2 < self.width).then_some(at.y);
         }
+    }
+
+    /// Whether a cell is a placeholder without a number of its own, and the terminal
+    /// repeats those.
+    fn repeats_placeholder(&self, cell: &Cell) -> bool {
+        let mut chars = cell.symbol().chars();
+        self.dialect.repeats_placeholders
+            && (chars.next(), chars.next()) == (Some(PLACEHOLDER), None)
     }
 
     /// Writes a short gap before a cell again when that is shorter than a jump.
@@ -146,9 +219,9 @@ impl Brush {
         let Some(mut run) = self.run.take() else {
             return;
         };
-        self.turn_over(&mut run.cell);
+        turn_over(self.pen, &mut run.cell);
         self.move_to(run.from);
-        self.pen(&run.cell);
+        self.take(&run.cell);
         let symbol = run.cell.symbol();
         let is_blank = symbol == " "
             && !run
@@ -170,21 +243,7 @@ impl Brush {
             }
         }
         self.at = self.after(run.from, run.count);
-    }
-
-    /// An upper half block is a lower one with its colors exchanged, and a blank when
-    /// both are one: whichever needs fewer changes of the pen.
-    fn turn_over(&self, cell: &mut Cell) {
-        if cell.symbol() != "▀" || !cell.modifier.is_empty() {
-            return;
-        }
-        let (upper, lower) = (cell.fg, cell.bg);
-        let changes = |fg, bg| u8::from(fg != self.fg) + u8::from(bg != self.bg);
-        if upper == lower {
-            cell.set_symbol(" ");
-        } else if changes(lower, upper) < changes(upper, lower) {
-            cell.set_symbol("▄").set_fg(lower).set_bg(upper);
-        }
+        self.row = self.at.map(|at| at.y);
     }
 
     /// After writing to the right edge nobody knows where the cursor is.
@@ -199,8 +258,13 @@ impl Brush {
             return;
         }
         let direct = match (to.x, to.y) {
+            (0, y) if self.row.is_some_and(|row| row <= y && y - row <= 2) => {
+                let down = self.row.map_or(0, |row| y - row);
+                "\r".to_owned() + &"\n".repeat(usize::from(down))
+            }
             (0, 0) => "\x1b[H".to_owned(),
             (0, y) => format!("\x1b[{}H", y + 1),
+            (x, y) if self.row == Some(y) => format!("\x1b[{}G", x + 1),
             (x, y) => format!("\x1b[{};{}H", y + 1, x + 1),
         };
         let steps = match self.at {
@@ -220,35 +284,13 @@ impl Brush {
             direct
         };
         self.bytes.extend_from_slice(shorter.as_bytes());
-        self.at = Some(to);
+        (self.at, self.row) = (Some(to), Some(to.y));
     }
 
     /// Takes the colors and attributes of a cell.
-    fn pen(&mut self, cell: &Cell) {
-        let mut codes: Vec<String> = Vec::new();
-        if self.modifier != cell.modifier {
-            if !(self.modifier - cell.modifier).is_empty() {
-                codes.push("0".to_owned());
-                (self.fg, self.bg) = (Color::Reset, Color::Reset);
-                self.modifier = Modifier::empty();
-            }
-            for (flag, code) in MODIFIERS {
-                if (cell.modifier - self.modifier).contains(flag) {
-                    codes.push(code.to_owned());
-                }
-            }
-            self.modifier = cell.modifier;
-        }
-        // The ink of a blank is not seen.
-        let is_blank = cell.symbol() == " " && !cell.modifier.contains(Modifier::REVERSED);
-        if self.fg != cell.fg && !is_blank {
-            codes.push(color(cell.fg, 30));
-            self.fg = cell.fg;
-        }
-        if self.bg != cell.bg {
-            codes.push(color(cell.bg, 40));
-            self.bg = cell.bg;
-        }
+    fn take(&mut self, cell: &Cell) {
+        let (codes, pen) = self.pen.codes(cell);
+        self.pen = pen;
         if !codes.is_empty() {
             let codes = codes.join(";");
             let codes = if codes == "0" { "" } else { &codes };
@@ -261,71 +303,31 @@ impl Brush {
         let _ = self.bytes.write_fmt(text);
     }
 
-    /// Everything written, the pen at rest again.
-    pub fn finish(mut self) -> Vec<u8> {
+    /// Everything written, and the pen as it is now.
+    pub fn finish(mut self) -> (Vec<u8>, Pen) {
         self.end_run();
-        let is_at_rest =
-            (self.fg, self.bg, self.modifier) == (Color::Reset, Color::Reset, Modifier::empty());
-        if !is_at_rest {
-            self.bytes.extend_from_slice(b"\x1b[m");
-        }
-        self.bytes
+        (self.bytes, self.pen)
     }
 }
 
-/// The order in which a few cells take the fewest bytes: one style after the other,
-/// and what stands below each other downward. Colors are the dear part: an edge that
-/// is drawn by rows changes them in every one.
-pub fn order(cells: Vec<(u16, u16, &Cell)>) -> Vec<(u16, u16, &Cell)> {
-    if cells.len() > FEW || !cells.iter().all(|(_, _, cell)| is_plain(cell)) {
-        return cells;
+/// One half block is the other with its colors exchanged, and a blank when both are
+/// one: whichever is cheaper for the pen.
+fn turn_over(pen: Pen, cell: &mut Cell) {
+    let other = match cell.symbol() {
+        _ if !cell.modifier.is_empty() => return,
+        "▀" => "▄",
+        "▄" => "▀",
+        _ => return,
+    };
+    if cell.fg == cell.bg {
+        cell.set_symbol(" ");
+        return;
     }
-    let style = |cell: &Cell| (cell.bg, cell.fg, cell.modifier);
-    let mut styles = Vec::new();
-    for (_, _, cell) in &cells {
-        if !styles.contains(&style(cell)) {
-            styles.push(style(cell));
-        }
+    let mut turned = cell.clone();
+    turned.set_symbol(other).set_fg(cell.bg).set_bg(cell.fg);
+    if pen.cost(&turned) < pen.cost(cell) {
+        *cell = turned;
     }
-    // Styles of one ground after each other.
-    let grounds: Vec<Color> = styles.iter().map(|(bg, ..)| *bg).collect();
-    let ground = |bg: Color| grounds.iter().position(|known| *known == bg);
-    styles.sort_by_key(|(bg, ..)| ground(*bg));
-    let mut ordered = Vec::with_capacity(cells.len());
-    for wanted in styles {
-        let group: Vec<_> = cells
-            .iter()
-            .filter(|(_, _, cell)| style(cell) == wanted)
-            .copied()
-            .collect();
-        let has = |x: u16, y: u16| group.iter().any(|cell| (cell.0, cell.1) == (x, y));
-        let is_alone = |x: u16, y: u16| !has(x + 1, y) && (x == 0 || !has(x - 1, y));
-        let mut columns: Vec<Vec<(u16, u16, &Cell)>> = Vec::new();
-        let mut rows = Vec::new();
-        for (x, y, cell) in group.iter().copied() {
-            if !is_alone(x, y) {
-                rows.push((x, y, cell));
-                continue;
-            }
-            let above = columns.iter_mut().find(|column| {
-                column
-                    .last()
-                    .is_some_and(|last| (last.0, last.1 + 1) == (x, y))
-            });
-            match above {
-                Some(column) => column.push((x, y, cell)),
-                None => columns.push(vec![(x, y, cell)]),
-            }
-        }
-        let (tall, short): (Vec<_>, Vec<_>) = columns
-            .into_iter()
-            .partition(|column| column.len() >= COLUMN);
-        rows.extend(short.into_iter().flatten());
-        rows.sort_by_key(|(x, y, _)| (*y, *x));
-        ordered.extend(rows);
-        ordered.extend(tall.into_iter().flatten());
-    }
-    ordered
 }
 
 const MODIFIERS: [(Modifier, &str); 8] = [

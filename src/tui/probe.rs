@@ -143,6 +143,24 @@ impl Capabilities {
         !self.in_tmux && KNOWN.iter().any(|known| name.starts_with(known))
     }
 
+    /// Whether a placeholder is repeated like any character: seen in kitty alone.
+    pub fn repeats_placeholders(&self) -> bool {
+        self.repeats() && self.version.to_ascii_lowercase().starts_with("kitty")
+    }
+
+    /// Whether rows are moved by command, and the pictures on them exactly along.
+    /// tmux does not know of pictures but those made of text; Linux' own console and
+    /// whatever does not say its name may not move rows at all.
+    pub fn scrolls(&self) -> bool {
+        match self.graphics {
+            Graphics::Sixel => !self.in_tmux,
+            Graphics::KittyDirect => self.repeats_placeholders(),
+            Graphics::Kitty => true,
+            Graphics::Halfblocks => self.in_tmux || self.repeats(),
+            Graphics::Iterm2 | Graphics::None => false,
+        }
+    }
+
     /// The window changed: its cells did too when the user chose another font size.
     pub fn resize(&mut self, window: Window) {
         let Some(now) = window

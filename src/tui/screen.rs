@@ -96,7 +96,9 @@ impl Screen {
         let is_same = before.area == area
             && before.grid == scene.grid
             && Arc::ptr_eq(&before.results, &scene.results);
-        if !is_same || !self.pictures.scrolls() {
+        // What stands beside it moves along and must be written again.
+        let is_most = u32::from(area.width) * 2 > u32::from(screen.width);
+        if !is_same || !is_most || !self.pictures.scrolls() {
             return None;
         }
         let [to, from] = [scene.top_row, before.top_row].map(|row| i64::try_from(row).ok());

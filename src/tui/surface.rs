@@ -8,7 +8,7 @@ use ratatui::{
     layout::{Position, Rect},
 };
 
-use super::paint::{Brush, Dialect, order};
+use super::paint::{Brush, Dialect, Pen, order};
 
 /// The text of the screen.
 #[derive(Debug)]
@@ -16,6 +16,8 @@ pub struct Surface {
     shown: Buffer,
     next: Buffer,
     cursor: Option<Position>,
+    /// As the last frame left it.
+    pen: Pen,
     /// The next frame begins with an empty screen.
     is_unknown: bool,
     /// Rows that move before the next frame: top, bottom, and how far up.
@@ -30,6 +32,7 @@ impl Surface {
             shown: Buffer::empty(area),
             next: Buffer::empty(area),
             cursor: None,
+            pen: Pen::REST,
             is_unknown: true,
             scroll: None,
             dialect,
@@ -84,14 +87,14 @@ impl Surface {
     /// The bytes that make the screen show the frame; `cursor` is where the cursor
     /// stands, if it is to be seen. The next frame is empty again.
     pub fn finish(&mut self, cursor: Option<Position>) -> Vec<u8> {
-        let mut brush = Brush::new(self.dialect, self.next.area.width);
+        let mut brush = Brush::new(self.dialect, self.next.area.width, self.pen);
         if mem::take(&mut self.is_unknown) {
             brush.clear_screen();
         }
         if let Some((top, bottom, up)) = self.scroll.take() {
             brush.scroll(top, bottom, up);
         }
-        for (x, y, cell) in order(self.shown.diff(&self.next)) {
+        for (x, y, cell) in order(self.shown.diff(&self.next), brush.pen()) {
             brush.cell(Position { x, y }, cell, &self.next);
         }
         match (cursor, self.cursor) {
@@ -107,7 +110,9 @@ impl Surface {
         self.cursor = cursor;
         mem::swap(&mut self.shown, &mut self.next);
         self.next.reset();
-        brush.finish()
+        let (bytes, pen) = brush.finish();
+        self.pen = pen;
+        bytes
     }
 
     /// The frame that is shown, for whoever wants to look.
@@ -125,7 +130,7 @@ fn unknown() -> Cell {
 
 #[cfg(test)]
 mod tests {
-    use ratatui::style::{Color, Style};
+    use ratatui::style::{Color, Modifier, Style};
 
     use super::*;
 
@@ -157,18 +162,31 @@ mod tests {
                 } else {
                     " "
                 };
-                assert_eq!(text, cell.symbol(), "{position:?}");
                 let color = |color| match color {
                     vt100::Color::Default => Color::Reset,
                     vt100::Color::Idx(index) => Color::Indexed(index),
                     vt100::Color::Rgb(r, g, b) => Color::Rgb(r, g, b),
                 };
-                assert_eq!(color(is.bgcolor()), cell.bg, "{position:?}");
-                if text != " " {
-                    assert_eq!(color(is.fgcolor()), cell.fg, "{position:?}");
-                }
+                let attributes = [is.bold(), is.underline(), is.inverse()];
+                let is_set = |modifier| cell.modifier.contains(modifier);
+                let wanted = [Modifier::BOLD, Modifier::UNDERLINED, Modifier::REVERSED];
+                assert_eq!(attributes, wanted.map(is_set), "{position:?}");
+                let shown = look(text, color(is.fgcolor()), color(is.bgcolor()), cell);
+                let drawn = look(cell.symbol(), cell.fg, cell.bg, cell);
+                assert_eq!(shown, drawn, "{position:?}");
             }
             bytes.len()
+        }
+    }
+
+    /// What is seen of a cell: no ink in a blank, and half blocks either way up.
+    fn look<'a>(symbol: &'a str, fg: Color, bg: Color, cell: &Cell) -> (&'a str, Color, Color) {
+        let is_turned = cell.modifier.is_empty();
+        match symbol {
+            " " if !cell.modifier.contains(Modifier::REVERSED) => (" ", Color::Reset, bg),
+            "▀" | "▄" if is_turned && fg == bg => (" ", Color::Reset, bg),
+            "▀" if is_turned => ("▄", bg, fg),
+            _ => (symbol, fg, bg),
         }
     }
 
@@ -233,5 +251,103 @@ mod tests {
         let bytes = both.frame(|buffer| lines(buffer, 0));
         assert!(bytes >= 8, "{bytes}");
         assert_eq!(both.frame(|buffer| lines(buffer, 0)), 0);
+    }
+
+    /// Like a tile under the cursor: a bar above, corners, a caption of its own color.
+    fn cursor(buffer: &mut Buffer, x: u16, ground: Style, accent: Color) {
+        let ink = Style::new().fg(Color::Rgb(20, 22, 26)).bg(accent);
+        buffer.set_string(x, 1, "▄".repeat(12), ground.fg(accent));
+        for (left, y) in [(x, 2), (x + 11, 2), (x, 5), (x + 11, 5)] {
+            buffer.set_string(left, y, " ", ink);
+        }
+        buffer.set_string(x, 6, "    a name  ", ink);
+    }
+
+    #[test]
+    fn a_step_of_the_cursor_fits_in_a_packet() {
+        let mut both = Both::new();
+        let ground = Style::new()
+            .fg(Color::Rgb(141, 150, 165))
+            .bg(Color::Rgb(20, 22, 26));
+        let mut step = |x: u16, place: &str| {
+            both.frame(|buffer| {
+                buffer.set_style(buffer.area, ground);
+                for x in [2, 16] {
+                    buffer.set_string(x, 6, "    a name  ", ground);
+                }
+                cursor(buffer, x, ground, Color::Rgb(84, 199, 214));
+                buffer.set_string(28, 7, place, ground.bg(Color::Rgb(25, 28, 33)));
+            })
+        };
+        step(2, "1");
+        let bytes = step(16, "2");
+        assert!(bytes < 200, "{bytes}");
+        // The pen begins with what it had.
+        let bytes = step(2, "1");
+        assert!(bytes < 190, "{bytes}");
+    }
+
+    #[test]
+    fn placeholders_are_repeated_where_that_is_understood() {
+        let row = |repeats_placeholders| {
+            let dialect = Dialect {
+                repeats: true,
+                repeats_placeholders,
+                ..Dialect::default()
+            };
+            let mut surface = Surface::new(Rect::new(0, 0, 30, 1), dialect);
+            surface.finish(None);
+            let area = Rect::new(3, 0, 16, 1);
+            crate::tui::image::draw_placeholder(surface.buffer(), area, 0x0100_0042);
+            String::from_utf8(surface.finish(None)).unwrap()
+        };
+        assert!(row(true).ends_with("\u{10eeee}\x1b[14b"), "{:?}", row(true));
+        assert_eq!(row(false).matches('\u{10eeee}').count(), 16);
+    }
+
+    const SYMBOLS: [&str; 6] = [" ", "x", "▄", "▀", "♥", "─"];
+    const COLORS: [Color; 4] = [
+        Color::Reset,
+        Color::Indexed(130),
+        Color::Rgb(9, 9, 9),
+        Color::Rgb(90, 160, 250),
+    ];
+
+    proptest::proptest! {
+        /// Whatever follows upon whatever, both show the same.
+        #[test]
+        fn frames_follow_upon_each_other(
+            frames in proptest::collection::vec((
+                -3..4_i32,
+                proptest::collection::vec(
+                    (0..30_u16, 0..8_u16, 0..6_usize, 0..4_usize, 0..4_usize, 0..4_usize, 1..14_u16),
+                    0..12,
+                ),
+            ), 1..6)
+        ) {
+            let mut both = Both::new();
+            for (up, cells) in frames {
+                both.surface.scroll(1, 7, up);
+                let before = both.surface.shown().clone();
+                both.frame(|buffer| {
+                    buffer.clone_from(&before);
+                    for (x, y, symbol, fg, bg, modifier, length) in cells {
+                        for x in x..(x + length).min(30) {
+                            let modifier = [
+                                Modifier::empty(),
+                                Modifier::BOLD,
+                                Modifier::REVERSED,
+                                Modifier::UNDERLINED,
+                            ][modifier];
+                            let style = Style::new().fg(COLORS[fg]).bg(COLORS[bg]);
+                            buffer[(x, y)].reset();
+                            buffer[(x, y)]
+                                .set_symbol(SYMBOLS[symbol])
+                                .set_style(style.add_modifier(modifier));
+                        }
+                    }
+                });
+            }
+        }
     }
 }

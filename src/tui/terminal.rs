@@ -94,7 +94,8 @@ impl Borrowed {
         {
             tracing::warn!("the terminal does not read; it is given back all the same");
         }
-        let mut bytes = Vec::new();
+        // The pen is where the last frame left it.
+        let mut bytes = b"\x1b[m".to_vec();
         let ids =
             std::mem::take(&mut *self.pictures.lock().unwrap_or_else(PoisonError::into_inner));
         for id in ids {
@@ -161,6 +162,7 @@ impl Session {
             Dialect {
                 erases_in_color: !environment.in_screen,
                 repeats: capabilities.repeats(),
+                repeats_placeholders: capabilities.repeats_placeholders(),
             },
         );
         let session = Self {
@@ -191,6 +193,7 @@ impl Session {
     pub fn adopt(&mut self, capabilities: Capabilities, writer: &Writer) -> io::Result<()> {
         self.capabilities = capabilities;
         self.surface.dialect.repeats = self.capabilities.repeats();
+        self.surface.dialect.repeats_placeholders = self.capabilities.repeats_placeholders();
         if self.capabilities.keyboard && !self.borrowed.keyboard.swap(true, Ordering::SeqCst) {
             let mut bytes = Vec::new();
             push_keyboard(&mut bytes)?;

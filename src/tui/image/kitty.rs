@@ -11,7 +11,7 @@ use image::RgbaImage;
 use ratatui::layout::Size;
 
 use super::{encode::Quality, palette::Indexed};
-use crate::tui::probe::through_tmux;
+use crate::tui::probe::{Graphics, through_tmux};
 
 /// The most text of a picture in one command. tmux drops a sequence of about a
 /// megabyte, and text can only overtake a picture between two commands.
@@ -22,6 +22,8 @@ const CHUNK: usize = 4096;
 /// changed on the way by tmux where the outer terminal is not known to have them.
 const LOWS: u32 = 240;
 const IDS: u32 = LOWS * 256;
+/// Where no text carries it a number is told in every command, and short.
+const SHORT: u32 = 10_000;
 
 /// How a picture is known to the terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,10 +52,13 @@ impl Ids {
     }
 
     /// A number that is free; `None` when all are taken.
-    pub fn take(&mut self) -> Option<u32> {
+    pub fn take(&mut self, graphics: Graphics) -> Option<u32> {
         for _ in 0..IDS {
             self.next = (self.next + 1) % IDS;
-            let id = (self.next / LOWS) << 24 | (16 + self.next % LOWS);
+            let id = match graphics {
+                Graphics::KittyDirect => SHORT + self.next,
+                _ => (self.next / LOWS) << 24 | (16 + self.next % LOWS),
+            };
             if self.taken.insert(id) {
                 return Some(id);
             }
@@ -156,16 +161,18 @@ mod tests {
     #[test]
     fn ids_are_indexed_colors_and_come_back_last() {
         let mut ids = Ids::new(7);
-        let first = ids.take().unwrap();
+        let first = ids.take(Graphics::Kitty).unwrap();
         let mut seen = HashSet::from([first]);
         for _ in 1..IDS {
-            let id = ids.take().unwrap();
+            let id = ids.take(Graphics::Kitty).unwrap();
             assert!((16..256).contains(&(id & 0xff_ffff)), "{id:x}");
             assert!(seen.insert(id));
         }
-        assert_eq!(ids.take(), None);
+        assert_eq!(ids.take(Graphics::Kitty), None);
         ids.give_back(first);
-        assert_eq!(ids.take(), Some(first));
+        assert_eq!(ids.take(Graphics::Kitty), Some(first));
+        let short = ids.take(Graphics::KittyDirect).unwrap();
+        assert!((SHORT..100_000).contains(&short) && !seen.contains(&short));
     }
 
     #[test]

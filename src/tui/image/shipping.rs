@@ -132,7 +132,7 @@ impl Pictures {
     fn bill(&mut self, shipment: &Shipment) -> Option<Waybill> {
         let kitty = match shipment.place {
             Some(_) => None,
-            None => Some(self.ids.take()?),
+            None => Some(self.ids.take(self.graphics())?),
         };
         if let Some(id) = kitty {
             self.alive

@@ -120,15 +120,17 @@ fn draw_tile(app: &App, tile: &Tile, place: Rect, grid: &Grid, canvas: &mut Canv
     }
 }
 
-/// Frames a tile in the gap around it, which is there anyway. The frame is that of
-/// the tile and not of its picture: it has one shape wherever the cursor goes, and
-/// no edge of a picture in the middle of a cell tears it open.
+/// Frames a tile in the gap around it, which is there anyway: a bar above, its caption
+/// below, and corners between them. Whole sides would cost a packet more with every
+/// step of the cursor. The frame is that of the tile and not of its picture: it has
+/// one shape wherever the cursor goes, and no edge of a picture in the middle of a
+/// cell tears it open.
 fn frame(place: Rect, grid: &Grid, style: Style, canvas: &mut Canvas) {
     let glyphs = canvas.glyphs;
     match style.fg {
         // Many fonts leave seams between full blocks; backgrounds have none.
-        Some(color) => edges(place, [" "; 2], Style::new().bg(color), canvas),
-        None => edges(place, [glyphs.frame_side; 2], style, canvas),
+        Some(color) => corners(place, " ", Style::new().bg(color), canvas),
+        None => corners(place, glyphs.frame_side, style, canvas),
     }
     let (left, width) = (place.x.saturating_sub(1), place.width + 2);
     if let Some(above) = place.y.checked_sub(1) {
@@ -138,6 +140,23 @@ fn frame(place: Rect, grid: &Grid, style: Style, canvas: &mut Canvas) {
     if !grid.captions {
         let line = glyphs.frame_bottom.repeat(usize::from(width));
         canvas.text(left, place.bottom(), width, &line, style);
+    }
+}
+
+/// Where the sides of a frame begin and end.
+fn corners(place: Rect, side: &str, style: Style, canvas: &mut Canvas) {
+    let length = (place.height / 8).max(1);
+    let below = Rect {
+        y: place.bottom().saturating_sub(length),
+        height: length,
+        ..place
+    };
+    let above = Rect {
+        height: length,
+        ..place
+    };
+    for part in [above, below] {
+        edges(part.intersection(place), [side; 2], style, canvas);
     }
 }
 
