@@ -243,7 +243,7 @@ impl Line {
         loop {
             let state = self.shared.lock();
             let quiet = state.last.elapsed();
-            let is_over = state.coming.is_empty() && quiet >= SILENCE || state.is_closed;
+            let is_over = state.coming.is_empty() && (quiet >= SILENCE || state.is_closed);
             drop(state);
             assert!(Instant::now() < limit, "it never comes to rest");
             if is_over {
