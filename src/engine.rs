@@ -6,6 +6,7 @@
 //! in [`catalog_store`] alone.
 
 mod answers;
+pub mod cache;
 mod catalog_file;
 pub mod catalog_store;
 mod changes;

@@ -3,11 +3,16 @@
 
 #[cfg(test)]
 mod integration {
+    #[cfg(feature = "redis")]
+    pub mod redis_server;
     pub mod support;
 
     mod app;
     mod architecture;
     mod backup;
+    mod cache_contract;
+    #[cfg(feature = "redis")]
+    mod cache_redis;
     mod cli;
     mod git;
     #[cfg(unix)]

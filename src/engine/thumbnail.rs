@@ -6,7 +6,6 @@
 //! here blocks and may be called from any number of threads and processes.
 
 mod entry;
-mod glob;
 
 use std::{
     collections::HashSet,
@@ -17,7 +16,7 @@ use std::{
     time::SystemTime,
 };
 
-use self::glob::matches_glob;
+use super::cache::glob::matches_glob;
 use super::{decode::resize, event::PictureSize};
 use crate::model::{
     entry::FileFacts,

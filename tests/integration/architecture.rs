@@ -27,10 +27,12 @@ const CLOSED: [(&str, &str); 4] = [
 
 /// Paths that only some places may name: the start of the path, then the starts
 /// of the file names (without `.rs`) that may.
-const HOMES: [(&str, &[&str]); 5] = [
+const HOMES: [(&str, &[&str]); 7] = [
     ("ratatui", &["tui"]),
     ("crossterm", &["tui"]),
-    ("rusqlite", &["storage/index"]),
+    ("rusqlite", &["storage/index", "engine/cache/disk"]),
+    ("redis::", &["engine/cache/redis"]),
+    ("moka", &["engine/cache/memory"]),
     (
         "std::fs",
         &["storage", "engine", "cli", "tui/theme", "app/config"],
@@ -56,12 +58,14 @@ const CHANGES: [&str; 12] = [
 ];
 
 /// Places outside `storage` that change files, none of which are the user's.
-const WRITERS: [(&str, &str); 9] = [
+const WRITERS: [(&str, &str); 11] = [
     ("app/config", "the configuration, when it is asked for"),
     ("cli/demo", "a library that is made up"),
     ("cli/doctor/disk", "tries of its own"),
     ("cli/log", "the log"),
     ("cli/settings", "the configuration, when it is asked for"),
+    ("engine/cache/disk/files", "the cache"),
+    ("engine/cache/disk/schema", "the cache"),
     ("engine/thumbnail", "the cache"),
     ("engine/watch", "the inbox folder, where there is none"),
     ("engine/demo", "a library that is made up"),

@@ -1,4 +1,20 @@
-//! Patterns over cache keys.
+//! Patterns over cache keys: the same on every backend, which is why none of them
+//! matches by itself.
+
+/// The part of a pattern before anything that is not literal, its escapes undone:
+/// what every match begins with.
+pub fn literal_prefix(pattern: &str) -> String {
+    let mut prefix = String::new();
+    let mut characters = pattern.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '*' | '?' => break,
+            '\\' => prefix.extend(characters.next()),
+            literal => prefix.push(literal),
+        }
+    }
+    prefix
+}
 
 /// Whether the whole text matches: `*` is any text, `?` one character, `\` takes
 /// the next character literally. Takes at most pattern times text steps.
@@ -38,6 +54,20 @@ pub fn matches_glob(pattern: &str, text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_match_begins_with_is_known_from_the_pattern() {
+        for (pattern, expected) in [
+            ("*", ""),
+            ("thumb:a*:b", "thumb:a"),
+            ("a?b", "a"),
+            ("a\\*b*", "a*b"),
+            ("a", "a"),
+            ("a\\", "a"),
+        ] {
+            assert_eq!(literal_prefix(pattern), expected, "{pattern}");
+        }
+    }
 
     #[test]
     fn globs_match_whole_keys() {

@@ -1,0 +1,138 @@
+//! The SQLite file of a disk cache: its tables, and how it is opened.
+//!
+//! Values lie apart from the rows, so that walking over keys does not read them.
+
+use std::{
+    fs, io,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rusqlite::{Connection, OpenFlags};
+
+/// A file with another number is thrown away.
+const SCHEMA: i64 = 1;
+const TABLES: &str = "
+    CREATE TABLE entry (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        key TEXT NOT NULL UNIQUE,
+        size INTEGER NOT NULL,
+        expires INTEGER,
+        used INTEGER NOT NULL,
+        file TEXT
+    );
+    CREATE INDEX entry_used ON entry (used, id, size);
+    CREATE INDEX entry_expires ON entry (expires) WHERE expires IS NOT NULL;
+    CREATE INDEX entry_file ON entry (file) WHERE file IS NOT NULL;
+    CREATE TABLE value (id INTEGER PRIMARY KEY, bytes BLOB NOT NULL);
+    CREATE TABLE removal (sequence INTEGER PRIMARY KEY AUTOINCREMENT, pattern TEXT NOT NULL);
+    CREATE TABLE total (bytes INTEGER NOT NULL);
+    INSERT INTO total VALUES (0);
+";
+/// Others write for milliseconds; a disk that is busy may take longer.
+const PATIENCE: Duration = Duration::from_secs(5);
+const MAPPED_BYTES: i64 = 256 << 20;
+
+/// An open connection and which file it is to.
+pub struct File {
+    pub connection: Connection,
+    path: PathBuf,
+    inode: (u64, u64),
+}
+
+impl File {
+    /// Whether the file that is open is the one with its name: it can have been
+    /// deleted or made again meanwhile.
+    pub fn is_in_place(&self) -> bool {
+        inode(&self.path).is_ok_and(|inode| inode == self.inode)
+    }
+}
+
+fn inode(path: &Path) -> io::Result<(u64, u64)> {
+    let metadata = fs::metadata(path)?;
+    Ok((metadata.dev(), metadata.ino()))
+}
+
+/// Opens the file, and makes it where there is none or one of another schema.
+pub fn open(path: &Path) -> rusqlite::Result<File> {
+    if let Some(folder) = path.parent() {
+        // A failure is told by the opening.
+        let _ = fs::create_dir_all(folder);
+    }
+    match try_open(path) {
+        Ok(Some(file)) => Ok(file),
+        Ok(None) => {
+            delete(path);
+            try_open(path)?.ok_or(rusqlite::Error::InvalidQuery)
+        }
+        Err(error)
+            if matches!(
+                error.sqlite_error_code(),
+                Some(rusqlite::ErrorCode::NotADatabase | rusqlite::ErrorCode::DatabaseCorrupt)
+            ) =>
+        {
+            tracing::warn!("{} is damaged and made again: {error}", path.display());
+            delete(path);
+            try_open(path)?.ok_or(rusqlite::Error::InvalidQuery)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// `None` when the file is of another schema.
+fn try_open(path: &Path) -> rusqlite::Result<Option<File>> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_CREATE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(PATIENCE)?;
+    connection.set_prepared_statement_cache_capacity(32);
+    if schema(&connection)? == 0 {
+        // Before the first table: later it has no effect.
+        connection.pragma_update(None, "page_size", 8192)?;
+    }
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    // A power cut may take the newest entries along, and never the rest.
+    connection.pragma_update(None, "synchronous", "normal")?;
+    connection.pragma_update(None, "mmap_size", MAPPED_BYTES)?;
+    if schema(&connection)? == 0 {
+        let transaction =
+            connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        // Another process may have been first.
+        if schema(&transaction)? == 0 {
+            transaction.execute_batch(TABLES)?;
+            transaction.pragma_update(None, "user_version", SCHEMA)?;
+        }
+        transaction.commit()?;
+    }
+    if schema(&connection)? != SCHEMA {
+        return Ok(None);
+    }
+    let inode = inode(path).map_err(|_| {
+        // Deleted in this very moment.
+        rusqlite::Error::InvalidPath(path.to_owned())
+    })?;
+    Ok(Some(File {
+        connection,
+        path: path.to_owned(),
+        inode,
+    }))
+}
+
+fn schema(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+/// Deletes the file and what belongs to it.
+pub fn delete(path: &Path) {
+    for suffix in ["", "-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        if let Err(error) = fs::remove_file(&name)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!("cannot remove {}: {error}", Path::new(&name).display());
+        }
+    }
+}

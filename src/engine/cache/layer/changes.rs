@@ -1,0 +1,265 @@
+//! Forgetting entries, here and everywhere: other processes of this host learn of it
+//! from the disk, other hosts from Redis.
+//!
+//! Invariant: a message that is lost only leaves entries behind that carry the
+//! version they were made from; nobody takes them for newer than they are.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, atomic::Ordering},
+};
+
+#[cfg(feature = "redis")]
+use serde_json::Value as Json;
+use serde_json::json;
+
+use super::{Backend as _, Cache, Happening, Key};
+use crate::{
+    engine::{
+        cache::{
+            disk::Removals,
+            key::{Family, of_medium},
+        },
+        job::{lock, panic_text},
+    },
+    model::id::MediaId,
+};
+
+/// More media than these in one step, and whole families are forgotten: cheaper than
+/// looking for each.
+const ONE_BY_ONE: usize = 200;
+
+/// What others, or this process, did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// What matches is gone.
+    Removed(String),
+    /// Everything is, or nobody knows what.
+    Everything,
+    /// Another host wrote these media.
+    Media(Vec<MediaId>),
+}
+
+/// A name for the log, and what hears changes.
+pub(super) type Listener = (
+    String,
+    Arc<dyn Fn(&Change) -> Result<(), String> + Send + Sync>,
+);
+
+impl Cache {
+    /// Adds a listener. One that fails is logged and stops nobody.
+    pub fn subscribe(
+        &self,
+        name: &str,
+        listener: impl Fn(&Change) -> Result<(), String> + Send + Sync + 'static,
+    ) {
+        lock(&self.listeners).push((name.to_owned(), Arc::new(listener)));
+    }
+
+    /// Forgets an entry, everywhere.
+    pub fn forget(&self, key: &Key) {
+        let keys = [self.keys.full(key.as_str())];
+        let mut removed = 0;
+        if let Some(memory) = &self.memory {
+            removed += memory.delete_many(&keys).unwrap_or(0);
+        }
+        for backend in self.all_behind() {
+            let outcome = backend.delete_many(&keys);
+            removed = removed.max(self.counted(key.family, outcome).unwrap_or(0));
+        }
+        self.counters
+            .note(key.family, Happening::Delete, removed.min(1));
+        self.tell_removed(key.as_str());
+    }
+
+    /// Forgets what was made of media in these families, everywhere.
+    pub fn forget_media(&self, families: &[Family], ids: &[MediaId]) {
+        for family in families {
+            if ids.len() > ONE_BY_ONE {
+                self.clear(&format!("{}:*", family.name()));
+                continue;
+            }
+            for id in ids {
+                self.clear(&of_medium(*family, id));
+            }
+        }
+    }
+
+    /// Forgets what matches (see [`super::super::glob`]; keys without the prefix of the
+    /// library), everywhere, and returns how many entries that were.
+    pub fn clear(&self, pattern: &str) -> u64 {
+        let is_all = pattern == "*";
+        let full = if is_all {
+            self.keys.everything()
+        } else {
+            self.keys.full(pattern)
+        };
+        let mut cleared = 0;
+        if let Some(memory) = &self.memory {
+            // What lies behind as well is counted there.
+            let mut only_here = 0;
+            let outcome = memory.list(&full, &mut |key, _| {
+                only_here += u64::from(self.is_only_in_memory(&key));
+            });
+            self.counted(Family::Status, outcome);
+            self.counted(Family::Status, memory.clear(&full));
+            cleared += only_here;
+        }
+        for backend in self.all_behind() {
+            let outcome = backend.clear(&full);
+            cleared += self.counted(Family::Status, outcome).unwrap_or(0);
+        }
+        if is_all {
+            self.begin_generation();
+        }
+        let family = pattern.split(':').next().and_then(Family::by_name);
+        let family = family.unwrap_or(Family::Status);
+        self.counters.note(family, Happening::Delete, cleared);
+        self.tell_removed(pattern);
+        cleared
+    }
+
+    /// The keys that match, without the prefix of the library, with their bytes
+    /// where those are known.
+    pub fn list(&self, pattern: &str) -> Vec<(String, u64)> {
+        let full = self.keys.full(pattern);
+        let mut found = Vec::new();
+        let mut on = |key: String, bytes| {
+            if let Some(own) = self.keys.own(&key) {
+                found.push((own.to_owned(), bytes));
+            }
+        };
+        let listed = match self.all_behind().first() {
+            Some(backend) => backend.list(&full, &mut on),
+            None => self
+                .memory
+                .as_ref()
+                .map_or(Ok(()), |memory| memory.list(&full, &mut on)),
+        };
+        self.counted(Family::Status, listed);
+        found
+    }
+
+    /// Tells other hosts that this one wrote media.
+    pub fn tell_media(&self, ids: &[MediaId]) {
+        if ids.is_empty() || !self.is_shared_now() {
+            return;
+        }
+        for ids in ids.chunks(ONE_BY_ONE) {
+            let ids: Vec<&str> = ids.iter().map(MediaId::as_str).collect();
+            self.publish(&json!({"from": self.origin, "media": ids}));
+        }
+    }
+
+    /// Learns what other processes of this host removed. To be asked now and then.
+    pub fn follow(&self) {
+        self.enter_generation();
+        let Some(disk) = &self.disk else { return };
+        let since = self.followed.load(Ordering::Acquire);
+        let Some((newest, removals)) = self.counted(Family::Status, disk.removals_since(since))
+        else {
+            return;
+        };
+        self.followed.store(newest, Ordering::Release);
+        match removals {
+            Removals::Unknown => self.take_change(&Change::Everything),
+            Removals::Of(patterns) => {
+                for pattern in patterns {
+                    self.take_change(&Change::Removed(pattern));
+                }
+            }
+        }
+    }
+
+    /// Takes a message of another host.
+    #[cfg(feature = "redis")]
+    pub(super) fn take_message(&self, text: &str) {
+        let Ok(message) = serde_json::from_str::<Json>(text) else {
+            tracing::debug!("a message that is none of ours: {text:.80}");
+            return;
+        };
+        if message["from"] == self.origin {
+            return;
+        }
+        if let Some(pattern) = message["removed"].as_str() {
+            self.take_change(&Change::Removed(pattern.to_owned()));
+        }
+        if let Some(ids) = message["media"].as_array() {
+            let ids = ids.iter().filter_map(Json::as_str);
+            let ids: Vec<MediaId> = ids.filter_map(|id| id.parse().ok()).collect();
+            self.take_change(&Change::Media(ids));
+        }
+    }
+
+    /// Forgets in memory what is gone elsewhere, and tells whoever wants to know.
+    pub(super) fn take_change(&self, change: &Change) {
+        if let Some(memory) = &self.memory {
+            match change {
+                Change::Everything => memory.forget(),
+                Change::Removed(pattern) if pattern == "*" => {
+                    memory.forget();
+                    self.enter_generation();
+                }
+                Change::Removed(pattern) => {
+                    let full = self.keys.full(pattern);
+                    // Memory cannot fail.
+                    let _ = memory.clear(&full);
+                }
+                Change::Media(ids) => {
+                    for id in ids.iter().take(ONE_BY_ONE) {
+                        let full = self.keys.full(&of_medium(Family::Media, id));
+                        let _ = memory.clear(&full);
+                    }
+                }
+            }
+        }
+        let listeners = lock(&self.listeners).clone();
+        for (name, listener) in listeners {
+            match catch_unwind(AssertUnwindSafe(|| listener(change))) {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!("cache listener {name} failed: {error}"),
+                Err(panic) => {
+                    tracing::error!("cache listener {name} panicked: {}", panic_text(&*panic));
+                }
+            }
+        }
+    }
+
+    fn tell_removed(&self, pattern: &str) {
+        if let Some(disk) = &self.disk {
+            self.counted(Family::Status, disk.note_removal(pattern));
+        }
+        self.publish(&json!({"from": self.origin, "removed": pattern}));
+    }
+
+    /// Goes on in the generation that all are in.
+    pub(super) fn enter_generation(&self) {
+        let key = self.keys.generation_key();
+        let found = self.behind(Family::Status, |backend| backend.get(&key));
+        let number = found
+            .flatten()
+            .and_then(|value| std::str::from_utf8(&value).ok()?.parse().ok());
+        if let Some(generation) = number
+            && self.keys.enter(generation)
+            && let Some(memory) = &self.memory
+        {
+            memory.forget();
+        }
+    }
+
+    /// Leaves everything before it behind, also what somebody writes at this moment.
+    fn begin_generation(&self) {
+        let key = self.keys.generation_key();
+        let begun = self.behind(Family::Status, |backend| backend.add(&key, 1, None));
+        let begun = begun.and_then(|generation| u64::try_from(generation).ok());
+        self.keys
+            .enter(begun.unwrap_or_else(|| self.keys.generation() + 1));
+    }
+
+    fn is_only_in_memory(&self, full: &str) -> bool {
+        let own = self.keys.own(full).unwrap_or_default();
+        let family = own.split(':').next().and_then(Family::by_name);
+        !self.has_behind()
+            || family.is_some_and(|family| self.policies.of(family).place == super::Place::Memory)
+    }
+}

@@ -1,0 +1,219 @@
+//! The state of a cache for people, and its connection to the other hosts.
+
+#[cfg(feature = "redis")]
+use std::sync::{Arc, Weak};
+
+use serde_json::Value as Json;
+
+use super::{Backend, Cache, Family, Key};
+#[cfg(feature = "redis")]
+use crate::engine::cache::redis::hearing::{Heard, Hearing};
+#[cfg(feature = "redis")]
+use crate::engine::cache::settings::CacheSettings;
+use crate::engine::{
+    cache::{
+        Failure,
+        stats::{Stats, Tally, Tier},
+    },
+    job::lock,
+};
+
+impl Cache {
+    /// What this cache did and holds.
+    pub fn stats(&self) -> Stats {
+        let mut stats = Stats {
+            backend: self.backend_name(),
+            reason: self.reason.clone(),
+            ..Stats::default()
+        };
+        if let Some(memory) = &self.memory {
+            stats.tiers.push(tier(memory, Ok(())));
+        }
+        if let Some(disk) = &self.disk {
+            stats.tiers.push(tier(disk, Ok(())));
+        }
+        #[cfg(feature = "redis")]
+        if let Some(redis) = &self.redis {
+            let breaker = redis.breaker();
+            let state = if breaker.is_closed() {
+                Ok(())
+            } else {
+                Err(breaker.reason())
+            };
+            stats.tiers.push(tier(redis.as_ref(), state));
+            stats.lost = breaker.opened();
+        }
+        stats.db_size = stats.last_tier().map_or(0, |tier| tier.entries);
+        for family in Family::ALL {
+            let tally = self.counters.of(family);
+            if tally != Tally::default() {
+                stats.tally.add(&tally);
+                stats.families.push((family, tally));
+            }
+        }
+        stats.everyone = self.everyone();
+        stats
+    }
+
+    /// Adds what this process did since it told last to the numbers that all share.
+    /// To be asked now and then, and at the end.
+    pub fn tell_counts(&self) {
+        let now = self.own_tally();
+        let new = {
+            let mut told = lock(&self.told);
+            let new = now.since(&told);
+            *told = now;
+            new
+        };
+        for (name, figure) in new.figures() {
+            if figure > 0 {
+                let key = Key::new(Family::Counter, &["cache", name]);
+                // Lost ones cost nothing but the number.
+                let _ = self.add(&key, i64::try_from(figure).unwrap_or(i64::MAX));
+            }
+        }
+    }
+
+    fn own_tally(&self) -> Tally {
+        let mut tally = Tally::default();
+        for family in Family::ALL {
+            // What counting itself does would never come to rest.
+            if family != Family::Counter && family != Family::Status {
+                tally.add(&self.counters.of(family));
+            }
+        }
+        tally
+    }
+
+    /// What all processes did that share the cache: what they told, and what this
+    /// one has not yet.
+    fn everyone(&self) -> Tally {
+        let mut everyone = self.own_tally().since(&lock(&self.told));
+        let mut told = Tally::default();
+        for (name, _) in told.figures() {
+            let key = Key::new(Family::Counter, &["cache", name]);
+            let full = self.keys.full(key.as_str());
+            let found = self.shared(Family::Status, super::Place::Behind, |backend| {
+                backend.get(&full)
+            });
+            let number = found
+                .flatten()
+                .and_then(|value| std::str::from_utf8(&value).ok()?.parse().ok());
+            told.set(name, number.unwrap_or(0));
+        }
+        everyone.add(&told);
+        everyone
+    }
+
+    /// Sweeps what crashes left on the disk. For a thread in the background.
+    pub fn sweep(&self) {
+        if let Some(disk) = &self.disk {
+            let swept = self.counted(Family::Status, disk.sweep());
+            if let Some(swept @ 1..) = swept {
+                tracing::debug!("{swept} old cache entries are gone");
+            }
+        }
+    }
+
+    /// The backend that is asked behind memory now.
+    pub fn backend_name(&self) -> &'static str {
+        if self.is_shared_now() {
+            "redis"
+        } else if self.disk.is_some() {
+            "disk"
+        } else if self.memory.is_some() {
+            "memory"
+        } else {
+            "off"
+        }
+    }
+
+    /// Whether other hosts see what this one keeps.
+    pub fn is_shared_now(&self) -> bool {
+        #[cfg(feature = "redis")]
+        {
+            let redis = self.redis.as_ref();
+            redis.is_some_and(|redis| redis.breaker().is_closed())
+        }
+        #[cfg(not(feature = "redis"))]
+        {
+            false
+        }
+    }
+
+    /// Every backend behind memory that can be asked, the shared one first.
+    pub(super) fn all_behind(&self) -> Vec<&dyn Backend> {
+        let mut all: Vec<&dyn Backend> = Vec::new();
+        #[cfg(feature = "redis")]
+        if let Some(redis) = &self.redis
+            && redis.breaker().is_closed()
+        {
+            all.push(redis.as_ref());
+        }
+        if let Some(disk) = &self.disk {
+            all.push(disk);
+        }
+        all
+    }
+
+    /// Asks Redis alone; `None` when it is not there.
+    pub(super) fn at_server<T>(
+        &self,
+        work: impl FnOnce(&dyn Backend) -> Result<T, Failure>,
+    ) -> Option<T> {
+        #[cfg(feature = "redis")]
+        {
+            let redis = self.redis.as_ref()?;
+            self.counted(Family::Lock, work(redis.as_ref()))
+        }
+        #[cfg(not(feature = "redis"))]
+        {
+            let _nobody_answers = work;
+            None
+        }
+    }
+
+    pub(super) fn publish(&self, message: &Json) {
+        #[cfg(feature = "redis")]
+        if let Some(redis) = &self.redis
+            && redis.breaker().is_closed()
+        {
+            let told = redis.publish(&self.keys.channel(), &message.to_string());
+            self.counted(Family::Status, told);
+        }
+        #[cfg(not(feature = "redis"))]
+        let _nobody_hears = message;
+    }
+
+    /// Hears other hosts from now on, for as long as the cache lives.
+    #[cfg(feature = "redis")]
+    pub(super) fn start_hearing(self: &Arc<Self>, settings: &CacheSettings) {
+        let (Some(_), Some(address)) = (&self.redis, &settings.redis) else {
+            return;
+        };
+        let cache: Weak<Self> = Arc::downgrade(self);
+        let hearing = Hearing::start(address, self.keys.channel(), move |heard| {
+            let Some(cache) = cache.upgrade() else { return };
+            match heard {
+                Heard::Message(text) => cache.take_message(&text),
+                Heard::Gap => cache.take_change(&super::Change::Everything),
+            }
+        });
+        match hearing {
+            Ok(hearing) => *lock(&self.hearing) = Some(hearing),
+            Err(failure) => tracing::warn!("other hosts are not heard: {failure}"),
+        }
+    }
+}
+
+fn tier(backend: &dyn Backend, state: Result<(), String>) -> Tier {
+    let usage = backend.usage().unwrap_or_default();
+    Tier {
+        name: backend.name(),
+        state,
+        entries: usage.entries,
+        bytes: usage.bytes,
+        limit_bytes: usage.limit_bytes,
+        evicted: usage.evicted,
+    }
+}

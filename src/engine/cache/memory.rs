@@ -1,0 +1,201 @@
+//! Entries in this process: bounded by bytes, the least recently used make room.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use moka::{
+    Expiry,
+    notification::RemovalCause,
+    ops::compute::{CompResult, Op},
+    policy::EvictionPolicy,
+    sync::Cache,
+};
+
+use super::{Backend, Failure, Usage, Value, glob::matches_glob};
+
+/// What an entry takes besides key and value, about.
+const OVERHEAD_BYTES: usize = 128;
+
+#[derive(Clone)]
+struct Held {
+    value: Value,
+    lives: Lives,
+}
+
+#[derive(Clone, Copy)]
+enum Lives {
+    For(Option<Duration>),
+    /// As long as what it replaces would have.
+    AsBefore,
+}
+
+impl Held {
+    fn new(value: &Value, ttl: Option<Duration>) -> Self {
+        Self {
+            value: Arc::clone(value),
+            lives: Lives::For(ttl),
+        }
+    }
+}
+
+/// Each entry lives as long as it was told.
+struct OwnTime;
+
+impl Expiry<String, Held> for OwnTime {
+    fn expire_after_create(&self, _: &String, held: &Held, _: Instant) -> Option<Duration> {
+        match held.lives {
+            Lives::For(ttl) => ttl,
+            Lives::AsBefore => None,
+        }
+    }
+
+    fn expire_after_update(
+        &self,
+        _: &String,
+        held: &Held,
+        _: Instant,
+        left: Option<Duration>,
+    ) -> Option<Duration> {
+        match held.lives {
+            Lives::For(ttl) => ttl,
+            Lives::AsBefore => left,
+        }
+    }
+}
+
+/// The memory of one process.
+pub struct Memory {
+    entries: Cache<String, Held>,
+    limit_bytes: u64,
+    evicted: Arc<AtomicU64>,
+}
+
+impl Memory {
+    pub fn new(limit_bytes: u64) -> Self {
+        let evicted = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&evicted);
+        let entries = Cache::builder()
+            .max_capacity(limit_bytes)
+            .weigher(|key: &String, held: &Held| {
+                u32::try_from(key.len() + held.value.len() + OVERHEAD_BYTES).unwrap_or(u32::MAX)
+            })
+            .eviction_policy(EvictionPolicy::lru())
+            .expire_after(OwnTime)
+            .eviction_listener(move |_, _, cause| {
+                if cause == RemovalCause::Size {
+                    counter.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+            .build();
+        Self {
+            entries,
+            limit_bytes,
+            evicted,
+        }
+    }
+
+    /// Forgets everything at once.
+    pub fn forget(&self) {
+        self.entries.invalidate_all();
+    }
+}
+
+impl Backend for Memory {
+    fn name(&self) -> &'static str {
+        "memory"
+    }
+
+    fn get(&self, key: &str) -> Result<Option<Value>, Failure> {
+        Ok(self.entries.get(key).map(|held| held.value))
+    }
+
+    fn get_many(&self, keys: &[String]) -> Result<Vec<Option<Value>>, Failure> {
+        keys.iter().map(|key| self.get(key)).collect()
+    }
+
+    fn set_many(&self, entries: &[(String, Value)], ttl: Option<Duration>) -> Result<(), Failure> {
+        for (key, value) in entries {
+            self.entries.insert(key.clone(), Held::new(value, ttl));
+        }
+        Ok(())
+    }
+
+    fn set_if_absent(
+        &self,
+        key: &str,
+        value: &Value,
+        ttl: Option<Duration>,
+    ) -> Result<bool, Failure> {
+        let entry = self.entries.entry_by_ref(key);
+        // Its `or_insert` lets two that come at once both believe that they did.
+        let outcome = entry.and_compute_with(|held| match held {
+            Some(_) => Op::Nop,
+            None => Op::Put(Held::new(value, ttl)),
+        });
+        Ok(matches!(outcome, CompResult::Inserted(_)))
+    }
+
+    fn delete_if(&self, key: &str, value: &[u8]) -> Result<bool, Failure> {
+        let entry = self.entries.entry_by_ref(key);
+        let outcome = entry.and_compute_with(|held| match held {
+            Some(held) if *held.value().value == *value => Op::Remove,
+            _ => Op::Nop,
+        });
+        Ok(matches!(outcome, CompResult::Removed(_)))
+    }
+
+    fn delete_many(&self, keys: &[String]) -> Result<u64, Failure> {
+        let mut removed = 0;
+        for key in keys {
+            // What is over counts as gone already, before it is thrown out.
+            removed += u64::from(self.entries.contains_key(key));
+            self.entries.invalidate(key);
+        }
+        Ok(removed)
+    }
+
+    fn add(&self, key: &str, by: i64, ttl: Option<Duration>) -> Result<i64, Failure> {
+        let mut sum = by;
+        self.entries.entry_by_ref(key).and_compute_with(|held| {
+            let before = held.and_then(|held| number(&held.value().value));
+            sum = before.unwrap_or(0).saturating_add(by);
+            Op::Put(Held {
+                value: sum.to_string().into_bytes().into(),
+                lives: match before {
+                    Some(_) => Lives::AsBefore,
+                    None => Lives::For(ttl),
+                },
+            })
+        });
+        Ok(sum)
+    }
+
+    fn list(&self, pattern: &str, on: &mut dyn FnMut(String, u64)) -> Result<(), Failure> {
+        for (key, held) in &self.entries {
+            if matches_glob(pattern, &key) {
+                on(String::clone(&key), held.value.len() as u64);
+            }
+        }
+        Ok(())
+    }
+
+    fn usage(&self) -> Result<Usage, Failure> {
+        self.entries.run_pending_tasks();
+        Ok(Usage {
+            entries: self.entries.entry_count(),
+            bytes: self.entries.weighted_size(),
+            limit_bytes: self.limit_bytes,
+            evicted: self.evicted.load(Ordering::Relaxed),
+        })
+    }
+}
+
+/// The number that a value is.
+pub fn number(value: &[u8]) -> Option<i64> {
+    std::str::from_utf8(value).ok()?.parse().ok()
+}

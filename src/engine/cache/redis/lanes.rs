@@ -1,0 +1,310 @@
+//! The threads that own connections, and the queue in front of them.
+//!
+//! A caller hands over what it wants to know and waits for the answer for a limited
+//! time, however long connecting, looking up the name, or a slow reply take. What it
+//! no longer waits for is not begun.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Condvar, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{RecvTimeoutError, sync_channel},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use redis::{Client, Connection, RedisError, RedisResult, ServerErrorKind};
+
+use super::super::{
+    super::job::{lock, spawn},
+    Failure,
+    breaker::Breaker,
+};
+
+/// How long a caller waits.
+pub const PATIENCE: Duration = Duration::from_millis(50);
+/// Two: a large answer does not hold up a small one.
+const LANES: usize = 2;
+/// Questions that wait; with more the server is too slow to be asked.
+const QUEUED: usize = 256;
+const CONNECT_PATIENCE: Duration = Duration::from_millis(300);
+/// How long a connection waits for the next byte before it is given up.
+const SILENCE: Duration = Duration::from_millis(400);
+/// For steps of which the caller knows that they take longer.
+const LONG_SILENCE: Duration = Duration::from_secs(3);
+const FIRST_PROBE: Duration = Duration::from_millis(500);
+const PROBE_INTERVAL: Duration = Duration::from_secs(5);
+
+const REFUSED: &str = "it refuses the password";
+
+type Work = Box<dyn FnOnce(&mut Connection) -> Result<(), RedisError> + Send>;
+
+struct Question {
+    work: Work,
+    patience: Duration,
+    /// Set when nobody waits for the answer any more.
+    abandoned: Arc<AtomicBool>,
+}
+
+#[derive(Default)]
+struct State {
+    questions: VecDeque<Question>,
+    closed: bool,
+    /// Whether the server has answered or refused once.
+    is_known: bool,
+}
+
+struct Shared {
+    client: Client,
+    breaker: Arc<Breaker>,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+/// The threads of one server.
+pub struct Lanes {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Lanes {
+    pub fn start(client: Client, breaker: Arc<Breaker>) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared {
+            client,
+            breaker,
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        });
+        let mut lanes = Self {
+            shared: Arc::clone(&shared),
+            threads: Vec::new(),
+        };
+        for n in 0..LANES {
+            let shared = Arc::clone(&shared);
+            lanes
+                .threads
+                .push(spawn(&format!("redis-{n}"), move || work(&shared))?);
+        }
+        lanes
+            .threads
+            .push(spawn("redis-probe", move || probe(&shared))?);
+        Ok(lanes)
+    }
+
+    /// Runs work with a connection and waits for its answer, for a limited time.
+    pub fn run<T: Send + 'static>(
+        &self,
+        patience: Duration,
+        work: impl FnOnce(&mut Connection) -> RedisResult<T> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let breaker = &self.shared.breaker;
+        if !breaker.is_closed() {
+            return Err(Failure::Unavailable(breaker.reason()));
+        }
+        let (tell, told) = sync_channel(1);
+        let abandoned = Arc::new(AtomicBool::new(false));
+        let question = Question {
+            work: Box::new(move |connection| match work(connection) {
+                Ok(answer) => {
+                    // A caller that has gone does not hear it.
+                    let _ = tell.send(Ok(answer));
+                    Ok(())
+                }
+                Err(error) => {
+                    let _ = tell.send(Err(told_of(&error)));
+                    Err(error)
+                }
+            }),
+            patience,
+            abandoned: Arc::clone(&abandoned),
+        };
+        {
+            let mut state = lock(&self.shared.state);
+            if state.questions.len() >= QUEUED {
+                drop(state);
+                breaker.was_late();
+                return Err(Failure::Unavailable("too much is being asked".to_owned()));
+            }
+            state.questions.push_back(question);
+        }
+        self.shared.changed.notify_all();
+        match told.recv_timeout(patience) {
+            Ok(answer) => {
+                breaker.answered();
+                answer
+            }
+            Err(reason) => {
+                abandoned.store(true, Ordering::Release);
+                if reason == RecvTimeoutError::Timeout {
+                    breaker.was_late();
+                }
+                Err(Failure::Unavailable(
+                    "it does not answer in time".to_owned(),
+                ))
+            }
+        }
+    }
+
+    /// Waits until the server has answered or refused for the first time.
+    pub fn wait_until_known(&self, limit: Duration) {
+        let until = Instant::now() + limit;
+        let mut state = lock(&self.shared.state);
+        while !state.is_known && !state.closed {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            state = self
+                .shared
+                .changed
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+}
+
+impl Drop for Lanes {
+    fn drop(&mut self) {
+        {
+            let mut state = lock(&self.shared.state);
+            state.closed = true;
+            state.questions.clear();
+        }
+        self.shared.changed.notify_all();
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a thread of Redis ended by a panic");
+            }
+        }
+    }
+}
+
+fn work(shared: &Shared) {
+    let mut connection: Option<Connection> = None;
+    while let Some(question) = next(shared) {
+        if question.abandoned.load(Ordering::Acquire) {
+            continue;
+        }
+        // Others found it gone, and this connection is no better.
+        if !shared.breaker.is_closed() {
+            connection = None;
+            continue;
+        }
+        let open = match connection.take() {
+            Some(open) => Ok(open),
+            None => connect(&shared.client),
+        };
+        let outcome = open.and_then(|mut open| {
+            let is_long = question.patience > PATIENCE;
+            open.set_read_timeout(Some(if is_long { LONG_SILENCE } else { SILENCE }))?;
+            (question.work)(&mut open)?;
+            Ok(open)
+        });
+        match outcome {
+            Ok(open) => connection = Some(open),
+            // It answered, and the connection is dropped to be sure what comes next.
+            Err(error) if is_answer(&error) => {}
+            Err(error) => shared.breaker.failed(&reason(&error)),
+        }
+    }
+}
+
+fn next(shared: &Shared) -> Option<Question> {
+    let mut state = lock(&shared.state);
+    loop {
+        if state.closed {
+            return None;
+        }
+        if let Some(question) = state.questions.pop_front() {
+            return Some(question);
+        }
+        state = shared
+            .changed
+            .wait(state)
+            .unwrap_or_else(PoisonError::into_inner);
+    }
+}
+
+/// Looks whether the server is there, while it is not.
+fn probe(shared: &Shared) {
+    let mut pause = Duration::ZERO;
+    loop {
+        {
+            let mut state = lock(&shared.state);
+            let mut until = Instant::now() + pause;
+            while !state.closed {
+                // While it is there, this only waits to hear that it is not.
+                if shared.breaker.is_closed() {
+                    until = Instant::now() + FIRST_PROBE;
+                } else if Instant::now() >= until {
+                    break;
+                }
+                let left = until.saturating_duration_since(Instant::now());
+                state = shared
+                    .changed
+                    .wait_timeout(state, left.min(FIRST_PROBE))
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .0;
+            }
+            if state.closed {
+                return;
+            }
+        }
+        match connect(&shared.client) {
+            Ok(_) => {
+                shared.breaker.succeeded();
+            }
+            Err(error) => shared.breaker.failed(&reason(&error)),
+        }
+        lock(&shared.state).is_known = true;
+        shared.changed.notify_all();
+        pause = PROBE_INTERVAL;
+    }
+}
+
+/// A connection whose every read ends.
+pub fn connect(client: &Client) -> RedisResult<Connection> {
+    let mut connection = client.get_connection_with_timeout(CONNECT_PATIENCE)?;
+    connection.set_read_timeout(Some(SILENCE))?;
+    connection.set_write_timeout(Some(SILENCE))?;
+    redis::cmd("PING").query::<String>(&mut connection)?;
+    Ok(connection)
+}
+
+/// Whether an error is what the server said to the question, and not its loss.
+fn is_answer(error: &RedisError) -> bool {
+    !error.is_io_error() && !error.is_connection_dropped() && !is_refusal(error)
+}
+
+/// Whether the server does not let this program in at all.
+fn is_refusal(error: &RedisError) -> bool {
+    matches!(
+        error.code(),
+        Some("NOAUTH" | "WRONGPASS" | "LOADING" | "NOPERM")
+    ) || matches!(
+        error.kind(),
+        redis::ErrorKind::AuthenticationFailed
+            | redis::ErrorKind::Server(ServerErrorKind::BusyLoading)
+    )
+}
+
+fn told_of(error: &RedisError) -> Failure {
+    if is_answer(error) {
+        Failure::Refused(error.to_string())
+    } else {
+        Failure::Unavailable(reason(error))
+    }
+}
+
+/// One line that says why, and no more than that.
+pub fn reason(error: &RedisError) -> String {
+    match error.code() {
+        Some("NOAUTH") => "it wants a password (REDIS_PASSWORD, or in cache.redis_url)".to_owned(),
+        Some("WRONGPASS") => REFUSED.to_owned(),
+        _ if error.kind() == redis::ErrorKind::AuthenticationFailed => REFUSED.to_owned(),
+        _ => error.to_string(),
+    }
+}

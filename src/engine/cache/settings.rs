@@ -1,0 +1,176 @@
+//! What the configuration says about the cache.
+//!
+//! Invariant: nothing here shows a password, neither for people nor for debugging.
+
+use std::fmt::{self, Write as _};
+
+use super::policy::Policies;
+
+/// Where entries lie behind the memory tier.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Choice {
+    /// Redis when an address is given, else the disk.
+    #[default]
+    Auto,
+    /// Nowhere.
+    Memory,
+    Disk,
+    Redis,
+    /// No cache at all, for comparison.
+    Off,
+}
+
+impl Choice {
+    pub const ALL: [Self; 5] = [Self::Auto, Self::Memory, Self::Disk, Self::Redis, Self::Off];
+
+    /// The word of the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Memory => "memory",
+            Self::Disk => "disk",
+            Self::Redis => "redis",
+            Self::Off => "off",
+        }
+    }
+
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|choice| choice.name() == name)
+    }
+}
+
+/// The URL of a Redis server: `redis://`, `rediss://` with TLS, or
+/// `redis+unix:///path`. Shown without its password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RedisAddress(String);
+
+impl RedisAddress {
+    /// # Errors
+    /// When it is no such URL; the text never repeats it.
+    pub fn parse(url: &str) -> Result<Self, String> {
+        let known = ["redis://", "rediss://", "redis+unix://", "unix://"];
+        if known.iter().any(|scheme| url.starts_with(scheme)) {
+            Ok(Self(url.to_owned()))
+        } else {
+            Err(format!(
+                "a Redis address begins with {}",
+                known.join(" or ")
+            ))
+        }
+    }
+
+    /// The address of a server by its parts.
+    pub fn of_parts(host: &str, port: u16, db: u32, password: Option<&str>) -> Self {
+        let password = password.map_or_else(String::new, |password| {
+            let mut text = String::from(":");
+            for byte in password.bytes() {
+                if byte.is_ascii_alphanumeric() {
+                    text.push(char::from(byte));
+                } else {
+                    // Writing to a string cannot fail.
+                    let _ = write!(text, "%{byte:02X}");
+                }
+            }
+            text.push('@');
+            text
+        });
+        // An IPv6 address has colons of its own.
+        let host = if host.contains(':') && !host.starts_with('[') {
+            format!("[{host}]")
+        } else {
+            host.to_owned()
+        };
+        Self(format!("redis://{password}{host}:{port}/{db}"))
+    }
+
+    /// The whole of it, for whoever connects.
+    pub fn secret(&self) -> &str {
+        &self.0
+    }
+}
+
+/// With `***` in place of user and password.
+impl fmt::Display for RedisAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (scheme, rest) = self.0.split_once("://").unwrap_or(("redis", &self.0));
+        let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+        // The last one: a password that was not escaped may hold some.
+        let shown = path
+            .rsplit_once('@')
+            .map_or_else(|| path.to_owned(), |(_, host)| format!("***@{host}"));
+        write!(f, "{scheme}://{shown}")?;
+        let open: Vec<&str> = query
+            .split('&')
+            .filter(|part| {
+                !part.is_empty() && !part.starts_with("pass") && !part.starts_with("user")
+            })
+            .collect();
+        if !open.is_empty() {
+            write!(f, "?{}", open.join("&"))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for RedisAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RedisAddress({self})")
+    }
+}
+
+/// What a cache is told when it is opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CacheSettings {
+    pub choice: Choice,
+    /// Bytes on the disk.
+    pub disk_bytes: u64,
+    /// Bytes in the memory of this process.
+    pub memory_bytes: u64,
+    pub redis: Option<RedisAddress>,
+    pub policies: Policies,
+}
+
+impl Default for CacheSettings {
+    fn default() -> Self {
+        Self {
+            choice: Choice::Auto,
+            disk_bytes: 1_000_000_000,
+            memory_bytes: 64_000_000,
+            redis: None,
+            policies: Policies::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_never_shown_with_its_password() {
+        for (url, shown) in [
+            ("redis://host:6379/0", "redis://host:6379/0"),
+            ("redis://:secret@host:1/2", "redis://***@host:1/2"),
+            ("rediss://me:se@cret@host", "rediss://***@host"),
+            (
+                "redis+unix:///run/r.sock?db=1&pass=secret&user=secret",
+                "redis+unix:///run/r.sock?db=1",
+            ),
+        ] {
+            let address = RedisAddress::parse(url).unwrap();
+            assert_eq!(address.to_string(), shown);
+            assert!(!format!("{address:?}").contains("cret"));
+            assert_eq!(address.secret(), url);
+        }
+        let error = RedisAddress::parse("http://:secret@host").unwrap_err();
+        assert!(!error.contains("secret"));
+    }
+
+    #[test]
+    fn an_address_is_made_of_parts() {
+        let address = RedisAddress::of_parts("host", 6380, 3, Some("a/b@c"));
+        assert_eq!(address.secret(), "redis://:a%2Fb%40c@host:6380/3");
+        let address = RedisAddress::of_parts("::1", 6379, 0, None);
+        assert_eq!(address.secret(), "redis://[::1]:6379/0");
+    }
+}

@@ -1,0 +1,292 @@
+//! The cache with a real Redis server that is stopped, frozen, emptied and filled
+//! with nonsense, and several processes' worth of caches on it.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc, Barrier,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use tagloupe::engine::{
+    cache::{
+        Backend as _, Failure,
+        entry::Version,
+        key::{Family, Key},
+        layer::{Cache, Lookup},
+        redis::{PATIENCE, Redis},
+        settings::{CacheSettings, Choice, RedisAddress},
+    },
+    job::system_clock,
+};
+
+use super::redis_server::{RedisServer, wait_until};
+
+const LONG: Duration = Duration::from_secs(20);
+const V: Version = Version(1);
+
+fn key(name: &str) -> Key {
+    Key::new(Family::Source, &[name])
+}
+
+fn open(server: &RedisServer, folder: &Path) -> Arc<Cache> {
+    open_at(server.address(), folder)
+}
+
+fn open_at(address: RedisAddress, folder: &Path) -> Arc<Cache> {
+    let settings = CacheSettings {
+        choice: Choice::Auto,
+        redis: Some(address),
+        ..CacheSettings::default()
+    };
+    let cache = Cache::open("library", &[folder], &settings, system_clock);
+    cache.wait_for_redis(LONG);
+    cache
+}
+
+fn found(cache: &Cache, name: &str) -> Option<Vec<u8>> {
+    cache.get(&key(name), V).found().map(|bytes| bytes.to_vec())
+}
+
+#[test]
+fn a_lost_server_costs_no_answer_and_comes_back_by_itself() {
+    let mut server = RedisServer::start();
+    let folder = tempfile::tempdir().unwrap();
+    let cache = open(&server, folder.path());
+    assert_eq!(cache.backend_name(), "redis");
+    cache.set(&key("a"), V, Some(b"1"));
+    assert_eq!(found(&cache, "a").unwrap(), b"1");
+
+    server.stop();
+    // Nothing of this fails, and what is set now lies on the disk.
+    cache.set(&key("b"), V, Some(b"2"));
+    wait_until("the server is known to be gone", || {
+        cache.set(&key("b"), V, Some(b"2"));
+        cache.backend_name() == "disk"
+    });
+    cache.set(&key("b"), V, Some(b"2"));
+    let other = Cache::on_disk(folder.path(), system_clock);
+    assert_eq!(found(&other, "b").unwrap(), b"2");
+    assert_eq!(found(&cache, "b").unwrap(), b"2");
+    assert!(cache.stats().lost >= 1);
+
+    server.go_on();
+    wait_until("it is used again", || cache.backend_name() == "redis");
+    cache.set(&key("c"), V, Some(b"3"));
+    let keys: Vec<String> = redis::cmd("KEYS")
+        .arg("tl:library:*source:c")
+        .query(&mut server.connection())
+        .unwrap();
+    assert_eq!(keys.len(), 1);
+}
+
+#[test]
+fn a_frozen_server_holds_nobody_up() {
+    let server = RedisServer::start();
+    let redis = Redis::connect(&server.address()).unwrap();
+    assert!(redis.wait_until_known(LONG));
+    redis.get("tl:a").unwrap();
+    server.freeze();
+    let mut asked = 0;
+    while redis.breaker().is_closed() {
+        let failure = redis.get("tl:a").unwrap_err();
+        assert!(matches!(failure, Failure::Unavailable(_)), "{failure:?}");
+        asked += 1;
+        assert!(asked < 20, "the breaker never opens");
+    }
+    // A handful of callers waited; nobody waits now.
+    assert!(asked <= 4, "{asked}");
+    let begun = Instant::now();
+    for _ in 0..1_000 {
+        assert!(redis.get("tl:a").is_err());
+    }
+    assert!(begun.elapsed() < PATIENCE * 1_000, "they did not wait each");
+    server.thaw();
+    wait_until("it is used again", || redis.get("tl:a").is_ok());
+}
+
+#[test]
+fn a_server_that_comes_later_is_found() {
+    let mut server = RedisServer::start();
+    server.stop();
+    let folder = tempfile::tempdir().unwrap();
+    let cache = open(&server, folder.path());
+    assert_eq!(cache.backend_name(), "disk");
+    cache.set(&key("a"), V, Some(b"1"));
+    assert_eq!(found(&cache, "a").unwrap(), b"1");
+    server.go_on();
+    wait_until("it is used", || cache.backend_name() == "redis");
+}
+
+#[test]
+fn nonsense_is_a_miss_and_gone() {
+    let server = RedisServer::start();
+    let folder = tempfile::tempdir().unwrap();
+    let cache = open(&server, folder.path());
+    let mut connection = server.connection();
+    for nonsense in [&b"{\"json\": 1}"[..], b"", b"\xc1\x01", &[0; 1000]] {
+        redis::cmd("SET")
+            .arg("tl:library:g0:source:a")
+            .arg(nonsense)
+            .exec(&mut connection)
+            .unwrap();
+        assert!(matches!(cache.get(&key("a"), V), Lookup::Miss));
+        let left: bool = redis::cmd("EXISTS")
+            .arg("tl:library:g0:source:a")
+            .query(&mut connection)
+            .unwrap();
+        assert!(!left);
+    }
+    // A value of another type is what no question fits; the answer is a miss.
+    redis::cmd("LPUSH")
+        .arg("tl:library:g0:source:b")
+        .arg(1)
+        .exec(&mut connection)
+        .unwrap();
+    assert!(matches!(cache.get(&key("b"), V), Lookup::Miss));
+    assert_eq!(cache.backend_name(), "redis", "the server is not to blame");
+    assert!(cache.stats().tally.errors >= 5);
+}
+
+#[test]
+fn a_password_is_asked_for_and_never_told() {
+    let server = RedisServer::start_on_port(&["--requirepass", "sesame"]);
+    for (credentials, reason) in [
+        ("", "it wants a password"),
+        (":wrong@", "it refuses the password"),
+    ] {
+        let url = server
+            .url()
+            .replace("redis://", &format!("redis://{credentials}"));
+        let redis = Redis::connect(&RedisAddress::parse(&url).unwrap()).unwrap();
+        assert!(!redis.wait_until_known(LONG));
+        let told = redis.breaker().reason();
+        assert!(told.starts_with(reason), "{told}");
+        assert!(!told.contains("wrong"));
+    }
+    let url = server.url().replace("redis://", "redis://:sesame@");
+    let redis = Redis::connect(&RedisAddress::parse(&url).unwrap()).unwrap();
+    assert!(redis.wait_until_known(LONG));
+}
+
+#[test]
+fn a_herd_computes_once_on_all_hosts() {
+    let server = RedisServer::start();
+    let folders: Vec<_> = (0..4).map(|_| tempfile::tempdir().unwrap()).collect();
+    let caches: Vec<Arc<Cache>> = folders
+        .iter()
+        .map(|folder| open(&server, folder.path()))
+        .collect();
+    let (computed, start) = (AtomicUsize::new(0), Barrier::new(40));
+    std::thread::scope(|scope| {
+        for n in 0..40 {
+            let (cache, computed, start) = (&caches[n % 4], &computed, &start);
+            scope.spawn(move || {
+                start.wait();
+                let value = cache.get_or_compute(&key("herd"), V, || {
+                    computed.fetch_add(1, Ordering::SeqCst);
+                    Ok(Some(b"value".to_vec()))
+                });
+                assert_eq!(&*value.unwrap().unwrap(), b"value");
+            });
+        }
+    });
+    assert_eq!(computed.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn a_holder_that_died_blocks_nobody_for_long() {
+    let server = RedisServer::start();
+    let folder = tempfile::tempdir().unwrap();
+    let cache = open(&server, folder.path());
+    // As one leaves it that was killed in the middle.
+    let lock = Key::new(Family::Lock, &[key("a").as_str(), "1"]);
+    redis::cmd("SET")
+        .arg(format!("tl:library:g0:{}", lock.as_str()))
+        .arg("dead")
+        .arg("PX")
+        .arg(300)
+        .exec(&mut server.connection())
+        .unwrap();
+    let value = cache.get_or_compute(&key("a"), V, || Ok(Some(b"1".to_vec())));
+    assert_eq!(&*value.unwrap().unwrap(), b"1");
+    // And the lock is free again.
+    let left: Vec<String> = redis::cmd("KEYS")
+        .arg("*lock*")
+        .query(&mut server.connection())
+        .unwrap();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn what_one_host_removes_is_gone_on_the_others() {
+    let mut server = RedisServer::start();
+    let (one_folder, other_folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (one, other) = (
+        open(&server, one_folder.path()),
+        open(&server, other_folder.path()),
+    );
+    let heard = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&heard);
+    other.subscribe("failing", |_| Err("planned".to_owned()));
+    other.subscribe("counting", move |_| {
+        counter.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    });
+    wait_until("they hear each other", || {
+        let before = heard.load(Ordering::SeqCst);
+        one.forget(&key("nothing"));
+        heard.load(Ordering::SeqCst) > before
+    });
+    one.set(&key("a"), V, Some(b"1"));
+    assert!(found(&other, "a").is_some(), "and in its memory now");
+    one.forget(&key("a"));
+    wait_until("it is gone there", || found(&other, "a").is_none());
+
+    one.set(&key("a"), V, Some(b"1"));
+    assert!(found(&other, "a").is_some());
+    one.clear("*");
+    wait_until("all is gone there", || found(&other, "a").is_none());
+
+    // After the server was away nobody knows what was told meanwhile.
+    one.set(&key("a"), V, Some(b"1"));
+    assert!(found(&other, "a").is_some());
+    server.stop();
+    wait_until("its memory is not trusted any more", || {
+        found(&other, "a").is_none()
+    });
+}
+
+#[test]
+fn a_page_is_one_round_trip() {
+    let server = RedisServer::start();
+    let folder = tempfile::tempdir().unwrap();
+    let cache = open(&server, folder.path());
+    let names: Vec<Key> = (0..60).map(|n| key(&n.to_string())).collect();
+    let entries: Vec<_> = names
+        .iter()
+        .map(|key| (key, V, Some(&b"thumbnail"[..])))
+        .collect();
+    cache.set_many(&entries);
+    let fresh = tempfile::tempdir().unwrap();
+    let other = open(&server, fresh.path());
+    let mut connection = server.connection();
+    let calls = |connection: &mut redis::Connection| -> String {
+        redis::cmd("INFO")
+            .arg("commandstats")
+            .query(connection)
+            .unwrap()
+    };
+    redis::cmd("CONFIG")
+        .arg("RESETSTAT")
+        .exec(&mut connection)
+        .unwrap();
+    let wanted: Vec<(Key, Version)> = names.into_iter().map(|key| (key, V)).collect();
+    let page = other.get_many(&wanted);
+    assert!(page.iter().all(|lookup| matches!(lookup, Lookup::Found(_))));
+    let told = calls(&mut connection);
+    assert!(told.contains("cmdstat_mget:calls=1,"), "{told}");
+    assert!(!told.contains("cmdstat_get:"), "{told}");
+}
