@@ -17,6 +17,7 @@ use super::{
     files::{Replaced, Writes},
     index::{Place, Row, Seen},
     journal::{EditItem, Part},
+    parallel,
     requests::{Change, Written},
     shelf::{Loaded, Spot},
 };
@@ -38,7 +39,7 @@ pub(super) const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_ATTEMPTS: u32 = 8;
 
 /// One change of a medium that can be made again, on what is there by then.
-pub(super) type Editing<'e> = Box<dyn FnMut(&mut Media) + 'e>;
+pub(super) type Editing<'e> = Box<dyn FnMut(&mut Media) + Send + 'e>;
 
 /// What is to be done to one medium, step by step: the place of an operation in
 /// the list that comes with it, and its change.
@@ -217,9 +218,17 @@ impl Desk<'_> {
             Ok(locks) => locks,
             Err(error) => return fail(outcomes, open, &error),
         };
-        let mut prepared = Vec::with_capacity(places.len());
-        for (at, place) in places {
-            match self.prepare(place, &mut work[at], remakes, now) {
+        let mut works: Vec<Option<&mut Work<'_>>> = work.iter_mut().map(Some).collect();
+        let places = places
+            .into_iter()
+            .filter_map(|(at, place)| works[at].take().map(|work| (at, place, work)))
+            .collect();
+        let read = parallel::write(places, |(at, place, work)| {
+            (at, self.prepare(place, work, remakes, now))
+        });
+        let mut prepared = Vec::with_capacity(read.len());
+        for (at, read) in read {
+            match read {
                 Ok(ready) => prepared.push((at, ready)),
                 Err(error) => outcomes[at] = Some(Err(error)),
             }
@@ -227,33 +236,40 @@ impl Desk<'_> {
         if let Err(error) = self.note(operations, &prepared, attempt > 0, now) {
             return fail(outcomes, open, &error);
         }
-        for (at, mut ready) in prepared {
-            let is_changed = !ready.patches.is_empty();
-            let saved = if is_changed {
-                self.shelf.save(&ready.spot, &mut ready.loaded, writes)
-            } else {
-                Ok(Replaced::Yes)
-            };
-            if is_changed {
-                let is_merged = ready.merged.is_some();
-                ready.loaded.seen = Seen::Written { is_merged };
-            }
-            outcomes[at] = match saved {
-                Ok(Replaced::Yes) => Some(Ok(Pending {
-                    problem: self
-                        .shelf
-                        .save_text(&ready.spot, &ready.loaded, &ready.before, writes)
-                        .err(),
-                    key: ready.key,
-                    row: ready.loaded.into_row(ready.id),
-                    is_changed,
-                    tags_before: ready.before.tags.len(),
-                    merged: ready.merged.filter(|_| is_changed),
-                })),
-                Ok(Replaced::Changed) => None,
-                Err(error) => Some(Err(error)),
-            };
+        let written = parallel::write(prepared, |(at, ready)| {
+            let mut writes = Writes::default();
+            (at, self.save(ready, &mut writes), writes)
+        });
+        for (at, outcome, written) in written {
+            outcomes[at] = outcome;
+            writes.join(written);
         }
+    }
+
+    /// Writes the files of a medium; `None` when another program was quicker.
+    fn save(&self, mut ready: Prepared, writes: &mut Writes) -> Option<Result<Pending, Error>> {
+        let is_changed = !ready.patches.is_empty();
+        if is_changed {
+            match self.shelf.save(&ready.spot, &mut ready.loaded, writes) {
+                Ok(Replaced::Yes) => {}
+                Ok(Replaced::Changed) => return None,
+                Err(error) => return Some(Err(error)),
+            }
+            let is_merged = ready.merged.is_some();
+            ready.loaded.seen = Seen::Written { is_merged };
+        }
+        let problem = self
+            .shelf
+            .save_text(&ready.spot, &ready.loaded, &ready.before, writes)
+            .err();
+        Some(Ok(Pending {
+            problem,
+            key: ready.key,
+            row: ready.loaded.into_row(ready.id),
+            is_changed,
+            tags_before: ready.before.tags.len(),
+            merged: ready.merged.filter(|_| is_changed),
+        }))
     }
 
     /// Reads a medium and changes it in memory.

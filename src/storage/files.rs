@@ -325,6 +325,11 @@ impl Writes {
         }
     }
 
+    /// Takes over what others changed, to make it durable together.
+    pub(super) fn join(&mut self, other: Self) {
+        self.folders.extend(other.folders);
+    }
+
     /// Makes everything durable: from here on a power cut takes nothing back.
     pub(super) fn finish(self) -> Result<(), Error> {
         self.folders.iter().try_for_each(|folder| sync(folder))

@@ -6,9 +6,9 @@
 //! changed since stays, and is named.
 
 use std::{
-    cell::RefCell,
     collections::{BTreeMap, HashMap, HashSet},
     ops::ControlFlow,
+    sync::{Mutex, PoisonError},
 };
 
 use super::{
@@ -425,7 +425,7 @@ impl Desk<'_> {
         now: i64,
         reverted: &mut Reverted,
     ) {
-        let refusals: RefCell<HashMap<usize, Vec<String>>> = RefCell::default();
+        let refusals: Mutex<BTreeMap<usize, Vec<String>>> = Mutex::default();
         let mut work = Vec::with_capacity(patches.len());
         let mut items = Vec::with_capacity(patches.len());
         for (place, (item, patch)) in patches.iter().enumerate() {
@@ -435,7 +435,9 @@ impl Desk<'_> {
             let refusals = &refusals;
             let apply = move |media: &mut Media| {
                 // A second attempt says anew what it leaves.
-                refusals.borrow_mut().insert(place, patch.apply(media));
+                let left = patch.apply(media);
+                let mut refusals = refusals.lock().unwrap_or_else(PoisonError::into_inner);
+                refusals.insert(place, left);
             };
             work.push(Work {
                 key,
@@ -453,9 +455,8 @@ impl Desk<'_> {
                 Err(error) => reverted.fail(&item.path, &error),
             }
         }
-        let mut refusals: Vec<_> = refusals.into_inner().into_iter().collect();
-        refusals.sort_by_key(|(place, _)| *place);
-        for (place, reasons) in refusals {
+        let refusals = refusals.into_inner();
+        for (place, reasons) in refusals.unwrap_or_else(PoisonError::into_inner) {
             let item = patches[place].0;
             let left = reasons.iter().map(|reason| told(item, reason));
             reverted.left.extend(left);

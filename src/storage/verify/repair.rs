@@ -196,7 +196,7 @@ fn mend(
     operation: &Operation,
     key: MediaKey,
     now: i64,
-    change: impl FnMut(&mut Media),
+    change: impl FnMut(&mut Media) + Send,
 ) -> Result<(), Error> {
     let work = Work {
         key,
