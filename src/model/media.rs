@@ -250,6 +250,9 @@ pub struct Revision {
     pub at: String,
 }
 
+/// Keys of derived media that name what they are made from.
+const ORIGINS: [&str; 3] = ["source_image", "source_video", "parent_image"];
+
 /// Everything a sidecar says about one medium.
 ///
 /// Fields that the program only carries around stay JSON: `relations`, `notes`,
@@ -336,9 +339,33 @@ impl Media {
         Some((side("width")?, side("height")?))
     }
 
+    /// Follows a medium that has another id now, wherever this one names it.
+    pub fn redirect(&mut self, from: &str, to: &str) {
+        for (_, ids) in &mut self.related {
+            let is_known = ids.iter().any(|id| id == to);
+            match ids.iter().position(|id| id == from) {
+                Some(at) if is_known => drop(ids.remove(at)),
+                Some(at) => to.clone_into(&mut ids[at]),
+                None => {}
+            }
+        }
+        for strengths in self.relations.values_mut().filter_map(Value::as_object_mut) {
+            if let Some(strength) = strengths.remove(from) {
+                strengths.entry(to).or_insert(strength);
+            }
+        }
+        for key in ORIGINS {
+            if let Some(origin) = self.derived.get_mut(key)
+                && origin == from
+            {
+                *origin = to.into();
+            }
+        }
+    }
+
     /// The id of the medium this one is derived from.
     pub fn origin(&self) -> Option<&str> {
-        ["source_image", "source_video", "parent_image"]
+        ORIGINS
             .iter()
             .find_map(|key| self.derived.get(*key)?.as_str())
     }

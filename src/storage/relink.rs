@@ -1,10 +1,12 @@
 //! Originals that another program renamed or moved: the sidecar that stayed behind,
-//! and the caption beside it, follow the picture with the same bytes.
+//! the caption beside it, and the relations of other media follow the picture with
+//! the same bytes.
 //!
 //! Invariants: a sidecar follows only a picture that has none, whose md5 is the one
 //! its own picture had; the move is in the journal like one into the trash.
 
 use super::{
+    change::{Editing, Work},
     desk::Desk,
     error::Error,
     files,
@@ -13,7 +15,7 @@ use super::{
     shelf::new_sidecar,
     trash::{Landed, Moves},
 };
-use crate::model::{id::MediaId, operation::Operation};
+use crate::model::{id::MediaId, media::Media, operation::Operation};
 
 impl Desk<'_> {
     /// See [`Library::follow_renamed`](super::Library::follow_renamed).
@@ -96,10 +98,35 @@ impl Desk<'_> {
         self.index.inherit(&stray.id, &picture.id)?;
         self.reindex(&picture.path)?;
         self.reindex(&stray.path)?;
+        self.redirect(operation, &stray.id, &picture.id, now)?;
         Ok(Some(Followed {
             from: stray.path.clone(),
             to: picture.path.clone(),
         }))
+    }
+
+    /// Relations follow a medium that has another id now.
+    fn redirect(
+        &self,
+        operation: &Operation,
+        from: &MediaId,
+        to: &MediaId,
+        now: i64,
+    ) -> Result<(), Error> {
+        if from == to {
+            return Ok(());
+        }
+        let work = self.index.naming(from)?.into_iter().map(|key| {
+            let redirect = |media: &mut Media| media.redirect(from.as_str(), to.as_str());
+            Work {
+                key,
+                steps: vec![(0, Box::new(redirect) as Editing<'_>)],
+            }
+        });
+        let written = self.change(std::slice::from_ref(operation), work.collect(), now);
+        written
+            .into_iter()
+            .try_for_each(|written| written.map(drop))
     }
 
     fn check_free_names(&self, moves: &Moves) -> Result<(), Error> {

@@ -204,6 +204,19 @@ impl Index {
         })
     }
 
+    /// Media that name another one: in a relation, or as what they are made from.
+    pub(in crate::storage) fn naming(&self, id: &MediaId) -> Result<Vec<MediaKey>, Error> {
+        self.read("look for relations", |connection| {
+            connection
+                .prepare(
+                    "SELECT medium FROM relation WHERE other = ?1
+                     UNION SELECT key FROM medium WHERE derived AND origin = ?1",
+                )?
+                .query_map([id.as_str()], |row| Ok(MediaKey(row.get(0)?)))?
+                .collect()
+        })
+    }
+
     /// Originals of that size without a sidecar.
     pub(in crate::storage) fn unlinked(&self, bytes: u64) -> Result<Vec<Unlinked>, Error> {
         let sql = format!(
