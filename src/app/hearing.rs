@@ -156,11 +156,23 @@ impl App {
         if let Some(warning) = &report.warning {
             self.say(Level::Warning, warning);
         }
+        self.say_merged(&report.merged);
         match report.left.as_slice() {
             [] => self.say(Level::Info, &text),
             [only] => self.say(Level::Warning, &format!("{text}; left alone: {only}")),
             [first, rest @ ..] => {
                 let text = format!("{text}; left alone: {first}, and {} more", rest.len());
+                self.say(Level::Warning, &text);
+            }
+        }
+    }
+
+    fn say_merged(&mut self, merged: &[String]) {
+        match merged {
+            [] => {}
+            [only] => self.say(Level::Warning, only),
+            [first, rest @ ..] => {
+                let text = format!("{first}; and {} more", rest.len());
                 self.say(Level::Warning, &text);
             }
         }
@@ -174,14 +186,7 @@ impl App {
         for warning in &report.warnings {
             self.say(Level::Warning, warning);
         }
-        match report.merged.as_slice() {
-            [] => {}
-            [only] => self.say(Level::Warning, only),
-            [first, rest @ ..] => {
-                let text = format!("{first}; and {} more", rest.len());
-                self.say(Level::Warning, &text);
-            }
-        }
+        self.say_merged(&report.merged);
         if let Some((key, reason)) = report.failed.first() {
             let name = self
                 .catalog

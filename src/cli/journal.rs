@@ -51,6 +51,7 @@ fn revert(context: &Context, arguments: &RevertArgs, is_redo: bool) -> Result<St
             "changed": report.changed,
             "trashed": report.trashed,
             "left": report.left,
+            "merged": report.merged,
             "warning": report.warning,
         }))?;
     } else {
@@ -58,6 +59,9 @@ fn revert(context: &Context, arguments: &RevertArgs, is_redo: bool) -> Result<St
         context
             .output
             .note(&format!("{verb}: {}, {media}", report.action));
+        for merged in &report.merged {
+            context.output.note(merged);
+        }
         for left in &report.left {
             context.output.note(&format!("left alone: {left}"));
         }

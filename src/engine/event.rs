@@ -210,6 +210,8 @@ pub struct RevertReport {
     pub trashed: usize,
     /// What was left alone because it was changed since, or could not be done.
     pub left: Vec<String>,
+    /// What is said of sidecars that another program wrote too.
+    pub merged: Vec<String>,
     pub warning: Option<String>,
     pub is_cancelled: bool,
 }

@@ -407,6 +407,7 @@ fn show(catalog: &CatalogStore, reverted: Reverted) -> RevertReport {
         changed: reverted.changed.len(),
         trashed: reverted.removed.len(),
         left: reverted.left,
+        merged: reverted.merged,
         warning: reverted.warning,
         is_cancelled: reverted.is_cancelled,
     };

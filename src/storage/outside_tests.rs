@@ -264,6 +264,23 @@ fn repairs_are_one_step_that_can_be_undone() {
 }
 
 #[test]
+fn an_undo_says_that_another_program_wrote_in_between() {
+    let (_dir, library) = library("");
+    change(&library, "a", vec![add("night")]);
+    let ours = read(library.root(), SIDECAR);
+    let theirs = ours.replace("\"stars\": 4", "\"stars\": 5");
+    assert_ne!(ours, theirs);
+    write(library.root(), SIDECAR, theirs);
+    let undone = undo(&library);
+    assert!(
+        undone.merged[0].contains("another program wrote"),
+        "{undone:?}"
+    );
+    let media = on_disk(&library);
+    assert_eq!((media.stars, values(&media).contains("night")), (5, false));
+}
+
+#[test]
 fn what_was_taken_out_on_purpose_stays_out() {
     let (_dir, library) = library("");
     write(

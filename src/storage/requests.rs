@@ -152,6 +152,8 @@ pub struct Reverted {
     pub removed: Vec<MediaKey>,
     /// What was left alone because it was changed since, and what failed.
     pub left: Vec<String>,
+    /// What is said of sidecars that another program wrote too.
+    pub merged: Vec<String>,
     pub warning: Option<String>,
     pub is_cancelled: bool,
     /// Something could not be written this time, and may be later.

@@ -74,12 +74,13 @@ pub(super) fn change(library: &Library, id: &str, edits: Vec<Edit>) -> Written {
 }
 
 /// Takes the newest operation back; all of it.
-pub(super) fn undo(library: &Library) {
+pub(super) fn undo(library: &Library) -> Reverted {
     let undone = library
         .undo(Which::Newest, NOW, &mut |_, _| ControlFlow::Continue(()))
         .unwrap()
         .unwrap();
     assert_eq!(undone.left, Vec::<String>::new());
+    undone
 }
 
 pub(super) fn add(value: &str) -> Edit {

@@ -450,6 +450,7 @@ impl Desk<'_> {
             match outcome {
                 Ok(written) => {
                     reverted.changed.push(written.entry);
+                    reverted.merged.extend(written.merged);
                     reverted.warning = written.warning.or(reverted.warning.take());
                 }
                 Err(error) => reverted.fail(&item.path, &error),

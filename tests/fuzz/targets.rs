@@ -20,6 +20,7 @@ use tagloupe::{
         sidecar::Sidecar,
     },
     storage::{LayoutKind, Library, Which},
+    tui::reader::parse::Parser,
 };
 
 /// Inputs of each target in an ordinary run.
@@ -220,6 +221,45 @@ fn damaged_picture() {
             }
             drop(decoded);
             assert_eq!(memory.in_use(), 0);
+        });
+}
+
+/// What a terminal, or whoever sits at it, may say.
+const SAID: [&[u8]; 6] = [
+    b"\x1b[?62;4;22c\x1b[>1;4000;21c\x1b[0n",
+    b"\x1bP>|kitty(0.41.1)\x1b\\\x1b_Gi=31;OK\x1b\\",
+    b"\x1b[4;720;1280t\x1b[6;18;9t\x1b[8;40;142t\x1b[?2026;2$y",
+    b"\x1b]11;rgb:1e1e/1e1e/2e2e\x1b\\\x1b]4;1;rgb:ff/00/00\x07",
+    b"jjk\x1b[A\x1b[1;5C\x1bOP\x1b[<64;10;5M\xe3\x81\x82\x1bx",
+    b"\x1b[200~two words\n\x1b[201~q\x1b[200~\x1b[31mred\x1b[201~",
+];
+
+/// However a terminal cuts what it says, it says the same; and a key that follows is
+/// heard.
+#[test]
+fn terminal_replies() {
+    let hear = |parser: &mut Parser, bytes: &[u8]| {
+        let mut said = Vec::new();
+        parser.feed(bytes, &mut |one| said.push(one));
+        said
+    };
+    check!()
+        .with_iterations(INPUTS)
+        .with_type::<(u16, Damage)>()
+        .for_each(|(cut, damage)| {
+            let bytes = damage.of(&SAID);
+            let whole = hear(&mut Parser::default(), &bytes);
+            let mut parser = Parser::default();
+            let (first, second) = bytes.split_at(usize::from(*cut) % (bytes.len() + 1));
+            let mut said = hear(&mut parser, first);
+            said.extend(hear(&mut parser, second));
+            assert_eq!(said, whole);
+            // The end of a paste and of an answer, if one was open; then silence.
+            hear(&mut parser, b"\x1b[201~\x1b\\");
+            while parser.is_waiting() {
+                parser.rest(&mut |_| {});
+            }
+            assert_eq!(hear(&mut parser, b"q").len(), 1);
         });
 }
 
