@@ -33,6 +33,7 @@
 //! not of their form at all, is refused rather than half understood: it can then
 //! not be written over.
 
+mod lean;
 pub(super) mod read;
 mod render;
 mod strict;
@@ -120,6 +121,15 @@ impl Sidecar {
         Self::is_own(&document)
             .then(|| Self::from_document(document))
             .transpose()
+    }
+
+    /// As [`parse_own`](Self::parse_own), for an index: tags come without the objects
+    /// they were read from, and the document has an empty list in their place.
+    pub fn parse_for_index(text: &str) -> Result<Option<Self>, SidecarError> {
+        match lean::parse(text).filter(|sidecar| Self::is_own(&sidecar.document)) {
+            Some(sidecar) => Ok(Some(sidecar)),
+            None => Self::parse_own(text),
+        }
     }
 
     fn from_document(document: Map<String, Value>) -> Result<Self, SidecarError> {

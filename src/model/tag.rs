@@ -131,13 +131,10 @@ impl RemovedTag {
 /// The form in which tag values compare: NFKC, trimmed, lower case, and each run
 /// of white space or `_` as one `_`.
 pub fn normalize(value: &str) -> String {
-    let is_gap = |c: char| c.is_whitespace() || c == '_';
-    if value
-        .bytes()
-        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
-    {
+    if is_normal(value) {
         return value.to_owned();
     }
+    let is_gap = |c: char| c.is_whitespace() || c == '_';
     let mut normal = String::with_capacity(value.len());
     let mut gap = false;
     for c in value.trim().nfkc().flat_map(char::to_lowercase) {
@@ -157,8 +154,23 @@ pub fn normalize(value: &str) -> String {
     normal
 }
 
+/// Whether a value is surely in the form that [`normalize`] gives it: what is ASCII
+/// composes to itself. Nearly all are.
+pub(super) fn is_normal(value: &str) -> bool {
+    let mut before = 0;
+    value.bytes().all(|byte| {
+        let is_double = byte == b'_' && before == b'_';
+        before = byte;
+        // White space and control characters lie below, letters that need more above.
+        (b'!'..=b'~').contains(&byte) && !byte.is_ascii_uppercase() && !is_double
+    })
+}
+
 /// The full name of a category given by name or alias, lower case; empty means `general`.
 pub fn normalize_category(category: &str) -> String {
+    if BUILT_IN_CATEGORIES.contains(&category) {
+        return category.to_owned();
+    }
     let lower = normalize(category);
     if lower.is_empty() {
         return GENERAL.to_owned();
@@ -181,6 +193,21 @@ pub fn category_order(category: &str) -> (usize, &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_taken_for_normal_is_so(value in "[a-cA_ \\t!~:é]{0,6}") {
+            use unicode_normalization::UnicodeNormalization as _;
+            if is_normal(&value) {
+                let composed: String = value.nfkc().flat_map(char::to_lowercase).collect();
+                proptest::prop_assert_eq!(&composed, &value);
+                proptest::prop_assert_eq!(value.trim(), value.as_str());
+                let is_gap = |c: char| c.is_whitespace() || c == '_';
+                let parts: Vec<&str> = value.split(is_gap).collect();
+                proptest::prop_assert!(parts.len() < 3 || parts[1..parts.len() - 1].iter().all(|part| !part.is_empty()));
+            }
+        }
+    }
 
     #[test]
     fn values_compare_normalised() {

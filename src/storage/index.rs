@@ -10,6 +10,7 @@ mod load;
 mod moment;
 mod remember;
 mod schema;
+mod tagging;
 mod update;
 
 use std::{
@@ -30,10 +31,17 @@ use super::error::{Error, IndexCause};
 pub(super) use base::{Packed, Seen, Stray, Unlinked};
 pub(super) use load::Place;
 pub use moment::Moment;
+pub(super) use tagging::TagIds;
 pub(super) use update::{Row, Stamp};
 
 /// How long one process waits for another one's transaction.
 const BUSY: Duration = Duration::from_secs(10);
+/// Memory for pages, in KiB as SQLite counts it, and the pages in the log after which
+/// it is worked into the file: usually, and while much is written.
+const CACHE: i64 = -16_384;
+const CHECKPOINT: i64 = 1_000;
+const BULK_CACHE: i64 = -65_536;
+const BULK_CHECKPOINT: i64 = 8_000;
 /// Connections for reading that are kept open while nobody reads.
 const IDLE_READERS: usize = 4;
 
@@ -162,6 +170,21 @@ impl Index {
         run(&mut writer).map_err(|error| self.failed(action, &error))
     }
 
+    /// Runs work that writes much, with more memory and fewer checkpoints.
+    pub(super) fn in_bulk<T>(&self, work: impl FnOnce() -> T) -> T {
+        let settle = |cache: i64, checkpoint: i64| {
+            let writer = lock(&self.writer);
+            // What these settings change is how long it takes.
+            let _ = writer.pragma_update(None, "cache_size", cache);
+            let _ = writer.pragma_update(None, "wal_autocheckpoint", checkpoint);
+            let _ = writer.release_memory();
+        };
+        settle(BULK_CACHE, BULK_CHECKPOINT);
+        let done = work();
+        settle(CACHE, CHECKPOINT);
+        done
+    }
+
     /// Changes when another process, or another connection of this one, wrote.
     pub(super) fn data_version(&self) -> Result<i64, Error> {
         lock(&self.writer)
@@ -244,7 +267,7 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
     connection.pragma_update(None, "cell_size_check", true)?;
     connection.pragma_update(None, "synchronous", "normal")?;
-    connection.pragma_update(None, "cache_size", -16_384)?;
+    connection.pragma_update(None, "cache_size", CACHE)?;
     connection.pragma_update(None, "temp_store", "memory")?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)

@@ -1,11 +1,11 @@
 //! The index from the files: scan, read in parallel, write in steps.
 
-use std::{collections::HashSet, ops::ControlFlow};
+use std::{collections::HashSet, ops::ControlFlow, sync::mpsc, thread};
 
 use super::{
     error::Error,
     files,
-    index::{Index, Row},
+    index::{Index, Row, TagIds},
     marks::Marks,
     md5_lock, parallel,
     requests::{RebuildProgress, RebuildSummary},
@@ -74,25 +74,48 @@ pub(super) fn run(
             .get(&found.spot.path)
             .is_none_or(|place| place.id != found.id || !is_unchanged(shelf, found, place)),
     };
-    for step in scan.found.chunks(STEP) {
-        let wanted: Vec<&Found> = step.iter().filter(|found| is_wanted(found)).collect();
-        if !wanted.is_empty() {
-            let read = parallel::map(&wanted, |found| read_one(shelf, found));
-            commit(shelf, index, marks, read, &mut summary)?;
-            // A step that an earlier run finished must not set the cursor back.
-            if extent == Extent::All
-                && let Some(last) = step.last()
-            {
-                index.set(&[(CURSOR, Some(&last.spot.path))])?;
+    let is_new = index.is_empty()?;
+    let mut tags = TagIds::default();
+    let found = &scan.found;
+    let written = index.in_bulk(|| {
+        // The next step is read while this one is written.
+        thread::scope(|scope| {
+            let (send, steps) = mpsc::sync_channel(1);
+            scope.spawn(move || {
+                for step in found.chunks(STEP) {
+                    let wanted: Vec<&Found> =
+                        step.iter().filter(|found| is_wanted(found)).collect();
+                    let read = parallel::map(&wanted, |found| read_one(shelf, found));
+                    if send.send((step, read)).is_err() {
+                        return;
+                    }
+                }
+            });
+            for (step, read) in steps {
+                let wanted = count(read.len());
+                if wanted > 0 {
+                    commit(shelf, index, marks, &mut tags, read, &mut summary)?;
+                    // A step that an earlier run finished must not set the cursor back.
+                    if extent == Extent::All
+                        && let Some(last) = step.last()
+                    {
+                        index.set(&[(CURSOR, Some(&last.spot.path))])?;
+                    }
+                }
+                progress.read += wanted;
+                progress.done += count(step.len());
+                progress.errors = count(summary.errors.len());
+                if on(progress).is_break() {
+                    summary.is_cancelled = true;
+                    break;
+                }
             }
-        }
-        progress.read += count(wanted.len());
-        progress.done += count(step.len());
-        progress.errors = count(summary.errors.len());
-        if on(progress).is_break() {
-            summary.is_cancelled = true;
-            return Ok(summary);
-        }
+            Ok(())
+        })
+    });
+    written?;
+    if summary.is_cancelled {
+        return Ok(summary);
     }
 
     let kept: HashSet<&str> = scan
@@ -117,6 +140,9 @@ pub(super) fn run(
     summary.removed = count(gone.len());
     if !gone.is_empty() {
         index.commit(&mut [], &gone, &mut |_| {})?;
+    }
+    if extent == Extent::All && !is_new {
+        index.drop_unused_tags()?;
     }
     index.complete()?;
     Ok(summary)
@@ -180,7 +206,11 @@ fn read_one<'f>(shelf: &Shelf, found: &'f Found) -> Read<'f> {
 
 /// The row of a found medium; none for a JSON file that is no sidecar.
 pub(super) fn load(shelf: &Shelf, found: &Found) -> Result<(Option<Row>, Option<Error>), Error> {
-    let mut loaded = shelf.load(&found.spot)?;
+    let mut loaded = if found.is_orphan {
+        shelf.load(&found.spot)?
+    } else {
+        shelf.load_for_index(&found.spot)?
+    };
     let problem = loaded.problem.take();
     let is_stray =
         found.is_orphan && (problem.is_some() || !Sidecar::is_surely_own(&loaded.sidecar.document));
@@ -194,6 +224,7 @@ fn commit(
     shelf: &Shelf,
     index: &Index,
     marks: &Marks,
+    tags: &mut TagIds,
     read: Vec<Read<'_>>,
     summary: &mut RebuildSummary,
 ) -> Result<(), Error> {
@@ -218,7 +249,7 @@ fn commit(
     let found: Vec<&Found> = rows.iter().map(|(found, _)| *found).collect();
     let mut rows: Vec<Row> = rows.into_iter().map(|(_, row)| row).collect();
     let mut at = 0;
-    index.commit(&mut rows, &[], &mut |row| {
+    index.commit_with(tags, &mut rows, &[], &mut |row| {
         // Another writer may have changed the sidecar since it was read.
         if !is_current(shelf, row)
             && let Ok((Some(fresh), _)) = load(shelf, found[at])

@@ -14,7 +14,7 @@ use crate::model::{
     entry::FileFacts,
     id::{Md5, MediaId},
     media::Media,
-    sidecar::{MAX_BYTES, Sidecar},
+    sidecar::{MAX_BYTES, Sidecar, SidecarError},
     tag::Tag,
 };
 
@@ -126,6 +126,9 @@ impl Loaded {
     }
 }
 
+/// How the text of a sidecar is read.
+type Parse = fn(&str) -> Result<Option<Sidecar>, SidecarError>;
+
 /// The media files of one library.
 #[derive(Clone, Debug)]
 pub(super) struct Shelf {
@@ -144,6 +147,16 @@ impl Shelf {
 
     /// Reads what is at a spot; every file may be missing.
     pub(super) fn load(&self, spot: &Spot) -> Result<Loaded, Error> {
+        self.load_by(spot, Sidecar::parse_own)
+    }
+
+    /// As [`load`](Self::load), for an index alone: what
+    /// [`Sidecar::parse_for_index`] leaves out is not there.
+    pub(super) fn load_for_index(&self, spot: &Spot) -> Result<Loaded, Error> {
+        self.load_by(spot, Sidecar::parse_for_index)
+    }
+
+    fn load_by(&self, spot: &Spot, parse: Parse) -> Result<Loaded, Error> {
         let original = files::stat(&self.absolute(&spot.path)?)?;
         let mut loaded = Loaded {
             facts: FileFacts {
@@ -164,7 +177,7 @@ impl Shelf {
             problem: None,
         };
         for path in &spot.sidecars {
-            if self.read_sidecar(path, &mut loaded)? {
+            if self.read_sidecar(path, parse, &mut loaded)? {
                 break;
             }
         }
@@ -177,7 +190,7 @@ impl Shelf {
     }
 
     /// Whether there was a sidecar of ours at that path.
-    fn read_sidecar(&self, path: &str, loaded: &mut Loaded) -> Result<bool, Error> {
+    fn read_sidecar(&self, path: &str, parse: Parse, loaded: &mut Loaded) -> Result<bool, Error> {
         let absolute = self.absolute(path)?;
         let (bytes, stat) = match files::read(&absolute, MAX_BYTES) {
             Ok(Some(found)) => found,
@@ -188,10 +201,8 @@ impl Shelf {
             }
         };
         let parsed = match str::from_utf8(&bytes) {
-            Ok(text) => Sidecar::parse_own(text),
-            Err(error) => Err(crate::model::sidecar::SidecarError::Syntax(
-                error.to_string(),
-            )),
+            Ok(text) => parse(text),
+            Err(error) => Err(SidecarError::Syntax(error.to_string())),
         };
         match parsed {
             Ok(Some(sidecar)) => {

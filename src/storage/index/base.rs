@@ -3,6 +3,8 @@
 //!
 //! Texts are packed by deflate with a dictionary of what nearly all of them say.
 
+use std::cell::RefCell;
+
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
@@ -42,6 +44,11 @@ const DICTIONARY: &[u8] = br#""notes": [], "locked": [], "captions": [{"kind": "
     {"category": "general", "value": "", "position": 1, "src": "danbooru", "at": "202-01-T::Z"},
     {"category": "general", "value": ""#;
 
+thread_local! {
+    /// Making one costs more than packing a usual text with it.
+    static PACKER: RefCell<Compress> = RefCell::new(Compress::new(Compression::fast(), false));
+}
+
 /// A packed text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::storage) struct Packed(Vec<u8>);
@@ -50,17 +57,20 @@ impl Packed {
     /// Packing can fail only where memory does; a text that is not kept makes a
     /// later merge less exact, nothing else.
     pub(in crate::storage) fn new(text: &[u8]) -> Option<Self> {
-        let mut compress = Compress::new(Compression::fast(), false);
-        compress.set_dictionary(DICTIONARY).ok()?;
-        let mut packed = Vec::with_capacity(text.len() / 4 + 64);
-        loop {
-            let read = usize::try_from(compress.total_in()).ok()?;
-            let status = compress.compress_vec(&text[read..], &mut packed, FlushCompress::Finish);
-            match status.ok()? {
-                Status::StreamEnd => return Some(Self(packed)),
-                Status::Ok | Status::BufError => packed.reserve(packed.len() + 64),
+        PACKER.with_borrow_mut(|compress| {
+            compress.reset();
+            compress.set_dictionary(DICTIONARY).ok()?;
+            let mut packed = Vec::with_capacity(text.len() / 4 + 64);
+            loop {
+                let read = usize::try_from(compress.total_in()).ok()?;
+                let rest = text.get(read..)?;
+                let status = compress.compress_vec(rest, &mut packed, FlushCompress::Finish);
+                match status.ok()? {
+                    Status::StreamEnd => return Some(Self(packed)),
+                    Status::Ok | Status::BufError => packed.reserve(packed.len() + 64),
+                }
             }
-        }
+        })
     }
 
     fn text(&self) -> Option<String> {
@@ -288,9 +298,17 @@ pub(super) fn settle(
         row.media = base.media;
         return Ok(Settled { text: None, mark });
     }
-    let theirs = Sidecar {
-        media: row.media.clone(),
-        document: theirs.sidecar().unwrap_or_default().document,
+    let theirs = {
+        let whole = theirs.sidecar().unwrap_or_default();
+        let mut media = row.media.clone();
+        // The row may have been read without the objects its tags were read from.
+        if !whole.media.tags.is_empty() {
+            media.tags.clone_from(&whole.media.tags);
+        }
+        Sidecar {
+            media,
+            document: whole.document,
+        }
     };
     Ok(match restore_vanished(&base, &theirs) {
         Some(whole) => {
@@ -304,13 +322,34 @@ pub(super) fn settle(
     })
 }
 
-/// `original`: size and md5 of the file; none where it is not there, which leaves
-/// what it was.
+/// What is remembered of a medium that the index did not know.
+pub(super) fn write_new(
+    transaction: &Transaction<'_>,
+    key: u32,
+    settled: &Settled,
+    original: Original,
+) -> rusqlite::Result<()> {
+    if settled.mark.is_some() {
+        return write(transaction, key, settled, original);
+    }
+    if let Some(Packed(text)) = &settled.text {
+        let (bytes, md5) = original.unzip();
+        transaction
+            .prepare_cached("INSERT OR REPLACE INTO base VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![key, text, bytes, md5.flatten()])?;
+    }
+    Ok(())
+}
+
+/// Size and md5 of the original; none where it is not there, which leaves what it
+/// was.
+type Original = Option<(i64, Option<[u8; 16]>)>;
+
 pub(super) fn write(
     transaction: &Transaction<'_>,
     key: u32,
     settled: &Settled,
-    original: Option<(i64, Option<[u8; 16]>)>,
+    original: Original,
 ) -> rusqlite::Result<()> {
     if let Some(Packed(text)) = &settled.text {
         transaction

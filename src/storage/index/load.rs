@@ -4,7 +4,7 @@ use std::{collections::HashMap, ops::ControlFlow};
 
 use rusqlite::{Connection, Row as SqlRow, Rows};
 
-use super::{Index, Stamp};
+use super::{Index, Stamp, tagging};
 use crate::{
     model::{
         entry::{Entry, Facets},
@@ -90,20 +90,23 @@ impl Index {
             let names = tag_names(&transaction)?;
             let mut media =
                 transaction.prepare(&format!("SELECT {COLUMNS} FROM medium ORDER BY key"))?;
-            let mut tags = transaction
-                .prepare("SELECT medium, tag FROM medium_tag ORDER BY medium, position")?;
+            let mut tags =
+                transaction.prepare("SELECT medium, tags FROM tagging ORDER BY medium")?;
             let mut posts = transaction
                 .prepare("SELECT medium, site, post FROM post ORDER BY medium, position")?;
             let mut merged = transaction.prepare("SELECT medium FROM merged ORDER BY medium")?;
-            let mut tags = Side::new(tags.query([])?, |row| row.get::<_, i64>(1))?;
+            let mut tags = Side::new(tags.query([])?, |row| row.get::<_, String>(1))?;
             let mut posts = Side::new(posts.query([])?, |row| Ok((row.get(1)?, row.get(2)?)))?;
             let mut merged = Side::new(merged.query([])?, |_| Ok(()))?;
             let mut rows = media.query([])?;
             let (mut chunk, mut done) = (Vec::with_capacity(CHUNK), 0);
             while let Some(row) = rows.next()? {
                 let mut entry = entry_of(row)?;
-                tags.take(entry.key.0, |tag| {
-                    entry.tags.extend(names.get(&tag).cloned());
+                tags.take(entry.key.0, |list| {
+                    let numbers = tagging::numbers(&list);
+                    entry
+                        .tags
+                        .extend(numbers.filter_map(|tag| names.get(&tag).cloned()));
                 })?;
                 posts.take(entry.key.0, |post| entry.posts.push(post))?;
                 merged.take(entry.key.0, |()| entry.has.set(Facets::MERGED, true))?;
@@ -385,8 +388,8 @@ pub(super) fn entry(connection: &Connection, key: MediaKey) -> rusqlite::Result<
 fn with_children(connection: &Connection, mut entry: Entry) -> rusqlite::Result<Entry> {
     entry.tags = connection
         .prepare_cached(
-            "SELECT category, value FROM medium_tag JOIN tag ON tag.id = tag
-             WHERE medium = ?1 ORDER BY position",
+            "SELECT category, tag.value FROM tagging JOIN json_each(tagging.tags) AS each
+             JOIN tag ON tag.id = each.value WHERE medium = ?1 ORDER BY each.key",
         )?
         .query_map([entry.key.0], |row| {
             Ok(TagName {

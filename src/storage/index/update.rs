@@ -1,17 +1,17 @@
 //! Writing rows: one transaction per batch, every table of a medium together.
 
-use std::collections::HashMap;
+use std::{collections::HashSet, sync::LazyLock};
 
-use rusqlite::{Transaction, named_params, params};
+use rusqlite::{ToSql, Transaction, params};
 
-use super::{Index, Packed, Seen, base};
+use super::{Index, Packed, Seen, TagIds, base, tagging};
 use crate::{
     model::{
         entry::{Entry, Facets, FileFacts},
         fact::Fact,
+        hash::PerceptualHash,
         id::{Md5, MediaId, MediaKey},
-        media::{HASH_NAMES, Media},
-        tag::TagName,
+        media::{HASH_NAMES, Media, Rating, Status},
     },
     storage::{error::Error, requests::Unhashed},
 };
@@ -52,19 +52,46 @@ impl Index {
         removed: &[MediaKey],
         check: &mut dyn FnMut(&mut Row),
     ) -> Result<Vec<Entry>, Error> {
-        self.write("write", |transaction| {
+        self.commit_with(&mut TagIds::default(), rows, removed, check)
+    }
+
+    /// As [`commit`](Self::commit), for one of many.
+    pub(in crate::storage) fn commit_with(
+        &self,
+        tags: &mut TagIds,
+        rows: &mut [Row],
+        removed: &[MediaKey],
+        check: &mut dyn FnMut(&mut Row),
+    ) -> Result<Vec<Entry>, Error> {
+        let written = self.write("write", |transaction| {
             let sequence = next_sequence(transaction)?;
-            let mut tags = HashMap::new();
+            tags.enter(transaction)?;
             for key in removed {
                 remove(transaction, *key, sequence)?;
             }
-            rows.iter_mut()
-                .map(|row| {
-                    check(row);
-                    upsert(transaction, row, sequence, &mut tags)
-                })
-                .collect()
-        })
+            let mut entries = Vec::with_capacity(rows.len());
+            let mut replaced = HashSet::new();
+            for row in rows.iter_mut() {
+                check(row);
+                let (entry, is_known) = upsert(transaction, row, sequence, tags)?;
+                if is_known {
+                    replaced.insert(entry.key);
+                }
+                entries.push(entry);
+            }
+            // Other statements in between would make FTS5 write a part for each row.
+            for (row, entry) in rows.iter().zip(&entries) {
+                if replaced.contains(&entry.key) {
+                    clear_text(transaction, entry.key)?;
+                }
+                full_text(transaction, entry, &row.media)?;
+            }
+            Ok(entries)
+        });
+        if written.is_err() {
+            tags.forget();
+        }
+        written
     }
 
     /// Notes the md5 of originals whose sidecar names none, each only if the row still
@@ -104,13 +131,11 @@ impl Index {
         })
     }
 
-    /// The last touches of a rebuild: words that no medium uses any more go, the
-    /// planner learns the sizes, and the index counts as complete.
+    /// The last touch of a rebuild: the index counts as complete.
     pub(in crate::storage) fn complete(&self) -> Result<(), Error> {
         self.write("finish the rebuild", |transaction| {
             transaction.execute_batch(
-                "DELETE FROM tag WHERE id NOT IN (SELECT tag FROM medium_tag);
-                 UPDATE library_metadata SET value = '1' WHERE key = 'complete';
+                "UPDATE library_metadata SET value = '1' WHERE key = 'complete';
                  DELETE FROM library_metadata WHERE key = 'rebuild_cursor';",
             )
         })
@@ -132,6 +157,7 @@ pub(super) fn next_sequence(transaction: &Transaction<'_>) -> rusqlite::Result<i
 
 fn remove(transaction: &Transaction<'_>, key: MediaKey, sequence: i64) -> rusqlite::Result<()> {
     clear(transaction, key)?;
+    clear_text(transaction, key)?;
     base::remove(transaction, key)?;
     let rows = transaction
         .prepare_cached("DELETE FROM medium WHERE key = ?1")?
@@ -144,15 +170,21 @@ fn remove(transaction: &Transaction<'_>, key: MediaKey, sequence: i64) -> rusqli
     Ok(())
 }
 
-/// Takes out what other tables hold of a medium.
+fn clear_text(transaction: &Transaction<'_>, key: MediaKey) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached("DELETE FROM full_text WHERE rowid = ?1")?
+        .execute([key.0])?;
+    Ok(())
+}
+
+/// Takes out what other tables hold of a medium, but for the full text.
 fn clear(transaction: &Transaction<'_>, key: MediaKey) -> rusqlite::Result<()> {
+    tagging::clear(transaction, key)?;
     for statement in [
-        "DELETE FROM medium_tag WHERE medium = ?1",
         "DELETE FROM relation WHERE medium = ?1",
         "DELETE FROM hash WHERE medium = ?1",
         "DELETE FROM post WHERE medium = ?1",
         "DELETE FROM caption WHERE medium = ?1",
-        "DELETE FROM full_text WHERE rowid = ?1",
     ] {
         transaction.prepare_cached(statement)?.execute([key.0])?;
     }
@@ -166,12 +198,13 @@ fn clear(transaction: &Transaction<'_>, key: MediaKey) -> rusqlite::Result<()> {
 
 type Md5Bytes = Option<[u8; 16]>;
 
+/// Writes a row; also says whether the index knew its medium.
 fn upsert(
     transaction: &Transaction<'_>,
     row: &mut Row,
     sequence: i64,
-    tags: &mut HashMap<TagName, i64>,
-) -> rusqlite::Result<Entry> {
+    tags: &mut TagIds,
+) -> rusqlite::Result<(Entry, bool)> {
     // Another medium may have had this path under another id.
     let usurped: Vec<u32> = transaction
         .prepare_cached("SELECT key FROM medium WHERE path = ?1 AND id <> ?2")?
@@ -180,7 +213,6 @@ fn upsert(
     for key in usurped {
         remove(transaction, MediaKey(key), sequence)?;
     }
-    let signed = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
     let found: Option<(u32, Md5Bytes, Md5Bytes)> = transaction
         .prepare_cached(
             "SELECT key, iif(bytes = ?2 AND file_modified = ?3, file_md5, NULL), sidecar_md5
@@ -204,95 +236,147 @@ fn upsert(
         &row.facts,
         &row.media,
     );
-    let stamp = row.stamp;
     let file_md5 = found
         .and_then(|(_, md5, _)| md5)
         .filter(|_| entry.md5.is_none() && !row.facts.is_missing);
     entry.md5 = entry.md5.or(file_md5.map(Md5));
-    let key: u32 = transaction
-        .prepare_cached(
-            "INSERT INTO medium (key, id, path, kind, derived, name, md5, phash, width, height,
-                bytes, duration_ms, frames, imported, created, modified, rating, stars, fav,
-                status, origin, parent, score, favcount, has, file_modified, sidecar,
-                sidecar_bytes, sidecar_modified_ns, sidecar_md5, file_md5, sequence)
-             VALUES (:key, :id, :path, :kind, :derived, :name, :md5, :phash, :width, :height,
-                :bytes, :duration_ms, :frames, :imported, :created, :modified, :rating, :stars,
-                :fav, :status, :origin, :parent, :score, :favcount, :has, :file_modified,
-                :sidecar, :sidecar_bytes, :sidecar_modified_ns, :sidecar_md5, :file_md5,
-                :sequence)
-             ON CONFLICT (key) DO UPDATE SET path = excluded.path, kind = excluded.kind,
-                derived = excluded.derived, name = excluded.name, md5 = excluded.md5,
-                phash = excluded.phash, width = excluded.width, height = excluded.height,
-                bytes = excluded.bytes, duration_ms = excluded.duration_ms,
-                frames = excluded.frames, imported = excluded.imported,
-                created = excluded.created, modified = excluded.modified,
-                rating = excluded.rating, stars = excluded.stars, fav = excluded.fav,
-                status = excluded.status, origin = excluded.origin, parent = excluded.parent,
-                score = excluded.score, favcount = excluded.favcount, has = excluded.has,
-                file_modified = excluded.file_modified, sidecar = excluded.sidecar,
-                sidecar_bytes = excluded.sidecar_bytes,
-                sidecar_modified_ns = excluded.sidecar_modified_ns,
-                sidecar_md5 = excluded.sidecar_md5, file_md5 = excluded.file_md5,
-                sequence = excluded.sequence
-             RETURNING key",
-        )?
-        .query_row(
-            named_params! {
-                ":key": known,
-                ":id": entry.id.as_str(),
-                ":path": entry.path,
-                ":kind": entry.kind.as_str(),
-                ":derived": entry.kind.is_derived(),
-                ":name": entry.name,
-                ":md5": entry.md5.map(|md5| md5.0),
-                ":phash": entry.phash.as_ref().map(crate::model::hash::PerceptualHash::as_bytes),
-                ":width": entry.width,
-                ":height": entry.height,
-                ":bytes": signed(entry.bytes),
-                ":duration_ms": entry.duration_ms.map(signed),
-                ":frames": entry.frames,
-                ":imported": entry.imported,
-                ":created": entry.created,
-                ":modified": entry.modified,
-                ":rating": entry.rating.map(crate::model::media::Rating::letter),
-                ":stars": entry.stars,
-                ":fav": entry.fav,
-                ":status": entry.status.map(crate::model::media::Status::as_str),
-                ":origin": entry.origin,
-                ":parent": entry.parent,
-                ":score": entry.score,
-                ":favcount": entry.favcount,
-                ":has": entry.has.0,
-                ":file_modified": row.facts.modified,
-                ":sidecar": row.sidecar,
-                ":sidecar_bytes": stamp.map(|stamp| signed(stamp.bytes)),
-                ":sidecar_modified_ns": stamp.map(|stamp| stamp.modified_ns),
-                ":sidecar_md5": stamp.map(|stamp| stamp.md5),
-                ":file_md5": file_md5,
-                ":sequence": sequence,
-            },
-            |row| row.get(0),
-        )?;
-    entry.key = MediaKey(key);
+    entry.key = medium(transaction, known, &entry, row, file_md5, sequence)?;
     entry.has.set(Facets::MERGED, settled.is_marked());
+    let key = entry.key.0;
     let original = (!row.facts.is_missing).then(|| {
         let md5 = entry.md5.map(|md5| md5.0);
         (signed(row.facts.bytes), md5)
     });
-    base::write(transaction, key, &settled, original)?;
-    let mut insert = transaction.prepare_cached("INSERT INTO medium_tag VALUES (?1, ?2, ?3)")?;
-    for (position, tag) in entry.tags.iter().enumerate() {
-        let tag = tag_id(transaction, tag, tags)?;
-        insert.execute(params![key, ordinal(position), tag])?;
+    match known {
+        Some(_) => base::write(transaction, key, &settled, original)?,
+        None => base::write_new(transaction, key, &settled, original)?,
     }
+    tags.write(transaction, key, &entry.tags)?;
     for (position, (site, post)) in entry.posts.iter().enumerate() {
         transaction
             .prepare_cached("INSERT INTO post VALUES (?1, ?2, ?3, ?4)")?
             .execute(params![key, ordinal(position), site, post])?;
     }
     children(transaction, key, &row.media)?;
-    full_text(transaction, key, &entry, &row.media)?;
-    Ok(entry)
+    Ok((entry, known.is_some()))
+}
+
+fn signed(n: u64) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+/// The columns of `medium` that [`medium`] writes, in its order.
+const COLUMNS: [&str; 31] = [
+    "id",
+    "path",
+    "kind",
+    "derived",
+    "name",
+    "md5",
+    "phash",
+    "width",
+    "height",
+    "bytes",
+    "duration_ms",
+    "frames",
+    "imported",
+    "created",
+    "modified",
+    "rating",
+    "stars",
+    "fav",
+    "status",
+    "origin",
+    "parent",
+    "score",
+    "favcount",
+    "has",
+    "file_modified",
+    "sidecar",
+    "sidecar_bytes",
+    "sidecar_modified_ns",
+    "sidecar_md5",
+    "file_md5",
+    "sequence",
+];
+
+static INSERT: LazyLock<String> = LazyLock::new(|| {
+    let places: Vec<String> = (1..=COLUMNS.len()).map(|n| format!("?{n}")).collect();
+    format!(
+        "INSERT INTO medium ({}) VALUES ({})",
+        COLUMNS.join(", "),
+        places.join(", ")
+    )
+});
+
+static UPDATE: LazyLock<String> = LazyLock::new(|| {
+    let columns = (1..).zip(COLUMNS);
+    let set: Vec<String> = columns.map(|(n, name)| format!("{name} = ?{n}")).collect();
+    format!(
+        "UPDATE medium SET {} WHERE key = ?{}",
+        set.join(", "),
+        COLUMNS.len() + 1
+    )
+});
+
+/// Writes the row of a medium itself, and gives its key.
+fn medium(
+    transaction: &Transaction<'_>,
+    known: Option<u32>,
+    entry: &Entry,
+    row: &Row,
+    file_md5: Md5Bytes,
+    sequence: i64,
+) -> rusqlite::Result<MediaKey> {
+    let sql = if known.is_some() { &*UPDATE } else { &*INSERT };
+    let mut statement = transaction.prepare_cached(sql)?;
+    let stamp = row.stamp;
+    let values: [&dyn ToSql; COLUMNS.len()] = [
+        &entry.id.as_str(),
+        &entry.path,
+        &entry.kind.as_str(),
+        &entry.kind.is_derived(),
+        &entry.name,
+        &entry.md5.map(|md5| md5.0),
+        &entry.phash.as_ref().map(PerceptualHash::as_bytes),
+        &entry.width,
+        &entry.height,
+        &signed(entry.bytes),
+        &entry.duration_ms.map(signed),
+        &entry.frames,
+        &entry.imported,
+        &entry.created,
+        &entry.modified,
+        &entry.rating.map(Rating::letter),
+        &entry.stars,
+        &entry.fav,
+        &entry.status.map(Status::as_str),
+        &entry.origin,
+        &entry.parent,
+        &entry.score,
+        &entry.favcount,
+        &entry.has.0,
+        &row.facts.modified,
+        &row.sidecar,
+        &stamp.map(|stamp| signed(stamp.bytes)),
+        &stamp.map(|stamp| stamp.modified_ns),
+        &stamp.map(|stamp| stamp.md5),
+        &file_md5,
+        &sequence,
+    ];
+    for (place, value) in (1..).zip(values) {
+        statement.raw_bind_parameter(place, value)?;
+    }
+    if let Some(key) = known {
+        statement.raw_bind_parameter(COLUMNS.len() + 1, key)?;
+        statement.raw_execute()?;
+        return Ok(MediaKey(key));
+    }
+    statement.raw_execute()?;
+    let key = transaction.last_insert_rowid();
+    u32::try_from(key)
+        .map(MediaKey)
+        .map_err(|_| rusqlite::Error::IntegralValueOutOfRange(0, key))
 }
 
 fn ordinal(position: usize) -> i64 {
@@ -334,12 +418,7 @@ fn children(transaction: &Transaction<'_>, key: u32, media: &Media) -> rusqlite:
     Ok(())
 }
 
-fn full_text(
-    transaction: &Transaction<'_>,
-    key: u32,
-    entry: &Entry,
-    media: &Media,
-) -> rusqlite::Result<()> {
+fn full_text(transaction: &Transaction<'_>, entry: &Entry, media: &Media) -> rusqlite::Result<()> {
     let mut tags = String::new();
     for tag in &entry.tags {
         tags.push_str(&tag.value);
@@ -360,7 +439,7 @@ fn full_text(
              VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )?
         .execute(params![
-            key,
+            entry.key.0,
             media.caption,
             entry.name,
             notes,
@@ -368,28 +447,4 @@ fn full_text(
             tags
         ])?;
     Ok(())
-}
-
-/// The number of a tag, made when it is new.
-fn tag_id(
-    transaction: &Transaction<'_>,
-    tag: &TagName,
-    known: &mut HashMap<TagName, i64>,
-) -> rusqlite::Result<i64> {
-    if let Some(id) = known.get(tag) {
-        return Ok(*id);
-    }
-    let found: Option<i64> = transaction
-        .prepare_cached("SELECT id FROM tag WHERE value = ?1 AND category = ?2")?
-        .query_map([&tag.value, &tag.category], |row| row.get(0))?
-        .next()
-        .transpose()?;
-    let id = match found {
-        Some(id) => id,
-        None => transaction
-            .prepare_cached("INSERT INTO tag (category, value) VALUES (?1, ?2)")?
-            .insert([&tag.category, &tag.value])?,
-    };
-    known.insert(tag.clone(), id);
-    Ok(id)
 }
