@@ -11,10 +11,7 @@ use super::{
     save::flow,
 };
 use crate::{
-    model::{
-        catalog::{Catalog, Change},
-        entry::Entry,
-    },
+    model::catalog::{Building, Catalog, Change},
     storage::{Error, Library, RebuildProgress, RebuildSummary},
 };
 
@@ -24,10 +21,6 @@ const FIRST_PAGE: usize = 600;
 
 /// Media found by a rebuild before they are shown.
 const SHOW_EVERY: u64 = 2_000;
-
-/// Media read from the index before they are packed: unpacked, a medium with thirty
-/// tags takes 3 KB.
-const PACK_EVERY: usize = 25_000;
 
 /// Puts the first page into an empty catalog: one indexed query.
 pub fn load_first_page(library: &Library, store: &CatalogStore) {
@@ -88,34 +81,13 @@ pub fn begin_index(
 /// When the index cannot be read.
 pub fn load_part(library: &Library, store: &CatalogStore) -> Result<u64, Error> {
     let before = library.sequence().unwrap_or(0);
-    let mut packing = Packing::default();
+    let mut building = Building::default();
     library.load_indexed(&mut |chunk, _, _| {
-        packing.take(chunk);
+        building.extend(chunk);
         ControlFlow::Continue(())
     })?;
-    store.replace(packing.finish());
+    store.replace(building.finish());
     Ok(follow(library, store, before))
-}
-
-/// A catalog that is packed while it is read.
-#[derive(Default)]
-struct Packing {
-    catalog: Catalog,
-    waiting: Vec<Change>,
-}
-
-impl Packing {
-    fn take(&mut self, chunk: Vec<Entry>) {
-        self.waiting.extend(chunk.into_iter().map(Change::Upsert));
-        if self.waiting.len() >= PACK_EVERY {
-            self.catalog = self.catalog.apply(&self.waiting);
-            self.waiting.clear();
-        }
-    }
-
-    fn finish(self) -> Catalog {
-        self.catalog.apply(&self.waiting)
-    }
 }
 
 /// Loads all media and swaps them in, then what was written meanwhile. An index that
@@ -142,7 +114,7 @@ pub fn load_catalog(
     }
     let before = library.sequence().unwrap_or(0);
     let (mut shown, mut shown_at, mut last) = (before, 0, 0);
-    let mut packing = Packing::default();
+    let mut building = Building::default();
     library.load_in_chunks(&mut |chunk, done, total| {
         // Counting starts again when the rebuild ends and the index is read, and
         // while it is read it can be asked nothing else.
@@ -152,11 +124,11 @@ pub fn load_catalog(
             shown = follow(library, store, shown);
             shown_at = done;
         }
-        packing.take(chunk);
+        building.extend(chunk);
         on(done, total)
     })?;
     let moment = library.moment();
-    store.replace(packing.finish().into_complete());
+    store.replace(building.finish().into_complete());
     let newest = follow(library, store, before);
     if let Ok(moment) = moment {
         catalog_file::write(library, store, moment);

@@ -54,6 +54,38 @@ pub struct Found {
     pub hint: Option<String>,
 }
 
+/// The beginning of what a search found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// In the order asked for.
+    pub keys: Arc<[MediaKey]>,
+    /// How many there are.
+    pub total: u64,
+    /// As in [`Found`].
+    pub hint: Option<String>,
+}
+
+/// Runs a query for its first `size` media and how many it finds, which takes less
+/// than to list all; `None` when it was cancelled.
+pub fn first_page(
+    query: &Query,
+    catalog: &Catalog,
+    lookup: &dyn Lookup,
+    now: i64,
+    cancel: &Cancel,
+    size: usize,
+) -> Option<Page> {
+    let mut evaluation = Evaluation::new(query, catalog, lookup, now, cancel);
+    let visible = visible(query, catalog);
+    let found = matching(query, &mut evaluation, &visible).ok()?;
+    let (keys, total) = order::arrange(query, &mut evaluation, found, size).ok()?;
+    Some(Page {
+        keys,
+        total,
+        hint: evaluation.hints.into_iter().next(),
+    })
+}
+
 /// Runs a query; `None` when it was cancelled. `now` is seconds since 1970.
 pub fn search(
     query: &Query,
@@ -80,11 +112,7 @@ fn run(
     evaluation: &mut Evaluation<'_>,
     visible: &RoaringBitmap,
 ) -> Result<(Arc<[MediaKey]>, Vec<TermInfo>), Cancelled> {
-    evaluation.check()?;
-    let found = match query.root() {
-        Some(root) => evaluation.node(root)?.as_ref() & visible,
-        None => visible.clone(),
-    };
+    let found = matching(query, evaluation, visible)?;
     let terms = evaluation
         .counted
         .iter()
@@ -93,8 +121,20 @@ fn run(
             count: media.intersection_len(visible),
         })
         .collect();
-    let keys = order::arrange(query, evaluation, found)?;
+    let (keys, _) = order::arrange(query, evaluation, found, usize::MAX)?;
     Ok((keys, terms))
+}
+
+fn matching(
+    query: &Query,
+    evaluation: &mut Evaluation<'_>,
+    visible: &RoaringBitmap,
+) -> Result<RoaringBitmap, Cancelled> {
+    evaluation.check()?;
+    Ok(match query.root() {
+        Some(root) => evaluation.node(root)?.as_ref() & visible,
+        None => visible.clone(),
+    })
 }
 
 /// What a query may find at all: the trash is hidden, and so are masks, crops,

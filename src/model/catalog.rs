@@ -7,7 +7,9 @@
 //! shares what did not change with the old one. A catalog with only the first
 //! page is an ordinary catalog that says so.
 
+mod building;
 mod lookup;
+mod order;
 mod packed;
 mod record;
 mod shared;
@@ -15,7 +17,6 @@ mod snapshot;
 mod tags;
 
 use std::{
-    cmp::Reverse,
     collections::BTreeSet,
     sync::{
         Arc, OnceLock,
@@ -27,6 +28,7 @@ use roaring::RoaringBitmap;
 
 use self::{
     lookup::{Lookup, hash},
+    order::Order,
     packed::{CHUNK, Chunk, Row, flag},
     shared::Shared,
     tags::Tags,
@@ -40,7 +42,7 @@ use super::{
     tagdb::TagDb,
 };
 
-pub use self::{record::Record, snapshot::Restoring};
+pub use self::{building::Building, record::Record, snapshot::Restoring};
 
 /// Sites that get a number; the names of further ones are stored with each post.
 const MAX_SITES: usize = 255;
@@ -70,7 +72,7 @@ pub struct Catalog {
     by_md5: Lookup,
     by_post: Lookup,
     sites: Arc<Vec<Arc<str>>>,
-    order: OnceLock<Arc<[MediaKey]>>,
+    order: OnceLock<Arc<Order>>,
     earlier: Option<Earlier>,
     complete: bool,
     version: u64,
@@ -82,7 +84,7 @@ pub struct Catalog {
 /// The order of an earlier catalog, and the media whose place in it is not right.
 #[derive(Clone)]
 struct Earlier {
-    order: Arc<[MediaKey]>,
+    order: Arc<Order>,
     touched: Arc<BTreeSet<MediaKey>>,
 }
 
@@ -541,68 +543,6 @@ impl Catalog {
     )]
     fn flag(&self, bit: u32) -> &RoaringBitmap {
         &self.flags[bit as usize]
-    }
-
-    /// All media, hidden ones included, newest import first and ties by id. Made
-    /// when first asked for; after an edit, from the order before it.
-    pub fn default_order(&self) -> Arc<[MediaKey]> {
-        Arc::clone(self.order.get_or_init(|| {
-            if let Some(earlier) = &self.earlier {
-                return self.mend_order(&earlier.order, &earlier.touched);
-            }
-            let mut keys: Vec<_> = self.keys().collect();
-            self.sort_by_default(&mut keys);
-            keys.into()
-        }))
-    }
-
-    fn mend_order(&self, order: &[MediaKey], touched: &BTreeSet<MediaKey>) -> Arc<[MediaKey]> {
-        let mut moved: Vec<_> = touched
-            .iter()
-            .copied()
-            .filter(|key| self.contains(*key))
-            .collect();
-        self.sort_by_default(&mut moved);
-        let kept: Vec<_> = order
-            .iter()
-            .copied()
-            .filter(|key| !touched.contains(key))
-            .collect();
-        let mut merged = Vec::with_capacity(kept.len() + moved.len());
-        let mut rest = kept.as_slice();
-        for key in moved {
-            let place = rest.partition_point(|known| self.default_cmp(*known, key).is_lt());
-            let (before, after) = rest.split_at(place);
-            merged.extend_from_slice(before);
-            merged.push(key);
-            rest = after;
-        }
-        merged.extend_from_slice(rest);
-        merged.into()
-    }
-
-    /// Sorts media the way they stand in the default order.
-    pub fn sort_by_default(&self, keys: &mut [MediaKey]) {
-        keys.sort_by_cached_key(|key| {
-            self.record(*key)
-                .map(|record| (Reverse(record.imported()), record.sort_id()))
-        });
-    }
-
-    /// By id, the tie of every order.
-    pub fn id_cmp(&self, a: MediaKey, b: MediaKey) -> std::cmp::Ordering {
-        let id = |key| self.record(key).map(|record| record.sort_id());
-        id(a).cmp(&id(b))
-    }
-
-    /// Newest import first, ties by id.
-    pub fn default_cmp(&self, a: MediaKey, b: MediaKey) -> std::cmp::Ordering {
-        let (Some(a), Some(b)) = (self.record(a), self.record(b)) else {
-            return a.cmp(&b);
-        };
-        b.imported()
-            .cmp(&a.imported())
-            .then_with(|| a.sort_id().cmp(&b.sort_id()))
     }
 }
 

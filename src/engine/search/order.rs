@@ -18,20 +18,26 @@ use crate::model::{
     tag::BUILT_IN_CATEGORIES,
 };
 
-/// Samples, orders and cuts off.
+/// Samples, orders and cuts off; of what is left, gives no more than the first `most`,
+/// and how many there are.
 pub fn arrange(
     query: &Query,
     evaluation: &mut Evaluation<'_>,
     mut found: RoaringBitmap,
-) -> Result<Arc<[MediaKey]>, Cancelled> {
+    most: usize,
+) -> Result<(Arc<[MediaKey]>, u64), Cancelled> {
     let catalog = evaluation.catalog;
     if let Some(size) = query.sample() {
         found = sample(&found, size, seed(evaluation.now));
     }
     evaluation.check()?;
-    let limit = query.limit().map_or(usize::MAX, |limit| {
-        usize::try_from(limit).unwrap_or(usize::MAX)
-    });
+    let total = query
+        .limit()
+        .map_or(found.len(), |limit| limit.min(found.len()));
+    let limit = usize::try_from(total).unwrap_or(usize::MAX).min(most);
+    if limit == 0 {
+        return Ok((Arc::default(), total));
+    }
     let order = query.order().unwrap_or(Order {
         by: OrderBy::Imported,
         is_descending: true,
@@ -42,7 +48,7 @@ pub fn arrange(
     let is_default = order.by == OrderBy::Imported && order.is_descending
         || matches!(order.by, OrderBy::Unavailable(_));
     if is_default {
-        return Ok(by_default(catalog, &found, limit));
+        return Ok((by_default(catalog, &found, limit), total));
     }
     let keys: Vec<MediaKey> = found.iter().map(MediaKey).collect();
     let direction = |ordering: Ordering| {
@@ -134,23 +140,32 @@ pub fn arrange(
         ),
     };
     evaluation.check()?;
-    Ok(sorted.into_iter().take(limit).collect())
+    Ok((sorted.into_iter().take(limit).collect(), total))
 }
 
-/// Newest import first. A large result is filtered out of the order of the whole
-/// catalog, a small one sorted by itself.
+/// Newest import first. Either the order of the whole catalog is gone through until
+/// enough was found, or what was found is sorted by its places in that order.
 fn by_default(catalog: &Catalog, found: &RoaringBitmap, limit: usize) -> Arc<[MediaKey]> {
-    if found.len() * 16 < catalog.all().len() {
-        let mut keys: Vec<_> = found.iter().map(MediaKey).collect();
-        catalog.sort_by_default(&mut keys);
-        keys.truncate(limit);
-        return keys.into();
+    let all = catalog.all().len();
+    let wanted = found.len().min(limit as u64);
+    // One in so many was found, and finding out about each costs as much as sorting
+    // some.
+    let looked_at = wanted.saturating_mul(all) / found.len().max(1);
+    if looked_at > found.len().saturating_mul(8)
+        && let Some(ranks) = catalog.default_ranks()
+    {
+        return by_ranks(catalog, &ranks, found, limit);
     }
     let order = catalog.default_order();
-    if found.len() == catalog.all().len() && limit >= order.len() {
+    if found.len() == all && limit >= order.len() {
         return order;
     }
-    let is_found = dense(found);
+    // Asking one by one is slower than unfolding the set, unless it is for a few.
+    let is_found = if looked_at > all / 16 {
+        dense(found)
+    } else {
+        None
+    };
     order
         .iter()
         .filter(|key| match &is_found {
@@ -161,6 +176,29 @@ fn by_default(catalog: &Catalog, found: &RoaringBitmap, limit: usize) -> Arc<[Me
         })
         .take(limit)
         .copied()
+        .collect()
+}
+
+/// The first of some media by their places in the default order.
+fn by_ranks(
+    catalog: &Catalog,
+    ranks: &[u32],
+    found: &RoaringBitmap,
+    limit: usize,
+) -> Arc<[MediaKey]> {
+    let order = catalog.default_order();
+    let mut places: Vec<u32> = found
+        .iter()
+        .filter_map(|key| ranks.get(key as usize).copied())
+        .collect();
+    if limit < places.len() {
+        places.select_nth_unstable(limit);
+        places.truncate(limit);
+    }
+    places.sort_unstable();
+    places
+        .into_iter()
+        .filter_map(|place| order.get(place as usize).copied())
         .collect()
 }
 

@@ -26,7 +26,7 @@ struct Slot {
 /// A map from names would follow four pointers for each of some millions of tags;
 /// here a look-up touches its slot and one short text.
 #[derive(Default)]
-struct Names {
+pub struct Names {
     /// From a hash, or the next free one after it, to a number.
     numbers: HashMap<u64, u32, Quick>,
     /// Category and value of each number, and where the next one starts.
@@ -36,7 +36,8 @@ struct Names {
 }
 
 impl Names {
-    fn number(&mut self, name: TagName) -> u32 {
+    /// The number of a name; a new one gets the next.
+    pub fn number(&mut self, name: TagName) -> u32 {
         let mut hash = Quick::default().hash_one(&name);
         while let Some(number) = self.numbers.get(&hash).copied() {
             if self.is(number, &name) {
@@ -51,6 +52,11 @@ impl Names {
         self.ends.push(self.text.len());
         self.first.push(name);
         number
+    }
+
+    /// The names, in the order of their numbers.
+    pub fn into_names(self) -> impl Iterator<Item = TagName> {
+        self.first.into_iter()
     }
 
     fn is(&self, number: u32, name: &TagName) -> bool {
