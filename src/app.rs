@@ -12,10 +12,12 @@ mod commands;
 pub mod completion;
 pub mod config;
 pub mod context;
+mod derived;
 pub mod dialog;
 mod editing;
 pub mod editor;
 pub mod facets;
+pub mod frames;
 pub mod gallery;
 mod hearing;
 pub mod help;
@@ -37,6 +39,7 @@ pub mod text_input;
 mod typing;
 pub mod viewer;
 
+pub use derived::CropOutline;
 pub use session::{App, Hint, LibraryInfo, NextKey, Pending};
 
 use message::{Effect, Message};

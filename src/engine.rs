@@ -16,6 +16,7 @@ pub mod demo;
 pub mod duplicates;
 pub mod event;
 mod following;
+mod frames;
 pub mod hashing;
 pub mod implications;
 pub mod ingest;
@@ -55,6 +56,7 @@ use self::{
     catalog_store::CatalogStore,
     decode::MemoryGate,
     event::{Event, Events, PictureSize},
+    frames::FrameRequest,
     ingest::{IngestParts, IngestPipeline},
     job::{Cancel, Clock, JobId, Pool, Slot, lock, spawn},
     pictures::{Payloads, PictureParts, Pictures},
@@ -136,6 +138,8 @@ struct Core {
     settings: EngineSettings,
     searches: Slot<SearchRequest>,
     suggestions: Slot<SuggestRequest>,
+    frames: Slot<FrameRequest>,
+    memory: MemoryGate,
     jobs: Mutex<BTreeMap<JobId, Cancel>>,
     is_loading: AtomicBool,
     /// Wakes the thread that hashes what has no md5.
@@ -226,7 +230,7 @@ impl Engine {
                 library: Arc::clone(&library),
                 catalog: Arc::clone(&catalog),
                 thumbnails: Arc::clone(&thumbnails),
-                memory,
+                memory: memory.clone(),
                 events: events.clone(),
             },
             settings.ingest(),
@@ -240,6 +244,8 @@ impl Engine {
             settings,
             searches: Slot::default(),
             suggestions: Slot::default(),
+            frames: Slot::default(),
+            memory,
             jobs: Mutex::default(),
             is_loading: AtomicBool::new(false),
             unhashed: Slot::default(),
@@ -269,6 +275,7 @@ impl Engine {
         for (name, work) in [
             ("search", Core::answer_searches as fn(&Core)),
             ("suggest", Core::answer_suggestions),
+            ("frames", Core::answer_frames),
             ("hashes", Core::hash_unhashed),
         ] {
             let core = Arc::clone(&core);
@@ -444,6 +451,7 @@ impl Engine {
         core.stop.stop();
         core.searches.close();
         core.suggestions.close();
+        core.frames.close();
         core.unhashed.close();
         for cancel in lock(&core.jobs).values() {
             cancel.cancel();

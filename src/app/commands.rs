@@ -135,6 +135,9 @@ impl App {
             A::First => self.gallery.move_to(0),
             A::Last => self.gallery.move_to(usize::MAX),
             A::ToggleMasks => self.viewer.next_mask(),
+            A::ToggleCrops => self.viewer.shows_crops = !self.viewer.shows_crops,
+            A::NextFrame => self.step_frame(count.unwrap_or(1), true),
+            A::PreviousFrame => self.step_frame(count.unwrap_or(1), false),
             A::Slideshow => self.toggle_slideshow(),
             A::SlideshowSlower | A::SlideshowFaster => {
                 let now = self.now.elapsed;
@@ -323,6 +326,15 @@ impl App {
         } else {
             at.saturating_sub(n)
         });
+    }
+
+    fn step_frame(&mut self, n: usize, forward: bool) {
+        let current = self.gallery.current();
+        let record = current.and_then(|key| self.catalog.record(key));
+        match record.map_or(0, |record| record.frames()) {
+            0 | 1 => self.say(Level::Info, "this has one picture and no frames"),
+            count => self.viewer.step_frame(n, forward, count),
+        }
     }
 
     fn toggle_slideshow(&mut self) {

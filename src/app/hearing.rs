@@ -44,6 +44,11 @@ impl App {
                 }
             }
             Event::Picture { key, size, outcome } => self.pictures.insert(key, size, outcome),
+            Event::Frame {
+                key,
+                number,
+                outcome,
+            } => self.frames.receive(key, number, outcome),
             Event::Media { key, outcome } => {
                 self.loaded.receive(key, outcome);
                 if let Some((wanted, action)) = self.when_read

@@ -163,6 +163,12 @@ pub enum Effect {
         pending: Vec<(MediaKey, Vec<Edit>)>,
         generation: u64,
     },
+    /// A frame of an animation, from 0. Latest wins.
+    Frame {
+        key: MediaKey,
+        number: u32,
+        size: PictureSize,
+    },
     LoadMedia(MediaKey),
     /// In order, never lost, like the next four: unsaved edits, for the journal.
     Keep(SaveStep),

@@ -125,6 +125,7 @@ impl Runtime {
                     }
                 });
             }
+            Effect::Frame { key, number, size } => engine.want_frame(key, number, size),
             Effect::LoadMedia(key) => engine.load_media(key),
             Effect::Keep(step) => engine.keep(step),
             Effect::Discard(numbers) => engine.discard(numbers),

@@ -12,6 +12,7 @@ use super::{
     dialog::{Dialog, DialogKind},
     editor::{Editor, EditorMode},
     facets::Facets,
+    frames::Frames,
     gallery::{Gallery, Tile},
     help::Help,
     info::{Info, Loaded},
@@ -30,12 +31,7 @@ use crate::{
         event::{IndexOffer, Level, PictureSize},
         job::Progress,
     },
-    model::{
-        catalog::Catalog,
-        id::{MediaId, MediaKey},
-        media::Media,
-        tag::TagName,
-    },
+    model::{catalog::Catalog, id::MediaKey, media::Media, tag::TagName},
 };
 
 /// How long a chord waits before the box says what may follow.
@@ -108,6 +104,8 @@ pub struct App {
     pub jobs: Vec<Progress>,
     pub pending: Pending,
     pub pictures: Pictures,
+    /// The frames of the animation in the viewer.
+    pub frames: Frames,
     pub changes: Changes,
     pub viewport: Viewport,
     /// The name of the theme in force.
@@ -141,6 +139,7 @@ struct Settled {
     editor: bool,
     info: bool,
     masks: bool,
+    crops: bool,
 }
 
 /// What the panes share, borrowed apart from the pane itself.
@@ -192,6 +191,7 @@ impl App {
             jobs: Vec::new(),
             pending: Pending::default(),
             pictures: Pictures::default(),
+            frames: Frames::default(),
             changes: Changes::default(),
             viewport: Viewport::default(),
             theme,
@@ -470,7 +470,7 @@ impl App {
     }
 
     /// Brings up to date what follows from the rest: the editor's targets, the info
-    /// panel, the masks, the pictures that are wanted.
+    /// panel, masks and crops, the pictures that are wanted.
     pub(super) fn settle(&mut self) {
         let current = self.gallery.current();
         if current != self.settled.current {
@@ -489,25 +489,27 @@ impl App {
             editor: self.panes.editor,
             info: self.panes.info,
             masks: self.panes.viewer && self.viewer.shown_mask > 0,
+            crops: self.panes.viewer && self.viewer.shows_crops,
         };
         if now != self.settled {
             if self.panes.editor {
                 let mut ctx = shared!(self);
                 self.editor.refresh(&mut ctx);
             }
-            if let Some(key) = current.filter(|_| now.info || now.masks)
+            if let Some(key) = current.filter(|_| now.info || now.masks || now.crops)
                 && self.loaded.ask(key)
             {
                 self.effects.push(Effect::LoadMedia(key));
             }
             self.show_info();
-            self.find_masks();
+            self.find_derived();
             self.settled = Settled {
                 loaded: self.loaded.version(),
                 ..now
             };
         }
         self.want_pictures();
+        self.want_frame();
         self.offer_index();
     }
 
@@ -537,21 +539,16 @@ impl App {
         }
     }
 
-    fn find_masks(&mut self) {
-        self.viewer.masks.clear();
-        if !(self.panes.viewer && self.viewer.shown_mask > 0) {
-            return;
-        }
-        if let Some(media) = self
+    /// Asks for the frame of the animation that is looked at.
+    fn want_frame(&mut self) {
+        let (number, size) = (self.viewer.frame, self.viewport.viewer_picture);
+        if let Some(key) = self
             .gallery
             .current()
-            .and_then(|key| self.loaded.media(key))
+            .filter(|_| self.panes.viewer && number > 0)
+            && self.frames.ask(key, size, number)
         {
-            self.viewer.masks = media
-                .related("masks")
-                .iter()
-                .filter_map(|id| self.catalog.key_of(&id.parse::<MediaId>().ok()?))
-                .collect();
+            self.effects.push(Effect::Frame { key, number, size });
         }
     }
 
@@ -574,6 +571,10 @@ impl App {
             }
             for key in [neighbor(at.checked_add(1)), neighbor(at.checked_sub(1))] {
                 wanted.extend(key.map(|key| (key, PictureSize::Preview)));
+            }
+            if self.viewer.slideshow.is_some() && size != PictureSize::Preview {
+                // There is time, and it comes for certain.
+                wanted.extend(neighbor(at.checked_add(1)).map(|key| (key, size)));
             }
         } else {
             let size = self.viewport.tile_picture;

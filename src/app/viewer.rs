@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::action::Action;
+use super::{action::Action, derived::CropOutline};
 use crate::model::id::MediaKey;
 
 /// The scales that zooming steps through, in pixels of the screen per pixel of the
@@ -33,6 +33,12 @@ pub struct Viewer {
     pub shown_mask: usize,
     /// The masks of the picture, when one is shown.
     pub masks: Vec<MediaKey>,
+    /// Whether the rectangles of its crops are drawn.
+    pub shows_crops: bool,
+    /// Where they are, as far as that is known, when they are drawn.
+    pub crops: Vec<CropOutline>,
+    /// Which frame of an animation is shown, from 0.
+    pub frame: u32,
     /// Set while one picture follows the other by itself.
     pub slideshow: Option<Slideshow>,
 }
@@ -91,6 +97,9 @@ impl Default for Viewer {
             visible_y: 1.0,
             shown_mask: 0,
             masks: Vec::new(),
+            shows_crops: false,
+            crops: Vec::new(),
+            frame: 0,
             slideshow: None,
         }
     }
@@ -102,6 +111,8 @@ impl Viewer {
         (self.center_x, self.center_y) = (0.5, 0.5);
         self.masks.clear();
         self.shown_mask = self.shown_mask.min(1);
+        self.crops.clear();
+        self.frame = 0;
     }
 
     /// To the next mask; after the last to none.
@@ -111,6 +122,15 @@ impl Viewer {
         } else {
             0
         };
+    }
+
+    /// So many frames on or back in an animation of `count`; after the last the first.
+    pub fn step_frame(&mut self, n: usize, forward: bool, count: u32) {
+        let count = u64::from(count.max(1));
+        let step = u64::try_from(n).unwrap_or(u64::MAX) % count;
+        let step = if forward { step } else { count - step };
+        let frame = (u64::from(self.frame) + step) % count;
+        self.frame = u32::try_from(frame).unwrap_or(0);
     }
 
     /// The mask that is laid over the picture.
@@ -225,6 +245,17 @@ mod tests {
         assert_eq!((viewer.shown_mask, viewer.mask()), (1, None));
         viewer.next_mask();
         assert_eq!(viewer.shown_mask, 0);
+    }
+
+    #[test]
+    fn frames_go_round() {
+        let mut viewer = Viewer::default();
+        let mut step = |n, forward| {
+            viewer.step_frame(n, forward, 5);
+            viewer.frame
+        };
+        assert_eq!([step(1, true), step(3, true), step(1, true)], [1, 4, 0]);
+        assert_eq!([step(1, false), step(12, false)], [4, 2]);
     }
 
     #[test]

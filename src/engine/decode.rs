@@ -13,6 +13,7 @@ mod exif;
 pub mod facts;
 pub mod file;
 pub mod format;
+pub mod frames;
 mod jpeg;
 pub mod limits;
 mod orient;

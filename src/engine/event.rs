@@ -247,6 +247,12 @@ pub enum Event {
         size: PictureSize,
         outcome: Result<Arc<Pixels>, String>,
     },
+    /// A frame of an animation, from 0, or why there is none.
+    Frame {
+        key: MediaKey,
+        number: u32,
+        outcome: Result<Arc<Pixels>, String>,
+    },
     /// The full sidecar of one medium, or why it cannot be read.
     Media {
         key: MediaKey,

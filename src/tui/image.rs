@@ -37,7 +37,7 @@ use ratatui::{
 };
 
 use self::{
-    encode::{Encoder, Job, Look, Workshop},
+    encode::{Encoder, Job, Look, Over, Workshop, outlines_hash},
     kitty::Ids,
     shipping::{Shipment, Waybill},
     standing::{Painted, Placement},
@@ -58,7 +58,7 @@ pub use self::{
     encode::Quality,
     kitty::delete as delete_picture,
     placeholder::{PLACEHOLDER, draw as draw_placeholder},
-    raster::{Align, CROP_UNIT, Crop, WHOLE, fit, mean},
+    raster::{Align, CROP_UNIT, Crop, Outline, WHOLE, fit, mean},
     standing::Moved,
 };
 
@@ -74,6 +74,10 @@ pub struct Picture<'a> {
     pub pixels: Option<&'a Arc<Pixels>>,
     /// A mask to lay over it.
     pub mask: Option<Mask<'a>>,
+    /// Which frame of an animation it is, from 0.
+    pub frame: u32,
+    /// Rectangles to draw over it.
+    pub outlines: &'a [Outline],
 }
 
 /// A mask: light where it marks something.
@@ -113,6 +117,8 @@ pub struct Pictures {
     painting: HashMap<(u16, u16), Painted>,
     placed: Vec<Placement>,
     placing: Vec<(u32, Rect)>,
+    /// What stands as text in this frame.
+    standing: Vec<(u32, Rect)>,
     jobs: Vec<Wish<Job>>,
     shipments: Vec<Wish<Shipment>>,
     bills: HashMap<Shipment, Waybill>,
@@ -158,6 +164,7 @@ impl Pictures {
             painting: HashMap::new(),
             placed: Vec::new(),
             placing: Vec::new(),
+            standing: Vec::new(),
             jobs: Vec::new(),
             shipments: Vec::new(),
             bills: HashMap::new(),
@@ -194,6 +201,7 @@ impl Pictures {
         self.focus = Position::ORIGIN;
         self.jobs.clear();
         self.shipments.clear();
+        self.standing.clear();
         self.begun = report.begun;
         for done in self.workshop.take_done() {
             let canvas = self
@@ -279,13 +287,18 @@ impl Pictures {
             size,
             align,
             mask: picture.mask.map(|mask| (mask.key, mask.pixels.width)),
+            frame: picture.frame,
+            outlines: outlines_hash(picture.outlines),
         };
         let shown = self.show(buffer, area, &look);
         let rank = distance(self.focus, area);
         for (stage, version) in self.versions(&look, pixels, area).into_iter().enumerate() {
             if shown.is_none_or(|shown| shown < version) {
-                let mask = picture.mask.map(|mask| Arc::clone(mask.pixels));
-                self.wish((stage, rank), look, version, area, pixels, mask);
+                let over = Over {
+                    mask: picture.mask.map(|mask| Arc::clone(mask.pixels)),
+                    outlines: picture.outlines.into(),
+                };
+                self.wish((stage, rank), look, version, area, pixels, over);
             }
         }
         if shown.is_none() {
@@ -297,6 +310,14 @@ impl Pictures {
             }
         }
         area
+    }
+
+    /// What lies over pictures made of text has cut their rows: what is left of them is
+    /// told its place again. To be called when all is drawn.
+    pub fn mend(&self, buffer: &mut Buffer) {
+        for (id, area) in &self.standing {
+            placeholder::mend(buffer, *area, *id);
+        }
     }
 
     /// Ends the frame: hands what is missing to the threads, in place of what was

@@ -190,6 +190,7 @@ impl Screen {
         canvas.pictures.begin_frame(report, covers);
         panes(app, &layout, &mut canvas);
         on_top(app, &layout, &over, &next_keys, &mut canvas);
+        canvas.pictures.mend(canvas.buffer);
         let cursor = canvas.cursor;
         self.hits = canvas.hits;
         Drawn {

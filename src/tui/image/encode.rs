@@ -3,6 +3,7 @@
 
 use std::{
     collections::VecDeque,
+    hash::{DefaultHasher, Hash, Hasher},
     sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError},
     thread,
 };
@@ -11,7 +12,7 @@ use ratatui::{layout::Size, style::Color};
 
 use super::{
     iterm2, kitty,
-    raster::{Align, Crop, Ground, WHOLE, backing, lay_mask, pad, scale},
+    raster::{Align, Crop, Ground, Outline, WHOLE, backing, lay_mask, outline, pad, scale},
     sixel,
 };
 use crate::{
@@ -59,6 +60,27 @@ pub struct Look {
     pub align: Align,
     /// The mask laid over it, and how wide it is.
     pub mask: Option<(MediaKey, u32)>,
+    /// Of an animation, from 0.
+    pub frame: u32,
+    /// Tells apart what is drawn over it; 0: nothing.
+    pub outlines: u64,
+}
+
+/// What is laid over a picture.
+#[derive(Default)]
+pub struct Over {
+    pub mask: Option<Arc<Pixels>>,
+    pub outlines: Box<[Outline]>,
+}
+
+/// A number for rectangles; 0 for none.
+pub fn outlines_hash(outlines: &[Outline]) -> u64 {
+    if outlines.is_empty() {
+        return 0;
+    }
+    let mut hasher = DefaultHasher::new();
+    outlines.hash(&mut hasher);
+    hasher.finish().max(1)
 }
 
 /// How well it is seen; the greater the better.
@@ -188,8 +210,11 @@ impl Encoder {
         };
         let size = (size.0.min(canvas.0), size.1.min(canvas.1));
         let mut scaled = scale(&job.pixels, job.look.crop, size)?;
-        if let Some(mask) = &job.mask {
+        if let Some(mask) = &job.over.mask {
             lay_mask(&mut scaled, &scale(mask, job.look.crop, size)?);
+        }
+        for rectangle in &job.over.outlines {
+            outline(&mut scaled, job.look.crop, rectangle);
         }
         let background = self.theme.background();
         let ground = match self.graphics {
@@ -229,7 +254,7 @@ pub struct Job {
     pub look: Look,
     pub version: Version,
     pub pixels: Arc<Pixels>,
-    pub mask: Option<Arc<Pixels>>,
+    pub over: Over,
     pub cells: Size,
     pub encoder: Arc<Encoder>,
 }
@@ -247,9 +272,12 @@ impl Job {
             size,
             align,
             mask,
+            frame,
+            outlines,
             ..
         } = self.look;
-        if crop != WHOLE || mask.is_some() || size.0.max(size.1) > KEPT_SIDE {
+        let is_changed = mask.is_some() || frame > 0 || outlines > 0;
+        if crop != WHOLE || is_changed || size.0.max(size.1) > KEPT_SIDE {
             return None;
         }
         let (width, height) = size;

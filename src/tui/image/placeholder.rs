@@ -143,6 +143,25 @@ pub fn draw(buffer: &mut Buffer, area: Rect, id: u32) {
     }
 }
 
+/// Tells cells their place again whose neighbor to the left told them before, and
+/// is something else now.
+pub fn mend(buffer: &mut Buffer, area: Rect, id: u32) {
+    let (Some(high), true) = (number(id >> 24), area.width > 1) else {
+        return;
+    };
+    let bare = PLACEHOLDER.to_string();
+    for (row, y) in (0..).zip(area.top()..area.bottom()) {
+        let Some(row) = number(row) else { return };
+        for (column, x) in (1..).zip(area.left() + 1..area.right()) {
+            let is_cut = buffer[(x, y)].symbol() == bare
+                && !buffer[(x - 1, y)].symbol().starts_with(PLACEHOLDER);
+            if is_cut && let Some(column) = number(column) {
+                buffer[(x, y)].set_symbol(&format!("{PLACEHOLDER}{row}{column}{high}"));
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use ratatui::layout::Size;
@@ -169,6 +188,23 @@ mod tests {
         }
         assert_eq!(ours[(0, 0)].fg, Color::Indexed(0x42));
         assert_eq!(ours[(1, 0)].symbol(), PLACEHOLDER.to_string());
+    }
+
+    #[test]
+    fn what_is_left_of_a_row_is_told_its_place() {
+        let area = Rect::new(2, 1, 6, 2);
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 9, 4));
+        draw(&mut buffer, area, 0x1200_0042);
+        let whole = buffer.clone();
+        mend(&mut buffer, area, 0x1200_0042);
+        assert_eq!(buffer, whole);
+        buffer.set_string(3, 2, "ab", ratatui::style::Style::new());
+        mend(&mut buffer, area, 0x1200_0042);
+        let [row, column, high] = [1, 3, 0x12].map(|n| number(n).unwrap());
+        let told = format!("{PLACEHOLDER}{row}{column}{high}");
+        assert_eq!(buffer[(5, 2)].symbol(), told);
+        assert_eq!(buffer[(6, 2)].symbol(), PLACEHOLDER.to_string());
+        assert_eq!(buffer[(5, 1)], whole[(5, 1)]);
     }
 
     #[test]

@@ -14,6 +14,14 @@ pub type Crop = [u32; 4];
 pub const WHOLE: Crop = [0, 0, CROP_UNIT, CROP_UNIT];
 pub const CROP_UNIT: u32 = 65_536;
 
+/// A rectangle to draw over a picture: left, top, right and bottom in shares of the
+/// whole, as in a [`Crop`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Outline {
+    pub area: Crop,
+    pub color: [u8; 3],
+}
+
 /// Where in its area a picture stands, if it is smaller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Align {
@@ -106,6 +114,40 @@ pub fn lay_mask(picture: &mut RgbaImage, mask: &RgbaImage) {
         }
         let opaque = u8::try_from(share / 255).unwrap_or(255);
         pixel.0[3] = pixel.0[3].max(opaque);
+    }
+}
+
+/// Draws a rectangle of the whole picture over a part of it, beside a dark line, so
+/// that it is seen on every ground.
+pub fn outline(picture: &mut RgbaImage, crop: Crop, rectangle: &Outline) {
+    let (width, height) = picture.dimensions();
+    let line = (width.min(height) / 200).clamp(1, 3);
+    let place = |share: u32, from: u32, to: u32, side: u32| {
+        let (share, from, to) = (i64::from(share), i64::from(from), i64::from(to));
+        (share - from) * i64::from(side) / (to - from).max(1)
+    };
+    let [left, top, right, bottom] = rectangle.area;
+    let columns = [left, right].map(|share| place(share, crop[0], crop[2], width));
+    let rows = [top, bottom].map(|share| place(share, crop[1], crop[3], height));
+    for (inset, thickness, [r, g, b]) in [(-1, line + 2, [0; 3]), (0, line, rectangle.color)] {
+        let ink = image::Rgba([r, g, b, 255]);
+        let [left, right] = [columns[0] + inset, columns[1] - inset];
+        let [top, bottom] = [rows[0] + inset, rows[1] - inset];
+        let thickness = i64::from(thickness);
+        for [left, top, right, bottom] in [
+            [left, top, right, top + thickness],
+            [left, bottom - thickness, right, bottom],
+            [left, top, left + thickness, bottom],
+            [right - thickness, top, right, bottom],
+        ] {
+            let within =
+                |at: i64, side: u32| u32::try_from(at.clamp(0, i64::from(side))).unwrap_or(0);
+            for y in within(top, height)..within(bottom, height) {
+                for x in within(left, width)..within(right, width) {
+                    picture.put_pixel(x, y, ink);
+                }
+            }
+        }
     }
 }
 
@@ -255,6 +297,30 @@ mod tests {
         assert_eq!(picture.get_pixel(0, 0).0, [100, 100, 100, 255]);
         let [r, g, b, a] = picture.get_pixel(1, 0).0;
         assert!(r > 150 && g < 80 && b < 110 && a == 255, "{r} {g} {b} {a}");
+    }
+
+    #[test]
+    fn a_rectangle_is_drawn_where_it_is_in_the_part_that_is_seen() {
+        let unit = CROP_UNIT;
+        let rectangle = Outline {
+            area: [unit / 4, unit / 4, unit / 2, unit / 2],
+            color: [250, 0, 0],
+        };
+        let red = |crop| {
+            let mut picture = RgbaImage::from_pixel(80, 80, image::Rgba([90; 4]));
+            outline(&mut picture, crop, &rectangle);
+            let is_red = |pixel: &image::Rgba<u8>| pixel.0 == [250, 0, 0, 255];
+            let mut red = picture
+                .enumerate_pixels()
+                .filter(|(_, _, pixel)| is_red(pixel));
+            let first = red.next().map(|(x, y, _)| (x, y));
+            (first, red.last().map(|(x, y, _)| (x, y)))
+        };
+        assert_eq!(red(WHOLE), (Some((20, 20)), Some((39, 39))));
+        // Twice as large from the middle of the rectangle on: two of its edges.
+        let lower = [unit * 3 / 8, unit * 3 / 8, unit * 7 / 8, unit * 7 / 8];
+        assert_eq!(red(lower), (Some((19, 0)), Some((19, 19))));
+        assert_eq!(red([unit / 2 + 999, 0, unit, unit]), (None, None));
     }
 
     #[test]

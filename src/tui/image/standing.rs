@@ -60,6 +60,7 @@ impl Pictures {
             Graphics::Kitty => {
                 let (version, id) = self.stock.alive(look)?;
                 placeholder::draw(buffer, area, id);
+                self.standing.push((id, area));
                 self.drop_worse(look, version);
                 Some(version)
             }

@@ -68,6 +68,8 @@ impl Screen {
                 natural: (pixels.width, pixels.height),
                 pixels: Some(pixels),
                 mask: None,
+                frame: 0,
+                outlines: &[],
             };
             let area = Rect::new(place * 10, 1, 8, 4);
             self.pictures
@@ -306,6 +308,8 @@ fn sixels_that_scroll_along_are_not_painted_again() {
         natural: (80, 80),
         pixels: Some(&red),
         mask: None,
+        frame: 0,
+        outlines: &[],
     };
     let area = Rect::new(0, 5, 8, 4);
     screen
@@ -419,6 +423,8 @@ fn the_nearest_to_the_cursor_come_first() {
             natural: (80, 80),
             pixels: Some(&red),
             mask: None,
+            frame: 0,
+            outlines: &[],
         };
         screen
             .pictures

@@ -7,7 +7,7 @@ use ratatui::layout::{Position, Rect};
 
 use super::{
     Picture, Pictures,
-    encode::{Job, Look, Quality, Version},
+    encode::{Job, Look, Over, Quality, Version},
     natural,
     raster::{Align, WHOLE, fit},
     shipping::Shipment,
@@ -40,6 +40,8 @@ impl Pictures {
             size: fit(natural(picture), self.area_px(area), self.graphics()),
             align,
             mask: None,
+            frame: 0,
+            outlines: 0,
         };
         self.stock.touch(&look, self.frame);
         let shown = self.stock.alive(&look).map(|(version, _)| version);
@@ -50,7 +52,14 @@ impl Pictures {
         let count = versions.len().min(self.stages[0].len());
         for (stage, version) in versions.into_iter().take(count).enumerate() {
             if shown.is_none_or(|shown| shown < version) {
-                self.wish((ahead + stage, 0), look, version, area, pixels, None);
+                self.wish(
+                    (ahead + stage, 0),
+                    look,
+                    version,
+                    area,
+                    pixels,
+                    Over::default(),
+                );
             }
         }
     }
@@ -74,14 +83,14 @@ impl Pictures {
         version: Version,
         area: Rect,
         pixels: &Arc<Pixels>,
-        mask: Option<Arc<Pixels>>,
+        over: Over,
     ) {
         if !self.stock.has(&look, version) {
             let what = Job {
                 look,
                 version,
                 pixels: Arc::clone(pixels),
-                mask,
+                over,
                 cells: area.as_size(),
                 encoder: Arc::clone(&self.encoder),
             };

@@ -40,6 +40,8 @@ pub fn picture(app: &App, key: crate::model::id::MediaKey, size: PictureSize) ->
         natural: record.map_or((0, 0), |record| (record.width(), record.height())),
         pixels: app.pictures.best(key, size).map(|(_, pixels)| pixels),
         mask: None,
+        frame: 0,
+        outlines: &[],
     }
 }
 
