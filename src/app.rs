@@ -6,6 +6,7 @@
 //! commands, the tag database, and what the engine tells.
 
 pub mod action;
+pub mod cache_panel;
 pub mod changes;
 pub mod command_line;
 mod commands;
@@ -42,6 +43,7 @@ pub mod viewer;
 pub use derived::CropOutline;
 pub use session::{App, Hint, LibraryInfo, NextKey, Pending};
 
+use crate::engine::event::Event;
 use message::{Effect, Message};
 use session::shared;
 
@@ -55,6 +57,11 @@ impl App {
             }
             Message::Viewport(viewport) if viewport == self.viewport => return Vec::new(),
             Message::Progress(jobs) if jobs == self.jobs => return Vec::new(),
+            Message::Engine(Event::Cache(stats)) => {
+                if !self.cache_panel.receive(stats) {
+                    return Vec::new();
+                }
+            }
             Message::Viewport(viewport) => self.resize(viewport),
             Message::Progress(jobs) => self.jobs = jobs,
             Message::Key(key) => self.key(key),

@@ -7,6 +7,7 @@
 
 mod answers;
 pub mod cache;
+mod caching;
 mod catalog_file;
 pub mod catalog_store;
 mod changes;
@@ -53,6 +54,8 @@ use std::{
 
 use self::{
     answers::{SearchRequest, SuggestRequest},
+    cache::{layer::Cache, settings::CacheSettings},
+    caching::Aftermath,
     catalog_store::CatalogStore,
     decode::MemoryGate,
     event::{Event, Events, PictureSize},
@@ -61,7 +64,7 @@ use self::{
     job::{Cancel, Clock, JobId, Pool, Slot, lock, spawn},
     pictures::{Payloads, PictureParts, Pictures},
     save::Saver,
-    thumbnail::{Stats, ThumbnailStore},
+    thumbnail::ThumbnailStore,
 };
 use crate::{
     model::{
@@ -91,8 +94,7 @@ pub struct EngineSettings {
     pub settle: Duration,
     /// Ask the ingest folder again and again instead of the system's notices.
     pub force_polling: bool,
-    /// Bytes of thumbnails and previews that are kept.
-    pub cache_bytes: u64,
+    pub cache: CacheSettings,
     /// How long the trash keeps what is in it; 0: for ever.
     pub trash_days: u64,
     /// Whether an ingest takes what was thrown away for good.
@@ -113,7 +115,7 @@ impl Default for EngineSettings {
             workers: None,
             settle: Duration::from_secs(2),
             force_polling: false,
-            cache_bytes: 1_000 << 20,
+            cache: CacheSettings::default(),
             trash_days: 60,
             takes_purged: false,
             watches_files: true,
@@ -132,6 +134,7 @@ pub struct AlreadyRunning;
 struct Core {
     library: Arc<Library>,
     catalog: Arc<CatalogStore>,
+    cache: Arc<Cache>,
     thumbnails: Arc<ThumbnailStore>,
     ingest: IngestPipeline,
     events: Events,
@@ -151,6 +154,7 @@ struct Core {
     /// What the tag database looked like when it was read last.
     tags_read: Mutex<Option<TagDbStamp>>,
     stop: Stop,
+    aftermath: Aftermath,
 }
 
 /// Tells the thread that follows the index to end, without waiting out its pause.
@@ -216,7 +220,8 @@ impl Engine {
     ) -> std::io::Result<Self> {
         let library = Arc::new(library);
         let catalog = Arc::new(CatalogStore::default());
-        let thumbnails = Arc::new(ThumbnailStore::new(library.layout().cache()));
+        let cache = caching::open(&library, &settings);
+        let thumbnails = Arc::new(ThumbnailStore::new(Arc::clone(&cache)));
         let memory = MemoryGate::default();
         let pictures = Pictures::start(PictureParts {
             library: Arc::clone(&library),
@@ -238,6 +243,7 @@ impl Engine {
         let core = Arc::new(Core {
             library,
             catalog,
+            cache,
             thumbnails,
             ingest,
             events,
@@ -253,6 +259,7 @@ impl Engine {
             followed: AtomicU64::new(0),
             tags_read: Mutex::default(),
             stop: Stop::default(),
+            aftermath: Aftermath::default(),
         });
         let events = core.events.clone();
         core.catalog.subscribe(
@@ -265,6 +272,7 @@ impl Engine {
                 Ok(())
             }),
         );
+        core.follow_up_changes();
         let saver = Saver::start(
             Arc::clone(&core.library),
             Arc::clone(&core.catalog),
@@ -277,6 +285,7 @@ impl Engine {
             ("suggest", Core::answer_suggestions),
             ("frames", Core::answer_frames),
             ("hashes", Core::hash_unhashed),
+            ("aftermath", Core::do_aftermath),
         ] {
             let core = Arc::clone(&core);
             threads.push(spawn(name, move || work(&core))?);
@@ -395,16 +404,6 @@ impl Engine {
         )
     }
 
-    /// What the store of thumbnails did and holds; walks its folder.
-    pub fn cache_stats_now(&self) -> Stats {
-        self.core.thumbnails.stats()
-    }
-
-    /// Deletes thumbnails whose key matches and returns how many.
-    pub fn clear_cache_now(&self, pattern: &str) -> u64 {
-        self.core.thumbnails.clear(pattern)
-    }
-
     /// Groups of media with the same bytes, by what their sidecars say or their
     /// originals were found to be.
     pub fn exact_duplicates(&self) -> Vec<duplicates::Group> {
@@ -453,6 +452,7 @@ impl Engine {
         core.suggestions.close();
         core.frames.close();
         core.unhashed.close();
+        core.aftermath.close();
         for cancel in lock(&core.jobs).values() {
             cancel.cancel();
         }

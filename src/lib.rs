@@ -26,6 +26,9 @@
 //! Invariant: everything that changes user data goes through [`storage::Library`];
 //! every file is written beside its place, synced, and renamed into it.
 //!
+//! Invariant: what is kept only to be fast goes through [`engine::cache`], carries the
+//! version of what it was made from, and may be gone at any moment.
+//!
 //! # Three flows
 //!
 //! - **A dropped file.** [`engine::watch`] waits until it is at rest; a worker of

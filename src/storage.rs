@@ -180,6 +180,11 @@ impl Library {
         self.shelf.layout.kind()
     }
 
+    /// Folders on disks of this host for what is kept only to be fast, the best first.
+    pub fn cache_folders(&self) -> Vec<PathBuf> {
+        index_choice::cache_folders(self.layout(), self.id())
+    }
+
     pub fn index_state(&self) -> IndexState {
         self.current().state()
     }

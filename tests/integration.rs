@@ -11,6 +11,7 @@ mod integration {
     mod architecture;
     mod backup;
     mod cache_contract;
+    mod cache_engine;
     #[cfg(feature = "redis")]
     mod cache_redis;
     mod cli;

@@ -103,6 +103,11 @@ pub const COMMANDS: &[CommandInfo] = &[
         "workers N",
         "how many files are ingested at once",
     ),
+    info(
+        "cache",
+        "cache stats|clear [PATTERN]|warm",
+        "what is cached: look, forget (thumb:*), make thumbnails",
+    ),
     info("rebuild", "rebuild", "make the index anew from the files"),
     info("verify", "verify", "compare files, sidecars and index"),
     info("reload", "reload", "read the library again"),
@@ -142,6 +147,7 @@ pub enum Command {
     Pause(bool),
     Retry,
     Workers(usize),
+    Cache(CacheCommand),
     Rebuild,
     Verify,
     Reload,
@@ -149,6 +155,15 @@ pub enum Command {
     Redo,
     Log,
     Help(String),
+}
+
+/// What `cache` is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CacheCommand {
+    Stats,
+    /// What matches this pattern.
+    Clear(String),
+    Warm,
 }
 
 /// A setting of the screen that can be changed while it runs.
@@ -370,6 +385,12 @@ pub fn parse(line: &str) -> Result<Command, String> {
             Ok(workers @ 1..=64) => Command::Workers(workers),
             _ => return Err("workers go from 1 to 64".to_owned()),
         },
+        "cache" => Command::Cache(match rest.split_once(' ').unwrap_or((rest, "*")) {
+            ("stats" | "", _) => CacheCommand::Stats,
+            ("clear", pattern) => CacheCommand::Clear(pattern.trim().to_owned()),
+            ("warm", _) => CacheCommand::Warm,
+            _ => return Err(format!("usage: {}", info.usage)),
+        }),
         "rebuild" => Command::Rebuild,
         "verify" => Command::Verify,
         "reload" => Command::Reload,
@@ -461,6 +482,7 @@ fn complete(input: &TextInput, themes: &[String]) -> Completion {
         "sort" => SORTS.iter().map(|(name, _)| *name).collect(),
         "set" => SETTINGS.to_vec(),
         "select" => vec!["all", "none", "invert"],
+        "cache" => vec!["stats", "clear", "warm"],
         "rating" => Rating::ALL.iter().map(|rating| rating.name()).collect(),
         "theme" => themes.iter().map(String::as_str).collect(),
         _ => Vec::new(),

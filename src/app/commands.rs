@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{
     action::{Action, Layer},
-    command_line::{self, Command, Setting},
+    command_line::{self, CacheCommand, Command, Setting},
     dialog::{Dialog, Release},
     editing::rate,
     editor::{self, EditorMode, EditorRequest},
@@ -192,6 +192,9 @@ impl App {
                 let paused = !self.ingest_log.paused;
                 self.effects.push(Effect::PauseIngest(paused));
             }
+            A::MonitorCache => self.cache_panel.toggle(&mut self.effects),
+            A::CacheClear => self.command_line.open("cache clear "),
+            A::CacheWarm => self.warm_cache(),
             A::MonitorScan => self.effects.push(Effect::Scan),
             A::MonitorMoreWorkers => self.set_workers(self.ingest_log.workers + 1),
             A::MonitorFewerWorkers => {
@@ -572,6 +575,11 @@ impl App {
             Command::Pause(paused) => self.effects.push(Effect::PauseIngest(paused)),
             Command::Retry => self.retry_all(),
             Command::Workers(workers) => self.set_workers(workers),
+            Command::Cache(CacheCommand::Stats) => self.show_cache(),
+            Command::Cache(CacheCommand::Clear(pattern)) => {
+                self.effects.push(Effect::ClearCache(pattern));
+            }
+            Command::Cache(CacheCommand::Warm) => self.warm_cache(),
             Command::Rebuild => self.effects.push(Effect::Rebuild),
             Command::Verify => self.effects.push(Effect::Verify),
             Command::Reload => self.effects.push(Effect::ReloadCatalog),
@@ -585,6 +593,19 @@ impl App {
                 self.help.search(&self.keymap);
             }
         }
+    }
+
+    fn show_cache(&mut self) {
+        self.panes.show(Pane::Monitor);
+        if !self.cache_panel.is_open {
+            self.cache_panel.toggle(&mut self.effects);
+        }
+    }
+
+    /// For all that the query finds.
+    fn warm_cache(&mut self) {
+        let keys = Arc::clone(&self.gallery.results);
+        self.effects.push(Effect::WarmCache(keys));
     }
 
     fn set(&mut self, setting: Setting) {

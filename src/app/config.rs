@@ -4,6 +4,8 @@
 //! Also where the files of a user lie, and the few that are read and written here:
 //! `config.toml`, `keymap.toml`, and how each library's screen was set up.
 
+mod cache;
+
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
@@ -14,6 +16,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use toml::de::{DeTable, DeValue};
 
+pub use self::cache::CacheConfig;
 use super::gallery::{DEFAULT_TILE_CELLS, TILE_CELLS};
 
 /// How the environment is asked; tests pass their own.
@@ -36,8 +39,7 @@ pub struct Config {
     pub ingest: IngestConfig,
     /// What an unknown word of a query means.
     pub unknown: Unknown,
-    /// How much the caches on disk may hold, in MB.
-    pub cache_mb: u64,
+    pub cache: CacheConfig,
     /// How long the trash keeps what is in it, in days; 0: for ever.
     pub trash_days: u64,
     /// Whether Enter on an empty input saves and goes to the next picture.
@@ -163,7 +165,7 @@ impl Default for Config {
                 hash_found: true,
             },
             unknown: Unknown::Text,
-            cache_mb: 1000,
+            cache: CacheConfig::default(),
             trash_days: 60,
             editor_flow: false,
         }
@@ -171,10 +173,11 @@ impl Default for Config {
 }
 
 /// Environment variables and the keys they set, the strongest last.
-const VARIABLES: [(&str, &str); 5] = [
+const VARIABLES: [(&str, &str); 6] = [
     ("TAGLOUPE_THEME", "theme"),
     ("TAGLOUPE_GRAPHICS", "graphics"),
     ("TAGLOUPE_PICTURE_QUALITY", "picture_quality"),
+    ("CACHE_SIZE_MB", "cache.size_mb"),
     ("MAX_WORKERS", "ingest.workers"),
     ("TAGLOUPE_WORKERS", "ingest.workers"),
 ];
@@ -205,6 +208,7 @@ impl Config {
                 problems.push(format!("{variable}: {error}"));
             }
         }
+        config.cache.apply_environment(environment, &mut problems);
         (config, problems)
     }
 
@@ -289,10 +293,12 @@ impl Config {
                     _ => return Err("search.unknown is text or tag".to_owned()),
                 };
             }
-            "cache.size_mb" => self.cache_mb = value.number(key, 1..=10_000_000)?,
             "trash.days" => self.trash_days = value.number(key, 0..=36_500)?,
             "editor.flow" => self.editor_flow = value.flag(key)?,
             _ => {
+                if let Some(set) = self.cache.set(key, value) {
+                    return set;
+                }
                 let host = key.strip_prefix("graphics_by_host.");
                 let host = host.ok_or_else(|| format!("unknown key {key}"))?;
                 let graphics = graphics(key, value)?;
@@ -387,9 +393,7 @@ impl Config {
             Unknown::Tag => "tag",
         };
         line(format_args!("unknown = {}", quoted(unknown)));
-        line(format_args!("\n[cache]"));
-        line(format_args!("# thumbnails and previews on disk"));
-        line(format_args!("size_mb = {}", self.cache_mb));
+        self.cache.write(&mut line);
         line(format_args!("\n[trash]"));
         line(format_args!(
             "# days after which the trash is emptied by itself; 0: never"
@@ -619,7 +623,7 @@ mod tests {
             ]
         );
         assert!(config.editor_flow);
-        assert_eq!(config.cache_mb, 20);
+        assert_eq!(config.cache.size_mb, 20);
         let problems = config.apply("theme = \n");
         assert_eq!(problems.len(), 1);
         assert!(problems[0].starts_with("line 1: "));

@@ -85,6 +85,8 @@ impl App {
                     Err(reason) => self.say(Level::Error, &format!("{label}: {reason}")),
                 }
             }
+            // Taken before, when it is news.
+            Event::Cache(_) => {}
             Event::Notice { level, text } => self.say(level, &text),
             Event::IndexOffer(offer) => {
                 self.index_offer = Some(offer);

@@ -195,6 +195,12 @@ pub enum Effect {
     SetWorkers(usize),
     Retry(PathBuf),
     ReloadCatalog,
+    /// Answered by what the cache did and holds.
+    AskCache,
+    /// Forget what matches a pattern.
+    ClearCache(String),
+    /// Make the missing thumbnails.
+    WarmCache(Arc<[MediaKey]>),
     Rebuild,
     Verify,
     Cancel(JobId),

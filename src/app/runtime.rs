@@ -163,6 +163,13 @@ impl Runtime {
                     self.notice(Level::Info, format!("loading the library: {error}"));
                 }
             }
+            Effect::AskCache => engine.ask_cache(),
+            Effect::ClearCache(pattern) => {
+                engine.clear_cache(pattern);
+            }
+            Effect::WarmCache(keys) => {
+                engine.warm_cache(keys);
+            }
             Effect::Rebuild => {
                 engine.rebuild();
             }

@@ -5,6 +5,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use super::{
     action::{Action, Layer},
+    cache_panel::CachePanel,
     changes::Changes,
     command_line::CommandLine,
     config::{Config, Graphics, ViewState},
@@ -92,6 +93,7 @@ pub struct App {
     pub facets: Facets,
     pub info: Info,
     pub ingest_log: IngestLog,
+    pub cache_panel: CachePanel,
     /// What the index lacks, until it is whole.
     pub index_offer: Option<IndexOffer>,
     pub query_bar: QueryBar,
@@ -182,6 +184,7 @@ impl App {
             facets: Facets::default(),
             info: Info::default(),
             ingest_log: IngestLog::default(),
+            cache_panel: CachePanel::default(),
             index_offer: None,
             query_bar: QueryBar::default(),
             command_line: CommandLine::default(),
@@ -249,7 +252,8 @@ impl App {
         let notice = self.notices.current.as_ref().map(|notice| notice.expires);
         let chord = (!self.pending.keys.is_empty() && !self.pending.shows_box)
             .then(|| self.pending.since + BOX_AFTER);
-        let second = (self.panes.monitor && self.ingest_log.is_busy())
+        let second = (self.panes.monitor
+            && (self.ingest_log.is_busy() || self.cache_panel.is_open))
             .then(|| Duration::from_secs(self.now.elapsed.as_secs() + 1));
         let slide = self.viewer.slideshow.map(|show| show.next);
         [notice, chord, second, slide].into_iter().flatten().min()
@@ -370,6 +374,7 @@ impl App {
                 (A::MonitorRetry, "retry"),
                 (A::MonitorDetails, "details"),
                 (A::MonitorTimes, "times"),
+                (A::MonitorCache, "cache"),
                 (A::Back, "close"),
                 (A::Help, "help"),
             ],
@@ -437,6 +442,10 @@ impl App {
         }
         if self.ingest_log.tick(now.elapsed) && self.panes.monitor {
             self.is_dirty = true;
+        }
+        if self.panes.monitor {
+            let second = now.elapsed.as_secs();
+            self.cache_panel.tick(second, &mut self.effects);
         }
         self.slide(now.elapsed);
     }

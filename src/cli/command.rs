@@ -467,12 +467,18 @@ pub struct CacheArgs {
 
 #[derive(Debug, Subcommand)]
 pub enum CacheAction {
-    /// Files, bytes, hits and misses.
+    /// Backend, tiers, entries, bytes, hits and misses.
     Stats,
     /// Remove what is cached; it is made again when needed.
     Clear {
-        /// Only entries that match: `thumb:*`, `lowres:0a1b*`.
+        /// Only entries that match: `thumb:*`, `lowres:0a1b*`. `*` stands for any
+        /// text, `?` for one character.
         pattern: Option<String>,
+    },
+    /// Make the thumbnails that are not there yet.
+    Warm {
+        /// Only of what a query finds.
+        query: Vec<String>,
     },
 }
 

@@ -195,7 +195,7 @@ pub fn engine_settings(config: &Config) -> EngineSettings {
         workers: (ingest.workers > 0).then_some(ingest.workers),
         settle: Duration::from_millis(ingest.settle_ms),
         force_polling: ingest.polling,
-        cache_bytes: config.cache_mb.saturating_mul(1_000_000),
+        cache: config.cache.settings(),
         trash_days: config.trash_days,
         hashes_found: ingest.hash_found,
         ..EngineSettings::default()

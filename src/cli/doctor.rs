@@ -1,5 +1,6 @@
 //! `doctor`: what the program finds around it, and what to do where that is wrong.
 
+mod cache;
 mod disk;
 
 use std::{
@@ -81,6 +82,7 @@ pub fn doctor(context: &Context, surroundings: &Surroundings) -> Result<Status> 
     let mut report = Report::default();
     check_terminal(&mut report, context, surroundings);
     check_library(&mut report, context);
+    cache::check(&mut report);
     check_limits(&mut report);
     check_programs(&mut report);
     if context.options.json {

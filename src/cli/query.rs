@@ -140,7 +140,7 @@ fn explain(context: &Context, text: &str) -> Result<Status> {
 }
 
 /// The query, or an error that shows where it is wrong.
-fn parse(text: &str, vocabulary: &dyn Vocabulary) -> Result<Query> {
+pub(super) fn parse(text: &str, vocabulary: &dyn Vocabulary) -> Result<Query> {
     Query::parse(text, vocabulary).map_err(|error| mistake(text, &error))
 }
 

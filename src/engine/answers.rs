@@ -68,8 +68,11 @@ impl Engine {
 
 impl Core {
     fn search(&self, query: &Query, cancel: &Cancel) -> Option<Found> {
+        let catalog = self.catalog.load();
         let lookup = LibraryLookup(&self.library);
-        search::search(query, &self.catalog.load(), &lookup, self.now(), cancel)
+        self.kept_search(query, &catalog, &lookup, &|lookup| {
+            search::search(query, &catalog, lookup, self.now(), cancel)
+        })
     }
 
     pub(super) fn why(&self, query: &Query, key: MediaKey, cancel: &Cancel) -> Vec<search::Reason> {

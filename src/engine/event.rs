@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use tokio::sync::{mpsc, watch};
 
 use super::{
+    cache::stats::Stats,
     implications::Suggested,
     job::{JobId, Progress},
     search::{Found, Reason},
@@ -290,6 +291,8 @@ pub enum Event {
     /// The index lacks media, and making it takes a while: only what it holds is
     /// shown until somebody wants the rest.
     IndexOffer(IndexOffer),
+    /// What the cache did and holds.
+    Cache(Box<Stats>),
     /// A job ended: what it did, or why it failed.
     JobDone {
         job: JobId,

@@ -37,7 +37,7 @@ impl Engine {
                 core.take_up();
             }
             core.wake_hashing();
-            core.thumbnails.trim(core.settings.cache_bytes);
+            core.cache.sweep();
             core.empty_old_trash(&Cancel::default());
             core.trim_journal();
             let _watcher = touches.and_then(|touches| core.hear_touches(touches));

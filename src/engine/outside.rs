@@ -65,7 +65,7 @@ impl Core {
     }
 
     /// Shows what was written to the index since.
-    fn catch_up_with_index(&self) {
+    pub(super) fn catch_up_with_index(&self) {
         let sequence = self.followed.load(Ordering::Acquire);
         let newest = maintenance::follow(&self.library, &self.catalog, sequence);
         // A load that ended meanwhile knows better.

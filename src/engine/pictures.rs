@@ -36,6 +36,20 @@ pub struct PictureParts {
     pub events: Events,
 }
 
+impl PictureParts {
+    /// Whether the thumbnail of the original as it is now is stored.
+    pub fn has_thumbnail(&self, key: MediaKey) -> bool {
+        let catalog = self.catalog.load();
+        catalog.record(key).is_some_and(|record| {
+            let path = self.library.original_path(&record.path());
+            Stamp::of(&path).is_ok_and(|stamp| {
+                let id = record.id();
+                self.thumbnails.has(&id, PictureSize::Thumbnail, stamp)
+            })
+        })
+    }
+}
+
 /// What a screen is sent for a picture, kept for the next time. Blocks; for threads
 /// that make such bytes.
 #[derive(Clone)]
@@ -65,10 +79,9 @@ impl Payloads {
     }
 
     /// Keeps bytes under a name.
-    pub fn put(&self, key: MediaKey, name: &str, payload: Vec<u8>) {
+    pub fn put(&self, key: MediaKey, name: &str, payload: &[u8]) {
         if let Some((id, stamp)) = self.medium(key) {
-            // A failure is counted and logged by the store.
-            let _logged = self.thumbnails.put_payload(&id, name, stamp, payload);
+            self.thumbnails.put_payload(&id, name, stamp, payload);
         }
     }
 
@@ -178,7 +191,11 @@ fn work(shared: &Shared, parts: &PictureParts) {
 }
 
 /// The picture from the store, else from the original, which fills the store.
-fn fetch(parts: &PictureParts, key: MediaKey, size: PictureSize) -> Result<Arc<Pixels>, String> {
+pub(super) fn fetch(
+    parts: &PictureParts,
+    key: MediaKey,
+    size: PictureSize,
+) -> Result<Arc<Pixels>, String> {
     let catalog = parts.catalog.load();
     let record = catalog
         .record(key)
@@ -202,8 +219,9 @@ fn fetch(parts: &PictureParts, key: MediaKey, size: PictureSize) -> Result<Arc<P
         PictureSize::Preview | PictureSize::Thumbnail => {
             let preview = parts.thumbnails.make(&id, stamp, &decoded.pixels);
             if size == PictureSize::Preview {
-                // A failure is counted and logged by the store.
-                let _logged = parts.thumbnails.put(&id, size, stamp, &preview);
+                if let Err(error) = parts.thumbnails.put(&id, size, stamp, &preview) {
+                    tracing::warn!("no preview of {id} is stored: {error}");
+                }
                 preview
             } else {
                 resize(&preview, size.max_side())

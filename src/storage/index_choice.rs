@@ -96,6 +96,14 @@ fn places(layout: &Layout, id: &str) -> Vec<PathBuf> {
     places
 }
 
+/// Where what is kept only to be fast may lie, the best place first: other hosts do
+/// not share the memory that SQLite needs.
+pub(super) fn cache_folders(layout: &Layout, id: &str) -> Vec<PathBuf> {
+    let own = (!is_on_network(&layout.home())).then(|| layout.cache());
+    let of_user = user_cache().map(|cache| cache.join("tagloupe").join(id).join("cache"));
+    own.into_iter().chain(of_user).collect()
+}
+
 fn user_cache() -> Option<PathBuf> {
     let variable = |name: &str| {
         let path = PathBuf::from(std::env::var_os(name)?);

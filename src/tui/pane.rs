@@ -4,6 +4,7 @@
 //! Text that reaches a [`Canvas`] must be safe to draw; the state of `app` is where
 //! it says so, everything else goes through `display_text` first.
 
+pub mod cache;
 pub mod dialog;
 pub mod editor;
 pub mod facets;

@@ -20,6 +20,7 @@ use tagloupe::{
     },
     engine::{
         Engine, EngineSettings, LayoutKind, Library,
+        cache::stats::Stats,
         event::{
             Event, IndexLack, IndexOffer, IngestEvent, IngestOutcome, RevertReport, SaveReport,
             channel,
@@ -922,6 +923,42 @@ fn copies_go_to_the_clipboard() {
             &Effect::OpenUrl("https://example.org/1".into()),
         ]
     );
+}
+
+#[test]
+fn the_monitor_shows_the_cache_and_asks_while_it_is_seen() {
+    let mut desk = Desk::small();
+    desk.keys("w<tab>C");
+    assert_eq!(desk.asked, [Effect::AskCache]);
+    let stats = Stats {
+        backend: "disk",
+        ..Stats::default()
+    };
+    desk.tell(Message::Engine(Event::Cache(Box::new(stats.clone()))));
+    assert!(desk.app.take_dirty());
+    desk.tell(Message::Engine(Event::Cache(Box::new(stats))));
+    assert!(!desk.app.take_dirty(), "nothing new, nothing drawn");
+    let tick = |seconds| {
+        Message::Tick(Now {
+            elapsed: Duration::from_secs(seconds),
+            unix: 0,
+        })
+    };
+    desk.asked.clear();
+    desk.tell(tick(1));
+    desk.tell(tick(1));
+    desk.tell(tick(2));
+    assert_eq!(desk.asked, [Effect::AskCache, Effect::AskCache]);
+    assert!(desk.app.deadline().is_some());
+    desk.keys("cthumb:a*<enter>W:cache warm<enter>C");
+    let all = Effect::WarmCache(desk.app.gallery.results.clone());
+    let clear = Effect::ClearCache("thumb:a*".to_owned());
+    assert_eq!(desk.asked[2..], [clear, all.clone(), all]);
+    desk.asked.clear();
+    desk.tell(tick(9));
+    assert_eq!(desk.asked, [], "nobody sees it");
+    desk.keys(":cache<enter>");
+    assert_eq!(desk.asked, [Effect::AskCache]);
 }
 
 #[test]

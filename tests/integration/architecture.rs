@@ -58,7 +58,7 @@ const CHANGES: [&str; 12] = [
 ];
 
 /// Places outside `storage` that change files, none of which are the user's.
-const WRITERS: [(&str, &str); 11] = [
+const WRITERS: [(&str, &str); 10] = [
     ("app/config", "the configuration, when it is asked for"),
     ("cli/demo", "a library that is made up"),
     ("cli/doctor/disk", "tries of its own"),
@@ -66,7 +66,6 @@ const WRITERS: [(&str, &str); 11] = [
     ("cli/settings", "the configuration, when it is asked for"),
     ("engine/cache/disk/files", "the cache"),
     ("engine/cache/disk/schema", "the cache"),
-    ("engine/thumbnail", "the cache"),
     ("engine/watch", "the inbox folder, where there is none"),
     ("engine/demo", "a library that is made up"),
     ("tui/theme", "nothing: its tests"),

@@ -281,7 +281,7 @@ fn redis_keeps_the_contract() {
     use tagloupe::engine::cache::redis::Redis;
 
     let server = RedisServer::start();
-    let redis = Redis::connect(&server.address()).unwrap();
+    let redis = Redis::connect(&server.address(), Duration::from_secs(20)).unwrap();
     assert!(redis.wait_until_known(Duration::from_secs(20)));
     keeps_the_contract(&redis);
 }

@@ -16,8 +16,8 @@ use tagloupe::engine::{
         entry::Version,
         key::{Family, Key},
         layer::{Cache, Lookup},
-        redis::{PATIENCE, Redis},
-        settings::{CacheSettings, Choice, RedisAddress},
+        redis::Redis,
+        settings::{CacheSettings, Choice, PATIENCE, RedisAddress},
     },
     job::system_clock,
 };
@@ -39,10 +39,12 @@ fn open_at(address: RedisAddress, folder: &Path) -> Arc<Cache> {
     let settings = CacheSettings {
         choice: Choice::Auto,
         redis: Some(address),
+        // Not what these are about, and this machine may be busy.
+        redis_patience: LONG,
         ..CacheSettings::default()
     };
     let cache = Cache::open("library", &[folder], &settings, system_clock);
-    cache.wait_for_redis(LONG);
+    cache.settle();
     cache
 }
 
@@ -85,9 +87,9 @@ fn a_lost_server_costs_no_answer_and_comes_back_by_itself() {
 #[test]
 fn a_frozen_server_holds_nobody_up() {
     let server = RedisServer::start();
-    let redis = Redis::connect(&server.address()).unwrap();
+    let redis = Redis::connect(&server.address(), PATIENCE).unwrap();
     assert!(redis.wait_until_known(LONG));
-    redis.get("tl:a").unwrap();
+    wait_until("it answers", || redis.get("tl:a").is_ok());
     server.freeze();
     let mut asked = 0;
     while redis.breaker().is_closed() {
@@ -160,14 +162,14 @@ fn a_password_is_asked_for_and_never_told() {
         let url = server
             .url()
             .replace("redis://", &format!("redis://{credentials}"));
-        let redis = Redis::connect(&RedisAddress::parse(&url).unwrap()).unwrap();
+        let redis = Redis::connect(&RedisAddress::parse(&url).unwrap(), LONG).unwrap();
         assert!(!redis.wait_until_known(LONG));
         let told = redis.breaker().reason();
         assert!(told.starts_with(reason), "{told}");
         assert!(!told.contains("wrong"));
     }
     let url = server.url().replace("redis://", "redis://:sesame@");
-    let redis = Redis::connect(&RedisAddress::parse(&url).unwrap()).unwrap();
+    let redis = Redis::connect(&RedisAddress::parse(&url).unwrap(), LONG).unwrap();
     assert!(redis.wait_until_known(LONG));
 }
 

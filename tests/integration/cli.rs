@@ -780,6 +780,34 @@ fn the_cache_is_counted_and_cleared() {
         .expect(0)
         .json();
     assert!(stats["count"].as_u64().unwrap() >= 3, "{stats}");
+    for field in [
+        "size_bytes",
+        "size_mb",
+        "limit_mb",
+        "usage_percent",
+        "count",
+        "hits",
+        "misses",
+        "total_requests",
+        "hit_ratio",
+        "sets",
+        "deletes",
+        "errors",
+        "db_size",
+    ] {
+        assert!(stats[field].is_number(), "{field}: {stats}");
+    }
+    assert_eq!(stats["backend"], "disk");
+    assert!(stats["hit_rate"].as_str().unwrap().ends_with('%'));
+    assert!(stats["sets"].as_u64().unwrap() >= 3, "what the ingest did");
+    let cleared = home
+        .on_library(&["cache", "clear", "thumb:*", "--json"])
+        .expect(0);
+    assert_eq!(cleared.json()["removed"], 3);
+    let warmed = home.on_library(&["cache", "warm", "--json"]).expect(0);
+    assert_eq!(warmed.json()["made"], 3);
+    let run = home.on_library(&["cache", "warm", "no-such-tag"]);
+    run.expect(1);
     home.on_library(&["cache", "clear"]).expect(0);
     let stats = home
         .on_library(&["cache", "stats", "--json"])

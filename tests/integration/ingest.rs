@@ -18,11 +18,12 @@ use std::{
 
 use tagloupe::{
     engine::{
+        cache::layer::Cache,
         catalog_store::CatalogStore,
         decode::MemoryGate,
         event::{Event, IngestEvent, IngestOutcome, PictureSize, Stage, channel},
         ingest::{IngestParts, IngestPipeline, IngestSettings, Submission, is_skipped_name},
-        job::Cancel,
+        job::{Cancel, system_clock},
         source::{Answer, Lookup, MetadataSource},
         thumbnail::{Stamp, ThumbnailStore},
         watch::WatchSettings,
@@ -80,7 +81,10 @@ impl Bench {
     fn open(folder: &Path, change: impl FnOnce(&mut IngestSettings)) -> Self {
         let library = Arc::new(Library::open(&folder.join("library")).unwrap());
         let catalog = Arc::new(CatalogStore::default());
-        let thumbnails = Arc::new(ThumbnailStore::new(library.layout().cache()));
+        let thumbnails = Arc::new(ThumbnailStore::new(Cache::on_disk(
+            &library.layout().cache(),
+            system_clock,
+        )));
         let (events, mut receiver) = channel();
         let heard: Arc<Heard> = Arc::default();
         let hears = Arc::clone(&heard);

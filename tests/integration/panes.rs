@@ -13,6 +13,10 @@ use tagloupe::{
         message::{Effect, Message, Now},
     },
     engine::{
+        cache::{
+            key::Family,
+            stats::{Stats, Tally, Tier},
+        },
         event::{
             Event, IndexLack, IndexOffer, IngestEvent, IngestOutcome, Level, PictureSize, Stage,
         },
@@ -351,6 +355,53 @@ fn monitor() {
         insta::assert_snapshot!(name, session.text());
         session.keys("j Enter");
         let name = format!("monitor_details_{}x{}", size.0, size.1);
+        insta::assert_snapshot!(name, session.text());
+    }
+}
+
+#[test]
+fn cache() {
+    let tier = |name, entries, bytes, limit_bytes| Tier {
+        name,
+        state: Ok(()),
+        entries,
+        bytes,
+        limit_bytes,
+        evicted: 0,
+    };
+    let tally = Tally {
+        hits: 8_600,
+        misses: 1_400,
+        sets: 1_390,
+        deletes: 2,
+        ..Tally::default()
+    };
+    let lost = Tier {
+        state: Err("it does not answer in time".to_owned()),
+        ..tier("redis", 0, 0, 0)
+    };
+    let stats = Stats {
+        backend: "disk",
+        reason: "Redis at redis://***@nas:6379/0".to_owned(),
+        tiers: vec![
+            tier("memory", 812, 61_000_000, 64_000_000),
+            tier("disk", 20_411, 612_000_000, 1_000_000_000),
+            lost,
+        ],
+        tally,
+        families: vec![
+            (Family::Thumb, tally),
+            (Family::Search, Tally { errors: 3, ..tally }),
+        ],
+        everyone: tally,
+        db_size: 20_411,
+        lost: 1,
+    };
+    for size in [(140, 40), (70, 20)] {
+        let mut session = Session::loaded(size, Graphics::Halfblocks, 40);
+        session.send(Message::Engine(Event::Cache(Box::new(stats.clone()))));
+        session.keys("w g w C");
+        let name = format!("cache_{}x{}", size.0, size.1);
         insta::assert_snapshot!(name, session.text());
     }
 }

@@ -57,7 +57,7 @@ impl Home {
     }
 
     /// Variables of the tester's session that must not leak into a test.
-    pub const FOREIGN: [&str; 8] = [
+    pub const FOREIGN: [&str; 16] = [
         "TAGLOUPE_LIBRARY",
         "TAGLOUPE_CONFIG_DIR",
         "TAGLOUPE_LOG",
@@ -66,6 +66,14 @@ impl Home {
         "TERM_PROGRAM",
         "TMUX",
         "STY",
+        "CACHE_SIZE_MB",
+        "REDIS_DB",
+        "REDIS_ENABLED",
+        "REDIS_HOST",
+        "REDIS_PASSWORD",
+        "REDIS_PORT",
+        "REDIS_URL",
+        "TAGLOUPE_REDIS_URL",
     ];
 
     /// The program with this home, not started yet. Its current folder is the home.

@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::Value;
 use tagloupe::{
-    engine::{thumbnail::ThumbnailStore, trash::empty_old},
+    engine::{cache::layer::Cache, job::system_clock, thumbnail::ThumbnailStore, trash::empty_old},
     model::id::MediaKey,
     storage::Library,
 };
@@ -209,7 +209,8 @@ fn only_what_is_old_enough_goes() {
     // By itself, as the settings say: never, and after five days.
     for (days, expected) in [(0, 1), (5, 0)] {
         let library = Library::open(&home.library()).unwrap();
-        let thumbnails = ThumbnailStore::new(library.layout().cache());
+        let thumbnails =
+            ThumbnailStore::new(Cache::on_disk(&library.layout().cache(), system_clock));
         empty_old(&library, &thumbnails, days, now, &mut || {
             ControlFlow::Continue(())
         })

@@ -7,10 +7,22 @@ use std::{
     io::Write as _,
     ops::ControlFlow,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use serde_json::Value;
-use tagloupe::storage::{LayoutKind, Library, VerifySettings};
+use tagloupe::{
+    engine::{
+        cache::{
+            entry::Version,
+            key::Key,
+            layer::Cache,
+            settings::{CacheSettings, Choice},
+        },
+        job::system_clock,
+    },
+    storage::{LayoutKind, Library, VerifySettings},
+};
 
 use super::support::{Home, Run, files_below, originals, write_pictures, write_text};
 
@@ -23,6 +35,17 @@ fn home_with(pictures: u32) -> Home {
     home.on_library(&["tag", "", "+fox", "caption:\"a red fox\"", "stars:4"])
         .expect(0);
     home
+}
+
+/// The cache that the program keeps for a library.
+fn cache_of(root: &Path) -> Arc<Cache> {
+    let library = Library::open(root).unwrap();
+    let settings = CacheSettings {
+        choice: Choice::Disk,
+        ..CacheSettings::default()
+    };
+    let folder = library.layout().cache();
+    Cache::open(library.id(), &[&folder], &settings, system_clock)
 }
 
 /// The absolute paths of the originals.
@@ -125,8 +148,8 @@ fn every_kind_of_damage_is_found_and_what_can_be_derived_is_mended() {
         .open(&leftover)
         .and_then(|file| file.set_modified(std::time::UNIX_EPOCH))
         .unwrap();
-    let stray = library.join("cache/thumbnails/00/00/00000000000000000000000000000000.jpg");
-    write_text(&stray, "a thumbnail of nothing");
+    let stray = Key::thumb(&"nothing".parse().unwrap(), (256, 256), "picture");
+    cache_of(&library).set(&stray, Version::default(), Some(b"a thumbnail of nothing"));
 
     let before = user_files(&library);
     let run = home.on_library(&["verify", "--json"]).expect(1);
@@ -154,7 +177,8 @@ fn every_kind_of_damage_is_found_and_what_can_be_derived_is_mended() {
         .expect(1);
     assert!(run.text().contains("would repair"), "{}", run.text());
     assert_eq!(user_files(&library), before, "neither does planning");
-    assert!(stray.exists());
+    let held = || cache_of(&library).get(&stray, Version::default()).found();
+    assert!(held().is_some());
 
     let run = home.on_library(&["verify", "--repair"]).expect(1);
     let repaired = run.text();
@@ -170,7 +194,7 @@ fn every_kind_of_damage_is_found_and_what_can_be_derived_is_mended() {
     ];
     assert_eq!(left, expected.map(str::to_owned).into(), "{}", run.text());
     assert_eq!(run.json()["without_md5"], 0);
-    assert!(!stray.exists() && !leftover.exists());
+    assert!(held().is_none() && !leftover.exists());
 
     for original in &all {
         let path = original.strip_prefix(&library).unwrap();
@@ -289,6 +313,6 @@ fn thumbnails_of_what_is_thrown_away_go_with_it() {
     home.on_library(&["verify"]).expect(0);
     home.on_library(&["trash", "empty", "--all"]).expect(0);
     home.on_library(&["verify"]).expect(0);
-    let stored = files_below(&home.library().join("cache/thumbnails"));
-    assert_eq!(stored.len(), 1);
+    let stored = cache_of(&home.library()).list("thumb:*");
+    assert_eq!(stored.len(), 1, "{stored:?}");
 }

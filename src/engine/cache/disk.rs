@@ -130,6 +130,8 @@ impl Disk {
         for ids in expired.chunks(super::CLEARED_AT_ONCE) {
             swept += self.remove(|transaction| take_ids(transaction, ids))?;
         }
+        // The limit may be lower than when it was filled.
+        swept += self.remove(|transaction| make_room(transaction, self.limit_bytes))?;
         Ok(swept)
     }
 

@@ -106,6 +106,12 @@ impl Key {
         Self::new(Family::Thumb, &[id.as_str(), &size, protocol])
     }
 
+    /// `lowres:{id}:{w}x{h}:{protocol}`, for what fills a screen.
+    pub fn lowres(id: &MediaId, size: (u32, u32), protocol: &str) -> Self {
+        let size = format!("{}x{}", size.0, size.1);
+        Self::new(Family::Lowres, &[id.as_str(), &size, protocol])
+    }
+
     /// `media:{id}:metadata`
     pub fn metadata(id: &MediaId) -> Self {
         Self::new(Family::Media, &[id.as_str(), "metadata"])

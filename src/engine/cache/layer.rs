@@ -32,6 +32,10 @@ use super::{
 };
 pub use changes::Change;
 
+/// How long those who want to know the backend wait for Redis.
+#[cfg(feature = "redis")]
+const REDIS_START: Duration = Duration::from_secs(1);
+
 /// What a cache knows about a key.
 #[derive(Clone, Debug)]
 pub enum Lookup {
@@ -146,12 +150,12 @@ impl Cache {
         Self::open("library", &[folder], &settings, clock)
     }
 
-    /// Waits until Redis has answered or refused, for a limited time; says whether it
-    /// is used.
-    #[cfg(feature = "redis")]
-    pub fn wait_for_redis(&self, limit: Duration) -> bool {
-        let redis = self.redis.as_ref();
-        redis.is_some_and(|redis| redis.wait_until_known(limit))
+    /// Waits until it is known whether Redis can be used, for a short time at most.
+    pub fn settle(&self) {
+        #[cfg(feature = "redis")]
+        if let Some(redis) = &self.redis {
+            redis.wait_until_known(REDIS_START);
+        }
     }
 
     /// Whether there is a cache at all.
@@ -434,7 +438,7 @@ fn connect_redis(settings: &CacheSettings, reasons: &mut Vec<String>) -> Option<
         }
         return None;
     };
-    match Redis::connect(address) {
+    match Redis::connect(address, settings.redis_patience) {
         Ok(redis) => {
             reasons.push(format!("Redis at {address}"));
             Some(Arc::new(redis))

@@ -9,7 +9,7 @@ use std::{
 };
 
 use moka::{
-    Expiry,
+    Entry, Expiry,
     notification::RemovalCause,
     ops::compute::{CompResult, Op},
     policy::EvictionPolicy,
@@ -24,22 +24,20 @@ const OVERHEAD_BYTES: usize = 128;
 #[derive(Clone)]
 struct Held {
     value: Value,
-    lives: Lives,
-}
-
-#[derive(Clone, Copy)]
-enum Lives {
-    For(Option<Duration>),
-    /// As long as what it replaces would have.
-    AsBefore,
+    /// `None`: it makes room one day.
+    ends: Option<Instant>,
 }
 
 impl Held {
     fn new(value: &Value, ttl: Option<Duration>) -> Self {
         Self {
             value: Arc::clone(value),
-            lives: Lives::For(ttl),
+            ends: ttl.and_then(|ttl| Instant::now().checked_add(ttl)),
         }
+    }
+
+    fn is_over(&self) -> bool {
+        self.ends.is_some_and(|ends| ends <= Instant::now())
     }
 }
 
@@ -47,24 +45,18 @@ impl Held {
 struct OwnTime;
 
 impl Expiry<String, Held> for OwnTime {
-    fn expire_after_create(&self, _: &String, held: &Held, _: Instant) -> Option<Duration> {
-        match held.lives {
-            Lives::For(ttl) => ttl,
-            Lives::AsBefore => None,
-        }
+    fn expire_after_create(&self, _: &String, held: &Held, now: Instant) -> Option<Duration> {
+        held.ends.map(|ends| ends.saturating_duration_since(now))
     }
 
     fn expire_after_update(
         &self,
-        _: &String,
+        key: &String,
         held: &Held,
-        _: Instant,
-        left: Option<Duration>,
+        now: Instant,
+        _: Option<Duration>,
     ) -> Option<Duration> {
-        match held.lives {
-            Lives::For(ttl) => ttl,
-            Lives::AsBefore => left,
-        }
+        self.expire_after_create(key, held, now)
     }
 }
 
@@ -111,7 +103,8 @@ impl Backend for Memory {
     }
 
     fn get(&self, key: &str) -> Result<Option<Value>, Failure> {
-        Ok(self.entries.get(key).map(|held| held.value))
+        let held = self.entries.get(key).filter(|held| !held.is_over());
+        Ok(held.map(|held| held.value))
     }
 
     fn get_many(&self, keys: &[String]) -> Result<Vec<Option<Value>>, Failure> {
@@ -134,16 +127,22 @@ impl Backend for Memory {
         let entry = self.entries.entry_by_ref(key);
         // Its `or_insert` lets two that come at once both believe that they did.
         let outcome = entry.and_compute_with(|held| match held {
-            Some(_) => Op::Nop,
-            None => Op::Put(Held::new(value, ttl)),
+            Some(held) if !held.value().is_over() => Op::Nop,
+            _ => Op::Put(Held::new(value, ttl)),
         });
-        Ok(matches!(outcome, CompResult::Inserted(_)))
+        let is_set = |outcome| {
+            matches!(
+                outcome,
+                CompResult::Inserted(_) | CompResult::ReplacedWith(_)
+            )
+        };
+        Ok(is_set(outcome))
     }
 
     fn delete_if(&self, key: &str, value: &[u8]) -> Result<bool, Failure> {
         let entry = self.entries.entry_by_ref(key);
         let outcome = entry.and_compute_with(|held| match held {
-            Some(held) if *held.value().value == *value => Op::Remove,
+            Some(held) if *held.value().value == *value && !held.value().is_over() => Op::Remove,
             _ => Op::Nop,
         });
         Ok(matches!(outcome, CompResult::Removed(_)))
@@ -153,8 +152,8 @@ impl Backend for Memory {
         let mut removed = 0;
         for key in keys {
             // What is over counts as gone already, before it is thrown out.
-            removed += u64::from(self.entries.contains_key(key));
-            self.entries.invalidate(key);
+            let held = self.entries.remove(key);
+            removed += u64::from(held.is_some_and(|held| !held.is_over()));
         }
         Ok(removed)
     }
@@ -162,14 +161,14 @@ impl Backend for Memory {
     fn add(&self, key: &str, by: i64, ttl: Option<Duration>) -> Result<i64, Failure> {
         let mut sum = by;
         self.entries.entry_by_ref(key).and_compute_with(|held| {
-            let before = held.and_then(|held| number(&held.value().value));
-            sum = before.unwrap_or(0).saturating_add(by);
-            Op::Put(Held {
-                value: sum.to_string().into_bytes().into(),
-                lives: match before {
-                    Some(_) => Lives::AsBefore,
-                    None => Lives::For(ttl),
-                },
+            let before = held.map(Entry::into_value).filter(|held| !held.is_over());
+            let number = before.as_ref().and_then(|held| number(&held.value));
+            sum = number.unwrap_or(0).saturating_add(by);
+            let value: Value = sum.to_string().into_bytes().into();
+            Op::Put(match (number, before) {
+                // It ends when it would have.
+                (Some(_), Some(held)) => Held { value, ..held },
+                _ => Held::new(&value, ttl),
             })
         });
         Ok(sum)
@@ -177,7 +176,7 @@ impl Backend for Memory {
 
     fn list(&self, pattern: &str, on: &mut dyn FnMut(String, u64)) -> Result<(), Failure> {
         for (key, held) in &self.entries {
-            if matches_glob(pattern, &key) {
+            if matches_glob(pattern, &key) && !held.is_over() {
                 on(String::clone(&key), held.value.len() as u64);
             }
         }

@@ -1,6 +1,6 @@
 //! Entries on a Redis server, which several hosts share.
 //!
-//! Invariant: a caller waits [`PATIENCE`] at most, whatever the server or the
+//! Invariant: a caller waits as long as it was told at most, whatever the server or the
 //! network does ([`lanes`]); while the server is gone it does not wait at all
 //! ([`Breaker`]).
 //!
@@ -15,7 +15,6 @@ use std::{sync::Arc, time::Duration};
 use redis::{Cmd, FromRedisValue, Pipeline, cmd, pipe};
 
 use self::lanes::Lanes;
-pub use self::lanes::PATIENCE;
 use super::{
     Backend, Failure, Usage, Value,
     breaker::Breaker,
@@ -56,6 +55,7 @@ pub struct ServerUsage {
 pub struct Redis {
     lanes: Lanes,
     breaker: Arc<Breaker>,
+    patience: Duration,
 }
 
 impl Redis {
@@ -64,13 +64,17 @@ impl Redis {
     ///
     /// # Errors
     /// When the address is none, or the system has no threads to give.
-    pub fn connect(address: &RedisAddress) -> Result<Self, Failure> {
+    pub fn connect(address: &RedisAddress, patience: Duration) -> Result<Self, Failure> {
         let client = client(address)?;
         let breaker = Arc::new(Breaker::new("Redis"));
-        let lanes = Lanes::start(client, Arc::clone(&breaker)).map_err(|error| {
+        let lanes = Lanes::start(client, Arc::clone(&breaker), patience).map_err(|error| {
             Failure::Unavailable(format!("cannot start the threads of Redis: {error}"))
         })?;
-        Ok(Self { lanes, breaker })
+        Ok(Self {
+            lanes,
+            breaker,
+            patience,
+        })
     }
 
     /// Waits until the server has answered or refused for the first time, for a
@@ -93,7 +97,7 @@ impl Redis {
         let mut questions = pipe();
         questions.cmd("DBSIZE").cmd("INFO").arg("memory");
         questions.cmd("INFO").arg("stats");
-        let (keys, memory, stats): (u64, String, String) = self.pipe(questions, PATIENCE)?;
+        let (keys, memory, stats): (u64, String, String) = self.pipe(questions)?;
         Ok(ServerUsage {
             keys,
             used_bytes: figure(&memory, "used_memory"),
@@ -118,19 +122,15 @@ impl Redis {
         T: FromRedisValue + Send + 'static,
     {
         self.lanes
-            .run(PATIENCE, move |connection| question.query(connection))
+            .run(self.patience, move |connection| question.query(connection))
     }
 
-    pub(in crate::engine) fn pipe<T>(
-        &self,
-        questions: Pipeline,
-        patience: Duration,
-    ) -> Result<T, Failure>
+    pub(in crate::engine) fn pipe<T>(&self, questions: Pipeline) -> Result<T, Failure>
     where
         T: FromRedisValue + Send + 'static,
     {
         self.lanes
-            .run(patience, move |connection| questions.query(connection))
+            .run(self.patience, move |connection| questions.query(connection))
     }
 }
 
@@ -197,7 +197,7 @@ impl Backend for Redis {
         for (key, value) in entries {
             sets.add_command(set(key, value, ttl)).ignore();
         }
-        self.pipe(sets, PATIENCE)
+        self.pipe(sets)
     }
 
     fn set_if_absent(
@@ -251,7 +251,9 @@ impl Backend for Redis {
             scan.arg("COUNT").arg(SCANNED_AT_ONCE);
             let (next, keys): (u64, Vec<Vec<u8>>) = self
                 .lanes
-                .run(WALK_PATIENCE, move |connection| scan.query(connection))?;
+                .run(WALK_PATIENCE.max(self.patience), move |connection| {
+                    scan.query(connection)
+                })?;
             for key in keys {
                 // Ours are text.
                 if let Ok(key) = String::from_utf8(key)

@@ -2,9 +2,15 @@
 //!
 //! Invariant: nothing here shows a password, neither for people nor for debugging.
 
-use std::fmt::{self, Write as _};
+use std::{
+    fmt::{self, Write as _},
+    time::Duration,
+};
 
 use super::policy::Policies;
+
+/// How long a caller waits for Redis.
+pub const PATIENCE: Duration = Duration::from_millis(50);
 
 /// Where entries lie behind the memory tier.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,31 +67,46 @@ impl RedisAddress {
 
     /// The address of a server by its parts.
     pub fn of_parts(host: &str, port: u16, db: u32, password: Option<&str>) -> Self {
-        let password = password.map_or_else(String::new, |password| {
-            let mut text = String::from(":");
-            for byte in password.bytes() {
-                if byte.is_ascii_alphanumeric() {
-                    text.push(char::from(byte));
-                } else {
-                    // Writing to a string cannot fail.
-                    let _ = write!(text, "%{byte:02X}");
-                }
-            }
-            text.push('@');
-            text
-        });
         // An IPv6 address has colons of its own.
         let host = if host.contains(':') && !host.starts_with('[') {
             format!("[{host}]")
         } else {
             host.to_owned()
         };
-        Self(format!("redis://{password}{host}:{port}/{db}"))
+        let address = Self(format!("redis://{host}:{port}/{db}"));
+        match password {
+            Some(password) => address.with_password(password),
+            None => address,
+        }
+    }
+
+    /// The same with a password, unless it has one.
+    pub fn with_password(&self, password: &str) -> Self {
+        let (scheme, rest) = self.0.split_once("://").unwrap_or(("redis", &self.0));
+        if scheme.contains("unix") || rest.split('/').next().unwrap_or(rest).contains('@') {
+            return self.clone();
+        }
+        let mut url = format!("{scheme}://:");
+        push_escaped(&mut url, password);
+        url.push('@');
+        url.push_str(rest);
+        Self(url)
     }
 
     /// The whole of it, for whoever connects.
     pub fn secret(&self) -> &str {
         &self.0
+    }
+}
+
+fn push_escaped(url: &mut String, text: &str) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() {
+            url.push(char::from(byte));
+        } else {
+            // Writing to a string cannot fail.
+            let _ = write!(url, "%{byte:02X}");
+        }
     }
 }
 
@@ -127,6 +148,8 @@ pub struct CacheSettings {
     /// Bytes in the memory of this process.
     pub memory_bytes: u64,
     pub redis: Option<RedisAddress>,
+    /// How long a caller waits for Redis.
+    pub redis_patience: Duration,
     pub policies: Policies,
 }
 
@@ -137,6 +160,7 @@ impl Default for CacheSettings {
             disk_bytes: 1_000_000_000,
             memory_bytes: 64_000_000,
             redis: None,
+            redis_patience: PATIENCE,
             policies: Policies::default(),
         }
     }

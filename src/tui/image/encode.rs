@@ -309,7 +309,7 @@ impl Job {
         if let Some((payloads, name)) = kept
             && let Some(bytes) = body.to_bytes()
         {
-            payloads.put(self.look.key, &name, bytes);
+            payloads.put(self.look.key, &name, &bytes);
         }
         Some(body)
     }

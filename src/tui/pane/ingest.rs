@@ -41,6 +41,10 @@ pub fn draw(app: &App, area: Rect, canvas: &mut Canvas) {
         return;
     }
     let all: Vec<Row> = log.rows().collect();
+    if app.cache_panel.is_open {
+        super::cache::draw(app, list, canvas);
+        return;
+    }
     if log.times {
         times(app, list, canvas);
         return;

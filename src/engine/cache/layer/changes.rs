@@ -36,8 +36,8 @@ pub enum Change {
     Removed(String),
     /// Everything is, or nobody knows what.
     Everything,
-    /// Another host wrote these media.
-    Media(Vec<MediaId>),
+    /// Another host changed these originals, or what goes with them.
+    Files(Vec<String>),
 }
 
 /// A name for the log, and what hears changes.
@@ -119,6 +119,16 @@ impl Cache {
         cleared
     }
 
+    /// Forgets what matches in this process alone: what was computed from a state
+    /// that is past, and only takes room.
+    pub fn forget_here(&self, patterns: &[&str]) {
+        let Some(memory) = &self.memory else { return };
+        for pattern in patterns {
+            // Memory cannot fail.
+            let _ = memory.clear(&self.keys.full(pattern));
+        }
+    }
+
     /// The keys that match, without the prefix of the library, with their bytes
     /// where those are known.
     pub fn list(&self, pattern: &str) -> Vec<(String, u64)> {
@@ -140,14 +150,29 @@ impl Cache {
         found
     }
 
-    /// Tells other hosts that this one wrote media.
-    pub fn tell_media(&self, ids: &[MediaId]) {
-        if ids.is_empty() || !self.is_shared_now() {
+    /// Deletes what [`Self::list`] found, and returns how many are gone.
+    pub fn remove_listed<'k>(&self, keys: impl Iterator<Item = &'k str>) -> usize {
+        let keys: Vec<String> = keys.map(|key| self.keys.full(key)).collect();
+        let mut removed = 0;
+        for keys in keys.chunks(ONE_BY_ONE) {
+            if let Some(memory) = &self.memory {
+                // Memory cannot fail.
+                let _ = memory.delete_many(keys);
+            }
+            let gone = self.behind(Family::Status, |backend| backend.delete_many(keys));
+            removed += usize::try_from(gone.unwrap_or(0)).unwrap_or(0);
+        }
+        removed
+    }
+
+    /// Tells other hosts that originals, or what goes with them, changed on the shared
+    /// storage: paths below the library.
+    pub fn tell_files(&self, paths: &[String]) {
+        if !self.is_shared_now() {
             return;
         }
-        for ids in ids.chunks(ONE_BY_ONE) {
-            let ids: Vec<&str> = ids.iter().map(MediaId::as_str).collect();
-            self.publish(&json!({"from": self.origin, "media": ids}));
+        for paths in paths.chunks(ONE_BY_ONE) {
+            self.publish(&json!({"from": self.origin, "files": paths}));
         }
     }
 
@@ -184,10 +209,9 @@ impl Cache {
         if let Some(pattern) = message["removed"].as_str() {
             self.take_change(&Change::Removed(pattern.to_owned()));
         }
-        if let Some(ids) = message["media"].as_array() {
-            let ids = ids.iter().filter_map(Json::as_str);
-            let ids: Vec<MediaId> = ids.filter_map(|id| id.parse().ok()).collect();
-            self.take_change(&Change::Media(ids));
+        if let Some(paths) = message["files"].as_array() {
+            let paths = paths.iter().filter_map(Json::as_str);
+            self.take_change(&Change::Files(paths.map(str::to_owned).collect()));
         }
     }
 
@@ -205,12 +229,8 @@ impl Cache {
                     // Memory cannot fail.
                     let _ = memory.clear(&full);
                 }
-                Change::Media(ids) => {
-                    for id in ids.iter().take(ONE_BY_ONE) {
-                        let full = self.keys.full(&of_medium(Family::Media, id));
-                        let _ = memory.clear(&full);
-                    }
-                }
+                // They carry the version of their file.
+                Change::Files(_) => {}
             }
         }
         let listeners = lock(&self.listeners).clone();

@@ -51,7 +51,14 @@ impl Cache {
                 stats.families.push((family, tally));
             }
         }
-        stats.everyone = self.everyone();
+        let (everyone, counters) = self.everyone();
+        stats.everyone = everyone;
+        // These numbers are no entries that anybody keeps.
+        for tier in &mut stats.tiers {
+            if tier.name == self.backend_name() {
+                tier.entries = tier.entries.saturating_sub(counters);
+            }
+        }
         stats
     }
 
@@ -86,10 +93,10 @@ impl Cache {
     }
 
     /// What all processes did that share the cache: what they told, and what this
-    /// one has not yet.
-    fn everyone(&self) -> Tally {
+    /// one has not yet. And how many numbers they told it with.
+    fn everyone(&self) -> (Tally, u64) {
         let mut everyone = self.own_tally().since(&lock(&self.told));
-        let mut told = Tally::default();
+        let (mut told, mut counters) = (Tally::default(), 0);
         for (name, _) in told.figures() {
             let key = Key::new(Family::Counter, &["cache", name]);
             let full = self.keys.full(key.as_str());
@@ -99,10 +106,13 @@ impl Cache {
             let number = found
                 .flatten()
                 .and_then(|value| std::str::from_utf8(&value).ok()?.parse().ok());
+            counters += u64::from(number.is_some());
             told.set(name, number.unwrap_or(0));
         }
         everyone.add(&told);
-        everyone
+        // The number of the generation is there from the second one on.
+        counters += u64::from(self.keys.generation() > 0);
+        (everyone, counters)
     }
 
     /// Sweeps what crashes left on the disk. For a thread in the background.

@@ -23,8 +23,6 @@ use super::super::{
     breaker::Breaker,
 };
 
-/// How long a caller waits.
-pub const PATIENCE: Duration = Duration::from_millis(50);
 /// Two: a large answer does not hold up a small one.
 const LANES: usize = 2;
 /// Questions that wait; with more the server is too slow to be asked.
@@ -59,6 +57,8 @@ struct State {
 struct Shared {
     client: Client,
     breaker: Arc<Breaker>,
+    /// What a caller waits at most, unless it knows that it takes longer.
+    patience: Duration,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -70,10 +70,15 @@ pub struct Lanes {
 }
 
 impl Lanes {
-    pub fn start(client: Client, breaker: Arc<Breaker>) -> std::io::Result<Self> {
+    pub fn start(
+        client: Client,
+        breaker: Arc<Breaker>,
+        patience: Duration,
+    ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
             client,
             breaker,
+            patience,
             state: Mutex::default(),
             changed: Condvar::new(),
         });
@@ -198,8 +203,9 @@ fn work(shared: &Shared) {
             None => connect(&shared.client),
         };
         let outcome = open.and_then(|mut open| {
-            let is_long = question.patience > PATIENCE;
-            open.set_read_timeout(Some(if is_long { LONG_SILENCE } else { SILENCE }))?;
+            let is_long = question.patience > shared.patience;
+            let silence = if is_long { LONG_SILENCE } else { SILENCE };
+            open.set_read_timeout(Some(silence.max(shared.patience)))?;
             (question.work)(&mut open)?;
             Ok(open)
         });

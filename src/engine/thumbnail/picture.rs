@@ -1,5 +1,4 @@
-//! The bytes of a stored picture: a JPEG or PNG that any viewer shows, and behind
-//! it the key it was made for, the key's length, and an md5 of all that.
+//! The bytes of a stored picture: a JPEG, or a PNG where it is not opaque.
 
 use std::io::{self, Cursor};
 
@@ -15,10 +14,10 @@ use crate::model::media::Pixels;
 
 /// Of JPEG, 1 to 100: artifacts do not show at this size.
 const QUALITY: u8 = 80;
-const CHECKSUM_BYTES: usize = 16;
 
 /// A JPEG of opaque pixels, else a PNG.
-pub fn encode(pixels: &Pixels, opaque: bool) -> io::Result<Vec<u8>> {
+pub fn encode(pixels: &Pixels) -> io::Result<Vec<u8>> {
+    let opaque = pixels.rgba.chunks_exact(4).all(|pixel| pixel[3] == 255);
     let mut bytes = Vec::new();
     let (width, height) = (pixels.width, pixels.height);
     if opaque {
@@ -58,25 +57,4 @@ pub fn decode(bytes: &[u8], max_side: u32) -> Option<Pixels> {
         height: picture.height(),
         rgba: picture.into_raw(),
     })
-}
-
-/// Puts key and checksum behind a picture.
-pub fn seal(mut picture: Vec<u8>, key: &str) -> Vec<u8> {
-    picture.extend(key.as_bytes());
-    picture.extend(u32::try_from(key.len()).unwrap_or(0).to_le_bytes());
-    let checksum = md5::compute(&picture);
-    picture.extend(checksum.0);
-    picture
-}
-
-/// The key and the picture of a sealed entry; `None` when it is damaged.
-pub fn open(bytes: &[u8]) -> Option<(&str, &[u8])> {
-    let (sealed, checksum) = bytes.split_at_checked(bytes.len().checked_sub(CHECKSUM_BYTES)?)?;
-    if md5::compute(sealed).0 != checksum {
-        return None;
-    }
-    let (rest, length) = sealed.split_last_chunk::<4>()?;
-    let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
-    let (picture, key) = rest.split_at_checked(rest.len().checked_sub(length)?)?;
-    Some((std::str::from_utf8(key).ok()?, picture))
 }

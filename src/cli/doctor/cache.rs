@@ -1,0 +1,72 @@
+//! The cache: which backend is meant, and whether it answers.
+
+use super::{Report, State};
+use crate::{
+    app::config::Config,
+    cli::settings::variable,
+    engine::cache::settings::{CacheSettings, Choice, RedisAddress},
+    model::text::human_bytes,
+};
+
+const AREA: &str = "cache";
+
+pub(super) fn check(report: &mut Report) {
+    let (config, _) = Config::load(&variable);
+    let settings = config.cache.settings();
+    let disk = format!("on disk, up to {}", human_bytes(settings.disk_bytes));
+    match (settings.choice, &settings.redis) {
+        (Choice::Off, _) => {
+            let fix = "set cache.backend to auto";
+            report.add_with_fix(AREA, "backend", State::Note, "switched off", fix);
+        }
+        (Choice::Memory, _) => report.add(AREA, "backend", State::Note, "in memory only"),
+        (Choice::Disk, _) | (Choice::Auto, None) => {
+            report.add(AREA, "backend", State::Good, disk);
+        }
+        (Choice::Redis, None) => {
+            let fix = "set cache.redis_url, or REDIS_HOST";
+            let value = format!("Redis is meant, but none is named; {disk}");
+            report.add_with_fix(AREA, "backend", State::Wrong, value, fix);
+        }
+        (Choice::Auto | Choice::Redis, Some(address)) => {
+            check_redis(report, &settings, address);
+        }
+    }
+}
+
+#[cfg(feature = "redis")]
+fn check_redis(report: &mut Report, settings: &CacheSettings, address: &RedisAddress) {
+    use std::time::Duration;
+
+    use crate::engine::cache::redis::Redis;
+
+    let fallback = human_bytes(settings.disk_bytes);
+    let asked = Redis::connect(address, Duration::from_secs(2)).and_then(|redis| {
+        redis.wait_until_known(Duration::from_secs(2));
+        redis.server_usage()
+    });
+    match asked {
+        Ok(usage) => {
+            let limit = match usage.limit_bytes {
+                0 => "no limit".to_owned(),
+                limit => format!("of {}", human_bytes(limit)),
+            };
+            let used = human_bytes(usage.used_bytes);
+            let value = format!("{address} answers: {} keys, {used}, {limit}", usage.keys);
+            report.add(AREA, "Redis", State::Good, value);
+        }
+        Err(failure) => {
+            let value = format!("{address}: {failure}; the disk stands in, up to {fallback}");
+            let fix = "start the server, or correct cache.redis_url, REDIS_HOST and the like";
+            report.add_with_fix(AREA, "Redis", State::Wrong, value, fix);
+        }
+    }
+}
+
+#[cfg(not(feature = "redis"))]
+fn check_redis(report: &mut Report, settings: &CacheSettings, address: &RedisAddress) {
+    let fallback = human_bytes(settings.disk_bytes);
+    let value = format!("{address}: not built in; the disk stands in, up to {fallback}");
+    let fix = "build with the feature redis, which is on by default";
+    report.add_with_fix(AREA, "Redis", State::Wrong, value, fix);
+}

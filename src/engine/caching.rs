@@ -1,0 +1,328 @@
+//! What the engine keeps in the cache, and what becomes of it when the catalog
+//! changes.
+//!
+//! Results of queries are kept under the query and the versions of catalog and
+//! index, so a change needs no message to be noticed. What depends on the hour, on
+//! chance, or on albums is not kept.
+
+mod results;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Condvar, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use self::results::{Noting, read, write};
+use super::{
+    Core, Engine, EngineSettings,
+    cache::{
+        entry::Version,
+        key::Key,
+        layer::{Cache, Change},
+        stats::Stats,
+    },
+    event::{Event, PictureSize},
+    job::{JobId, Progress, lock},
+    pictures::{PictureParts, fetch},
+    search::{Found, Lookup},
+};
+use crate::{
+    model::{catalog::Catalog, id::MediaKey, query::Query},
+    storage::Library,
+};
+
+/// How often this process tells the others what its cache did.
+const TELL_COUNTS: Duration = Duration::from_mins(1);
+/// A look at all files that another host asked for comes no more often.
+const LOOK_AROUND: Duration = Duration::from_secs(5);
+/// Families whose entries are of one state of the catalog.
+const OF_THE_CATALOG: [&str; 3] = ["search:*", "analysis:*", "suggest:*"];
+/// More results than these are cheaper to find again than to copy.
+const MAX_RESULTS: usize = 250_000;
+
+/// What waits for the thread that follows up changes.
+#[derive(Default)]
+pub(super) struct Aftermath {
+    state: Mutex<Waiting>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    /// A newer catalog, and what differs in it.
+    catalog: Option<(Arc<Catalog>, Vec<MediaKey>)>,
+    /// Originals that other hosts changed.
+    files: Vec<String>,
+    closed: bool,
+}
+
+impl Aftermath {
+    fn put(&self, change: impl FnOnce(&mut Waiting)) {
+        change(&mut lock(&self.state));
+        self.changed.notify_all();
+    }
+
+    /// Ends the thread.
+    pub fn close(&self) {
+        self.put(|waiting| waiting.closed = true);
+    }
+
+    /// What came since; `None` at the end. Waits, but no longer than that.
+    fn take(&self, patience: Duration) -> Option<Waiting> {
+        let state = lock(&self.state);
+        let (mut state, _) = self
+            .changed
+            .wait_timeout_while(state, patience, |waiting| {
+                !waiting.closed && waiting.catalog.is_none() && waiting.files.is_empty()
+            })
+            .unwrap_or_else(PoisonError::into_inner);
+        (!state.closed).then(|| std::mem::take(&mut *state))
+    }
+}
+
+/// The cache of a library.
+pub(super) fn open(library: &Library, settings: &EngineSettings) -> Arc<Cache> {
+    let folders = library.cache_folders();
+    let folders: Vec<&Path> = folders.iter().map(PathBuf::as_path).collect();
+    Cache::open(library.id(), &folders, &settings.cache, settings.clock)
+}
+
+impl Engine {
+    /// The cache, for those who keep something of their own in it.
+    pub fn cache(&self) -> Arc<Cache> {
+        Arc::clone(&self.core.cache)
+    }
+
+    /// What the cache did and holds; waits.
+    pub fn cache_stats_now(&self) -> Stats {
+        self.core.cache.stats()
+    }
+
+    /// Forgets what matches and returns how many entries that were; waits.
+    pub fn clear_cache_now(&self, pattern: &str) -> u64 {
+        self.core.cache.clear(pattern)
+    }
+
+    /// Makes the thumbnails that are not there yet, and waits. `on` hears (done,
+    /// total) and may stop it by false. Returns how many were made, and why others
+    /// were not.
+    pub fn warm_cache_now(
+        &self,
+        keys: &[MediaKey],
+        on: &mut dyn FnMut(u64, u64) -> bool,
+    ) -> (u64, Vec<String>) {
+        self.core.warm(keys, on)
+    }
+
+    /// What the cache did and holds; answered by [`Event::Cache`].
+    pub fn ask_cache(&self) {
+        let core = Arc::clone(&self.core);
+        self.on(
+            |pools| &pools.interactive,
+            move || core.events.send(Event::Cache(Box::new(core.cache.stats()))),
+        );
+    }
+
+    /// Forgets what matches, in the background.
+    pub fn clear_cache(&self, pattern: String) -> JobId {
+        self.run_job(move |core, job, _| {
+            let n = core.cache.clear(&pattern);
+            let text = format!("{n} entries removed");
+            core.events.done(job, "clearing the cache", Ok(text));
+            core.events.send(Event::Cache(Box::new(core.cache.stats())));
+        })
+    }
+
+    /// Makes the thumbnails of these that are not there yet, in the background.
+    pub fn warm_cache(&self, keys: Arc<[MediaKey]>) -> JobId {
+        self.run_job(move |core, job, cancel| {
+            let label = "warming the cache";
+            let mut progress = Progress::new(job, label);
+            let (made, failed) = core.warm(&keys, &mut |done, total| {
+                progress.done = done;
+                progress.total = Some(total);
+                core.events.progress(progress.clone());
+                !cancel.is_cancelled() && !core.stop.wait(Duration::ZERO)
+            });
+            let text = match failed.len() {
+                0 => format!("{made} thumbnails made"),
+                n => format!("{made} thumbnails made, {n} not: {}", failed[0]),
+            };
+            core.events.done(job, label, Ok(text));
+            core.events.send(Event::Cache(Box::new(core.cache.stats())));
+        })
+    }
+}
+
+impl Core {
+    /// The result of a query: one that is kept, else that of `run`, which is kept
+    /// when it holds for as long as the library stays as it is.
+    pub(super) fn kept_search(
+        &self,
+        query: &Query,
+        catalog: &Catalog,
+        lookup: &dyn Lookup,
+        run: &dyn Fn(&dyn Lookup) -> Option<Found>,
+    ) -> Option<Found> {
+        let sequence = self.library.sequence();
+        let (true, Ok(sequence)) = (results::is_timeless(query), sequence) else {
+            return run(lookup);
+        };
+        let started = Instant::now();
+        let key = Key::search(&results::canonical(query));
+        let version = Version::of(&[catalog.version(), sequence]);
+        if let Some(found) = self.cache.get(&key, version).found()
+            && let Some(found) = read(&found)
+        {
+            return Some(Found {
+                elapsed: started.elapsed(),
+                ..found
+            });
+        }
+        let noting = Noting::new(lookup);
+        let found = run(&noting)?;
+        if !noting.asked_for_albums() && found.keys.len() <= MAX_RESULTS {
+            self.cache.set(&key, version, Some(&write(&found)));
+        }
+        Some(found)
+    }
+
+    /// Hears of changes from now on: of this host to tell others, of others to show
+    /// them here.
+    pub(super) fn follow_up_changes(self: &Arc<Self>) {
+        let core = Arc::downgrade(self);
+        self.catalog.subscribe(
+            "cache",
+            Box::new(move |swap| {
+                if let Some(core) = core.upgrade() {
+                    core.aftermath.put(|waiting| {
+                        let changed = swap.changed.clone().unwrap_or_default();
+                        let catalog = Arc::clone(&swap.catalog);
+                        let (newest, keys) = waiting
+                            .catalog
+                            .get_or_insert_with(|| (Arc::clone(&catalog), Vec::new()));
+                        *newest = catalog;
+                        keys.extend(changed);
+                    });
+                }
+                Ok(())
+            }),
+        );
+        let core = Arc::downgrade(self);
+        self.cache.subscribe("library", move |change| {
+            if let (Change::Files(paths), Some(core)) = (change, core.upgrade()) {
+                core.aftermath
+                    .put(|waiting| waiting.files.extend_from_slice(paths));
+            }
+            Ok(())
+        });
+    }
+
+    /// Does what follows from changes, until the end.
+    pub(super) fn do_aftermath(&self) {
+        let mut before = self.catalog.load();
+        let mut told = Instant::now();
+        let mut looked = None;
+        let mut look_around = false;
+        // What came from elsewhere is not told again.
+        let mut heard: Vec<String> = Vec::new();
+        loop {
+            let patience = if look_around {
+                LOOK_AROUND
+            } else {
+                TELL_COUNTS
+            };
+            let Some(waiting) = self.aftermath.take(patience) else {
+                break;
+            };
+            if let Some((catalog, keys)) = waiting.catalog {
+                self.cache.forget_here(&OF_THE_CATALOG);
+                let mut paths = changed_paths(&before, &catalog, &keys);
+                paths.retain(|path| !heard.contains(path));
+                heard.clear();
+                self.cache.tell_files(&paths);
+                before = catalog;
+            }
+            if !waiting.files.is_empty() {
+                look_around |= self.look_at_files(&waiting.files);
+                heard = waiting.files;
+            }
+            let is_due = looked.is_none_or(|at: Instant| at.elapsed() >= LOOK_AROUND);
+            if look_around && is_due {
+                look_around = false;
+                self.refresh(JobId::next());
+                looked = Some(Instant::now());
+            }
+            if told.elapsed() >= TELL_COUNTS {
+                told = Instant::now();
+                self.cache.tell_counts();
+            }
+        }
+        self.cache.tell_counts();
+    }
+
+    /// Shows what other hosts changed; says whether there is more than can be seen
+    /// from these.
+    fn look_at_files(&self, paths: &[String]) -> bool {
+        if !self.library.is_indexed() {
+            return false;
+        }
+        let paths: Vec<PathBuf> = paths
+            .iter()
+            .map(|path| self.library.original_path(path))
+            .collect();
+        match self.library.look_at(&paths) {
+            Ok(looked) => {
+                if looked.changed > 0 {
+                    self.catch_up_with_index();
+                }
+                looked.is_more
+            }
+            Err(error) => {
+                tracing::warn!("what another host changed is not seen: {}", error.chain());
+                true
+            }
+        }
+    }
+
+    fn warm(&self, keys: &[MediaKey], on: &mut dyn FnMut(u64, u64) -> bool) -> (u64, Vec<String>) {
+        let parts = PictureParts {
+            library: Arc::clone(&self.library),
+            catalog: Arc::clone(&self.catalog),
+            thumbnails: Arc::clone(&self.thumbnails),
+            memory: self.memory.clone(),
+            events: self.events.clone(),
+        };
+        let (mut made, mut failed) = (0, Vec::new());
+        for (done, key) in (0..).zip(keys) {
+            if !on(done, keys.len() as u64) {
+                break;
+            }
+            if parts.has_thumbnail(*key) {
+                continue;
+            }
+            match fetch(&parts, *key, PictureSize::Thumbnail) {
+                Ok(_) => made += 1,
+                Err(reason) => failed.push(reason),
+            }
+        }
+        (made, failed)
+    }
+}
+
+/// The originals of media that differ between two catalogs.
+fn changed_paths(before: &Catalog, now: &Catalog, keys: &[MediaKey]) -> Vec<String> {
+    let path = |catalog: &Catalog, key: MediaKey| {
+        let record = catalog.record(key)?;
+        Some(record.path().into_owned())
+    };
+    let mut paths: Vec<String> = keys
+        .iter()
+        .flat_map(|key| [path(now, *key), path(before, *key)])
+        .flatten()
+        .collect();
+    paths.sort_unstable();
+    paths.dedup();
+    paths
+}
