@@ -21,7 +21,7 @@ use super::{
 };
 use crate::model::{
     id::MediaKey,
-    tag::{TagName, category_order, normalize},
+    tag::{TagName, normalize},
     text::display_text,
 };
 
@@ -162,12 +162,15 @@ impl Editor {
             row.is_marked = self.marked.contains(&row.name);
         }
         let several = self.targets.len() > 1;
+        let known = ctx.catalog.tag_database();
         match self.order {
             EditorOrder::Position => {}
             EditorOrder::Name => tags.sort_by(|a, b| a.name.value.cmp(&b.name.value)),
             EditorOrder::Count => tags.sort_by_key(|row| std::cmp::Reverse(row.library_count)),
             EditorOrder::Category => tags.sort_by(|a, b| {
-                let order = category_order(&a.name.category).cmp(&category_order(&b.name.category));
+                let order = known
+                    .category_rank(&a.name.category)
+                    .cmp(&known.category_rank(&b.name.category));
                 if several {
                     order
                         .then(b.have.cmp(&a.have))

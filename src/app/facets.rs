@@ -14,7 +14,7 @@ use crate::model::{
     catalog::Catalog,
     edit::{Edit, apply_all},
     id::MediaKey,
-    tag::{Tag, TagName, category_order},
+    tag::{Tag, TagName},
 };
 
 /// The state of the sidebar; it is open when it is among the panes shown.
@@ -180,9 +180,10 @@ pub fn count(
     for (name, count) in &others {
         push(name, *count, *count);
     }
+    let tags = catalog.tag_database();
     rows.sort_by(|(a_prominence, a), (b_prominence, b)| {
-        category_order(&a.name.category)
-            .cmp(&category_order(&b.name.category))
+        tags.category_rank(&a.name.category)
+            .cmp(&tags.category_rank(&b.name.category))
             .then(b_prominence.total_cmp(a_prominence))
             .then(b.count.cmp(&a.count))
             .then_with(|| a.name.value.cmp(&b.name.value))

@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Map, Value};
 
-use super::tag::{TagName, normalize, normalize_category};
+use super::tag::{TagName, category_order, normalize, normalize_category};
 
 pub use self::{
     closure::{Counting, Step},
@@ -145,6 +145,14 @@ impl TagDb {
 
     pub fn category(&self, name: &str) -> Option<&Category> {
         self.categories.iter().find(|known| known.name == name)
+    }
+
+    /// Where a category stands on the screen: those with an order by that, then the
+    /// built-in ones, then the others by name.
+    pub fn category_rank<'a>(&self, name: &'a str) -> (i64, usize, &'a str) {
+        let order = self.category(name).and_then(|category| category.order);
+        let (place, name) = category_order(name);
+        (order.unwrap_or(i64::MAX), place, name)
     }
 
     /// The full name of a category: by an alias of this library, else by a built-in

@@ -28,16 +28,21 @@ use super::{
     text,
     theme::{Role, Theme},
 };
-use crate::app::{
-    completion::{Candidate, Completion, Presence},
-    message::Target,
-    text_input::TextInput,
+use crate::{
+    app::{
+        completion::{Candidate, Completion, Presence},
+        message::Target,
+        text_input::TextInput,
+    },
+    model::tagdb::TagDb,
 };
 
 /// One frame being drawn.
 pub struct Canvas<'a> {
     pub buffer: &'a mut Buffer,
     pub theme: &'a Theme,
+    /// What is known of tags and their categories.
+    pub tags: &'a TagDb,
     pub glyphs: &'static Glyphs,
     pub pictures: &'a mut Pictures,
     /// How fast pictures arrive, when that is worth saying.
@@ -93,6 +98,13 @@ impl Canvas<'_> {
             cell.reset();
             cell.set_style(style);
         }
+    }
+
+    /// The style of a tag's category, as the tag database has it or else the theme.
+    pub fn category(&self, category: &str) -> Style {
+        let own = self.tags.category(category);
+        own.and_then(|own| self.theme.category_color(&own.color))
+            .unwrap_or_else(|| self.theme.category(category))
     }
 
     /// Lays a style over an area and keeps its text.
@@ -321,7 +333,7 @@ impl Canvas<'_> {
             x = self.text(x, line.y, right.saturating_sub(x), &arrow, muted);
         }
         let style = match &item.tag {
-            Some(tag) => self.theme.category(&tag.category),
+            Some(tag) => self.category(&tag.category),
             None => Style::new(),
         };
         let matched = ink(style.patch(self.style(Role::Match)));

@@ -155,6 +155,7 @@ impl Screen {
         let mut canvas = Canvas {
             buffer,
             theme: &self.theme,
+            tags: app.catalog.tag_database(),
             glyphs: self.glyphs,
             pictures: &mut self.pictures,
             link: self.link.as_deref(),

@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 use ratatui::style::{Color, Modifier, Style};
 
 use self::{
-    color::{indexed, reduce, resolve},
+    color::{indexed, readable, reduce, resolve},
     file::{BUILT_IN, Definitions, MAX_DEPTH, built_in, parse, read},
 };
 use super::probe::ColorDepth;
@@ -212,6 +212,35 @@ impl Theme {
             "lore" => Role::Lore,
             _ => Role::OtherCategory,
         })
+    }
+
+    /// The style of a category with a color of its own: by name that of the theme for
+    /// that color, else as given, made readable on this theme. `None` when it is no
+    /// color.
+    pub fn category_color(&self, color: &str) -> Option<Style> {
+        let role = match color {
+            "red" => Role::Artist,
+            "magenta" => Role::Copyright,
+            "green" => Role::Character,
+            "orange" => Role::Species,
+            "blue" => Role::General,
+            "yellow" => Role::Meta,
+            "cyan" => Role::Lore,
+            "gray" => Role::OtherCategory,
+            "white" => Role::Strong,
+            color => {
+                let Some(Color::Rgb(r, g, b)) = resolve(color, &BTreeMap::new()) else {
+                    return None;
+                };
+                let style = self.style(Role::OtherCategory);
+                if self.is_monochrome() {
+                    return Some(style);
+                }
+                let color = readable((r, g, b), self.background());
+                return Some(style.fg(self.color(color)));
+            }
+        };
+        Some(self.style(role))
     }
 
     /// A picture's color as the terminal can show it.

@@ -152,13 +152,7 @@ fn list(app: &App, area: Rect, is_focused: bool, canvas: &mut Canvas) {
         match row {
             EditorRow::Category { name, count } => {
                 let name = display_text(name);
-                canvas.text(
-                    line.x,
-                    y,
-                    line.width,
-                    &name,
-                    canvas.theme.category(&name).bold(),
-                );
+                canvas.text(line.x, y, line.width, &name, canvas.category(&name).bold());
                 let count = text::grouped(*count as u64);
                 canvas.text_right(
                     line.right().saturating_sub(1),
@@ -250,7 +244,7 @@ fn draw_tag(
             .text_right(right, line.x + 20, y, &source, muted)
             .saturating_sub(1);
     }
-    let mut style = ink(canvas.theme.category(&tag.name.category));
+    let mut style = ink(canvas.category(&tag.name.category));
     if is_found {
         style = style.patch(canvas.style(Role::Match));
     }

@@ -46,7 +46,7 @@ pub fn draw(app: &App, area: Rect, canvas: &mut Canvas) {
         let right = canvas
             .text_right(line.right(), line.x + 8, y, &count, muted)
             .saturating_sub(1);
-        let style = ink(canvas.theme.category(&row.name.category));
+        let style = ink(canvas.category(&row.name.category));
         canvas.text(
             line.x,
             y,

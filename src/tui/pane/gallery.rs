@@ -367,7 +367,7 @@ fn list(app: &App, area: Rect, canvas: &mut Canvas) {
                 let style = if tile.at_cursor {
                     Style::new()
                 } else {
-                    canvas.theme.category(&tag.category)
+                    canvas.category(&tag.category)
                 };
                 column = canvas.text(
                     column,

@@ -97,3 +97,39 @@ fn nearest_16(rgb: (u8, u8, u8)) -> Color {
         .min_by_key(|(_, known)| distance(*known, rgb))
         .map_or(Color::Reset, |(color, _)| color)
 }
+
+/// How light a color looks, 0 to 1.
+fn luminance((r, g, b): (u8, u8, u8)) -> f64 {
+    let channel = |c: u8| {
+        let c = f64::from(c) / 255.0;
+        if c <= 0.040_45 {
+            c / 12.92
+        } else {
+            ((c + 0.055) / 1.055).powf(2.4)
+        }
+    };
+    0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b)
+}
+
+/// How well two colors can be told apart: 1 not at all, 21 black from white.
+pub(super) fn contrast(a: (u8, u8, u8), b: (u8, u8, u8)) -> f64 {
+    let (a, b) = (luminance(a) + 0.05, luminance(b) + 0.05);
+    a.max(b) / a.min(b)
+}
+
+/// The nearest to a color, lighter or darker, that can be read on a ground.
+pub(super) fn readable(color: (u8, u8, u8), ground: (u8, u8, u8)) -> (u8, u8, u8) {
+    const ENOUGH: f64 = 4.5;
+    let end = if luminance(ground) < 0.18 { 255 } else { 0 };
+    let mixed = |share: u32| {
+        let mix = |channel: u8| {
+            let sum = u32::from(channel) * (16 - share) + end * share;
+            u8::try_from(sum / 16).unwrap_or(u8::MAX)
+        };
+        (mix(color.0), mix(color.1), mix(color.2))
+    };
+    let mut mixes = (0..=16).map(mixed);
+    mixes
+        .find(|mixed| contrast(*mixed, ground) >= ENOUGH)
+        .unwrap_or(color)
+}

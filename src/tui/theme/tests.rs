@@ -183,3 +183,23 @@ fn base16_schemes_are_understood() {
     );
     assert_eq!(theme.style(Role::Done).fg, Some(Color::Rgb(0, 255, 0)));
 }
+
+#[test]
+fn a_category_has_the_color_it_was_given_as_far_as_it_can_be_read() {
+    for name in ["dark", "light"] {
+        let (theme, _) = Theme::load(name, None, ColorDepth::TrueColor);
+        let rgb = |color: &str| match theme.category_color(color).unwrap().fg {
+            Some(Color::Rgb(r, g, b)) => (r, g, b),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(theme.category_color("red"), Some(theme.style(Role::Artist)));
+        assert_eq!(theme.category_color("#12"), None);
+        for color in ["#101010", "#7f0000", "#f0f0f0", "#80a0c0"] {
+            let contrast = super::color::contrast(rgb(color), theme.background());
+            assert!(contrast >= 4.5, "{name} {color} {contrast}");
+        }
+    }
+    let (dark, _) = Theme::load("dark", None, ColorDepth::TrueColor);
+    let as_given = dark.category_color("#80a0c0").unwrap();
+    assert_eq!(as_given.fg, Some(Color::Rgb(0x80, 0xa0, 0xc0)));
+}
