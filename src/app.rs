@@ -25,6 +25,7 @@ pub mod help;
 pub mod info;
 pub mod ingest_log;
 mod input;
+pub mod insight;
 pub mod key;
 pub mod keymap;
 pub mod list;
@@ -36,6 +37,7 @@ pub mod query_bar;
 pub mod runtime;
 mod session;
 pub mod tag_database;
+mod tag_list;
 pub mod text_input;
 mod typing;
 pub mod viewer;
@@ -76,6 +78,7 @@ impl App {
                     self.editor.receive_counts(generation, &rows, &ctx);
                 }
             }
+            Message::Insight(insight) => self.insight = Some(*insight),
             Message::Terminate => {
                 self.save();
                 self.leave();

@@ -193,6 +193,7 @@ actions! {
     RatingSensitive "rating.sensitive" "rate sensitive" [Gallery "r s", Viewer "r s"]
     RatingQuestionable "rating.questionable" "rate questionable" [Gallery "r q", Viewer "r q"]
     RatingExplicit "rating.explicit" "rate explicit" [Gallery "r e", Viewer "r e"]
+    RatingSuggested "rating.suggested" "rate as the tags suggest (info panel)" [Gallery "r a", Viewer "r a"]
     RatingClear "rating.clear" "take the rating away" [Gallery "r -", Viewer "r -"]
     Archive "status.archive" "archive" [Gallery "a", Viewer "a"]
     Inbox "status.inbox" "back to the inbox" [Gallery "A", Viewer "A"]

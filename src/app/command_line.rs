@@ -67,11 +67,36 @@ pub const COMMANDS: &[CommandInfo] = &[
         "category TAG CATEGORY",
         "move a tag to another category, on every picture",
     ),
-    info("tagdb", "tagdb [WORD]", "what is known of tags"),
+    info(
+        "tagdb",
+        "tagdb [WORD]",
+        "what is known of tags, to be changed there",
+    ),
+    info(
+        "unimply",
+        "unimply TAG IMPLIED…",
+        "it does not imply them after all",
+    ),
+    info(
+        "suggest",
+        "suggest TAG SUGGESTED…",
+        "offer tags where another one is",
+    ),
+    info("describe", "describe TAG TEXT", "what a tag stands for"),
+    info(
+        "color",
+        "color CATEGORY COLOR [PLACE]",
+        "how a category is shown: a name, #rrggbb or - and its place",
+    ),
     info(
         "suggestions",
         "suggestions",
         "implications that the data suggest, one by one",
+    ),
+    info(
+        "explain",
+        "explain",
+        "how the query is understood, and what each term finds",
     ),
     info("why", "why", "why this picture is in the result"),
     info("related", "related", "pictures with much the same tags"),
@@ -345,7 +370,40 @@ pub fn parse(line: &str) -> Result<Command, String> {
             _ => return Err(format!("usage: {}", info.usage)),
         },
         "tagdb" => Command::Tags(TagCommand::List(rest.to_owned())),
+        "suggest" | "unimply" => match rest.split_whitespace().collect::<Vec<_>>()[..] {
+            [tag, ref others @ ..] if !others.is_empty() => {
+                let tag = tag.to_owned();
+                let others = others.iter().map(|tag| (*tag).to_owned()).collect();
+                Command::Tags(if info.names == "suggest" {
+                    TagCommand::SuggestTags(tag, others)
+                } else {
+                    TagCommand::Unimply(tag, others)
+                })
+            }
+            _ => return Err(format!("usage: {}", info.usage)),
+        },
+        "describe" => {
+            let line = needs()?;
+            let (tag, text) = line.split_once(char::is_whitespace).unwrap_or((&line, ""));
+            Command::Tags(TagCommand::Describe(tag.to_owned(), text.trim().to_owned()))
+        }
+        "color" => match rest.split_whitespace().collect::<Vec<_>>()[..] {
+            [category, color, ref place @ ..] if place.len() < 2 => {
+                let place = match place.first().map(|place| place.parse()) {
+                    Some(Err(_)) => return Err(format!("usage: {}", info.usage)),
+                    Some(Ok(place)) => Some(place),
+                    None => None,
+                };
+                Command::Tags(TagCommand::Look(
+                    category.to_owned(),
+                    color.to_owned(),
+                    place,
+                ))
+            }
+            _ => return Err(format!("usage: {}", info.usage)),
+        },
         "suggestions" => Command::Tags(TagCommand::Suggest),
+        "explain" => Command::Tags(TagCommand::Explain),
         "why" => Command::Tags(TagCommand::Why),
         "related" => Command::Tags(TagCommand::Related),
         "name-search" => Command::Tags(TagCommand::NameSearch(needs()?)),

@@ -443,7 +443,12 @@ impl App {
         let Some(dialog) = self.dialogs.pop() else {
             return;
         };
-        for release in dialog.chosen() {
+        self.release(dialog.chosen());
+    }
+
+    /// Sets free what an answer held.
+    pub(super) fn release(&mut self, released: Vec<Release>) {
+        for release in released {
             match release {
                 Release::Effect(Effect::Screen(ScreenEffect::Quit)) => self.leave(),
                 Release::Effect(effect) => self.effects.push(effect),
@@ -458,6 +463,10 @@ impl App {
                 }
                 Release::Trash(keys) => self.save_and_trash(keys),
                 Release::Search(query) => self.search(query),
+                Release::Type { before, after } => self.type_command(&before, &after),
+                Release::Ask(dialog) => self.dialogs.push(*dialog),
+                // Whoever took the key has seen to it.
+                Release::Stay => {}
             }
         }
     }

@@ -22,16 +22,27 @@ use crate::{
 };
 
 /// One modal. All its text is safe to draw.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Dialog {
     pub title: String,
     /// Lines above the answers; the screen wraps them.
     pub body: Vec<String>,
     pub kind: DialogKind,
+    /// What keys do besides; a line below the answers.
+    pub footer: String,
+    /// Of what it is a list, so that it can be made anew.
+    pub subject: Option<Subject>,
+}
+
+/// What a list shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// The tags of the database that contain this.
+    Tags(String),
 }
 
 /// What a modal asks.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum DialogKind {
     /// Nothing: it is read and closed. `scroll` is the first line shown.
     Message { scroll: usize },
@@ -42,13 +53,22 @@ pub enum DialogKind {
 }
 
 /// One answer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Choice {
     pub label: String,
     /// Pressing it takes this answer at once.
     pub key: Option<char>,
     /// Drawn in the color of danger.
     pub is_destructive: bool,
+    pub release: Vec<Release>,
+    /// What other keys set free while it is highlighted.
+    pub keyed: Vec<Keyed>,
+}
+
+/// What a key sets free.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Keyed {
+    pub key: char,
     pub release: Vec<Release>,
 }
 
@@ -71,10 +91,19 @@ pub enum Release {
     Trash(Vec<MediaKey>),
     /// Run a query.
     Search(String),
+    /// Open the command line with this, the cursor between the two.
+    Type {
+        before: String,
+        after: String,
+    },
+    /// Ask something else on top.
+    Ask(Box<Dialog>),
+    /// The dialog stays.
+    Stay,
 }
 
 /// A one-line question with completion.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Prompt {
     pub purpose: Purpose,
     pub input: TextInput,
@@ -107,6 +136,8 @@ impl Dialog {
             title: title.to_owned(),
             body: safe(body),
             kind: DialogKind::Message { scroll: 0 },
+            footer: String::new(),
+            subject: None,
         }
     }
 
@@ -119,6 +150,8 @@ impl Dialog {
             title: title.to_owned(),
             body: safe(body),
             kind: DialogKind::Choice { choices, cursor: 0 },
+            footer: String::new(),
+            subject: None,
         }
     }
 
@@ -133,6 +166,8 @@ impl Dialog {
                 completion: Completion::default(),
                 error: None,
             })),
+            footer: String::new(),
+            subject: None,
         }
     }
 
@@ -251,6 +286,7 @@ impl Dialog {
                 key: None,
                 is_destructive: false,
                 release: vec![Release::UndoUnsaved(newer + 1)],
+                keyed: Vec::new(),
             });
         let past = past.iter().map(|past| {
             let mark = match (past.is_unfinished, past.is_undone) {
@@ -268,6 +304,7 @@ impl Dialog {
                 label: display_text(&line).into_owned(),
                 key: None,
                 is_destructive: false,
+                keyed: Vec::new(),
                 release: vec![release],
             }
         });
@@ -327,6 +364,16 @@ impl Dialog {
         }
     }
 
+    /// What a key sets free that is no answer.
+    pub fn keyed(&self, key: char) -> Option<Vec<Release>> {
+        let DialogKind::Choice { choices, cursor } = &self.kind else {
+            return None;
+        };
+        let mut keyed = choices.get(*cursor)?.keyed.iter();
+        let found = keyed.find(|keyed| keyed.key == key)?;
+        Some(found.release.clone())
+    }
+
     pub fn as_prompt(&self) -> Option<&Prompt> {
         match &self.kind {
             DialogKind::Prompt(prompt) => Some(prompt),
@@ -350,6 +397,7 @@ impl Choice {
             key: key.into(),
             is_destructive: false,
             release,
+            keyed: Vec::new(),
         }
     }
 

@@ -52,6 +52,7 @@ impl App {
         match action {
             A::TagPrompt => self.ask_tags(true),
             A::UntagPrompt => self.ask_tags(false),
+            A::RatingSuggested => self.rate_as_suggested(),
             A::Favorite => self.toggle_favorite(),
             A::RepeatEdit => self.repeat_edit(),
             A::YankTags => self.yank(),
@@ -99,6 +100,24 @@ impl App {
         let label = if all { "no favorite" } else { "favorite" };
         let mut ctx = shared!(self);
         ctx.edit(label, &targets, vec![Edit::SetFav(!all)]);
+    }
+
+    /// Takes the rating that is suggested for the picture under the cursor: the user's
+    /// own from now on.
+    fn rate_as_suggested(&mut self) {
+        let current = self.gallery.current();
+        let insight = self.insight.as_ref();
+        let insight = insight.filter(|insight| Some(insight.key) == current);
+        let Some((key, rating)) =
+            insight.and_then(|insight| Some((insight.key, insight.rating()?)))
+        else {
+            let text = "no rating is suggested here; the info panel shows it when there is one";
+            self.say(Level::Info, text);
+            return;
+        };
+        let label = format!("rating {}", rating.name());
+        let mut ctx = shared!(self);
+        ctx.edit(&label, &[key], vec![rate(Some(rating))]);
     }
 
     fn repeat_edit(&mut self) {
@@ -308,26 +327,14 @@ impl App {
         self.effects.push(Effect::Trash(keys));
     }
 
+    /// On every picture, as a job.
     pub(super) fn rename_everywhere(&mut self, from: &str, to: &str) {
         let mut ctx = shared!(self);
         let (Some(from), Some(to)) = (tag_of(from, &ctx), tag_of(to, &ctx)) else {
             ctx.say(Level::Error, "a tag needs a name");
             return;
         };
-        let catalog = Arc::clone(ctx.catalog);
-        let targets: Vec<MediaKey> = catalog
-            .keys()
-            .filter(|key| {
-                catalog
-                    .record(*key)
-                    .is_some_and(|record| record.tags().any(|tag| *tag == from))
-            })
-            .collect();
-        let edit = Edit::RenameTag {
-            from: from.clone(),
-            to: ctx.user_tag(&to),
-        };
-        ctx.edit(&format!("rename {from} to {to}"), &targets, vec![edit]);
+        self.rename_tag(from, to, false);
     }
 }
 

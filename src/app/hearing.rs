@@ -231,6 +231,11 @@ impl App {
             .filter(|term| term.count == 0)
             .map(|term| term.text.clone())
             .collect();
+        self.gallery.terms = found
+            .terms
+            .iter()
+            .map(|term| (term.text.clone(), term.count))
+            .collect();
         self.gallery.hint = match (&found.hint, &nowhere[..]) {
             (Some(hint), _) => Some(hint.clone()),
             (None, []) => None,
@@ -262,6 +267,7 @@ impl App {
         }
         let mut ctx = shared!(self);
         self.query_bar.refresh(self.gallery.sort, &mut ctx);
+        self.refresh_tag_list();
     }
 
     fn take_changed(&mut self, old: &Catalog, keys: &[MediaKey]) {

@@ -3,8 +3,9 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use super::insight::Insight;
 use crate::model::{
-    catalog::Record,
+    catalog::{Catalog, Record},
     entry::format_time,
     id::MediaKey,
     media::{Media, MediaKind},
@@ -191,6 +192,23 @@ impl Info {
             is_loading: loaded.media(key).is_none() && loaded.failure(key).is_none(),
             error: loaded.failure(key).map(str::to_owned),
         }
+    }
+}
+
+impl Info {
+    /// Adds what the rest of the library says of it; `accept` is the key that takes the
+    /// rating.
+    pub fn add(&mut self, insight: &Insight, catalog: &Catalog, accept: Option<&str>) {
+        let (guess, related) = insight.lines(catalog);
+        let mut facts = Facts(std::mem::take(&mut self.facts));
+        if let Some(guess) = guess {
+            let key = accept.map_or_else(String::new, |key| format!("   {key} takes it"));
+            facts.add("rating?", &format!("{guess}{key}"));
+        }
+        for line in related {
+            facts.add("like", &line);
+        }
+        self.facts = facts.0;
     }
 }
 

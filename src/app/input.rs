@@ -2,7 +2,7 @@
 
 use super::{
     action::{Action, Layer},
-    dialog::{Dialog, DialogKind},
+    dialog::{Dialog, DialogKind, Release},
     editor::EditorMode,
     key::{Key, KeyCode},
     keymap::{Binding, Lookup},
@@ -33,6 +33,17 @@ impl App {
                 .is_some_and(|dialog| dialog.choose(c))
         {
             self.accept_dialog();
+            return;
+        }
+        if self.pending.keys.is_empty()
+            && layer == Layer::Dialog
+            && let Some(c) = key.typed()
+            && let Some(released) = self.dialogs.last().and_then(|dialog| dialog.keyed(c))
+        {
+            if !released.contains(&Release::Stay) {
+                self.leave_list();
+            }
+            self.release(released);
             return;
         }
         if !self.pending.keys.is_empty() && key.code == KeyCode::Escape {

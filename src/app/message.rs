@@ -56,6 +56,8 @@ pub enum Message {
         generation: u64,
         rows: Arc<[super::facets::FacetRow]>,
     },
+    /// What the rest of the library says of a picture.
+    Insight(Box<super::insight::Insight>),
     /// The terminal is gone or the system wants us to end: save and leave, unasked.
     Terminate,
 }
@@ -170,6 +172,8 @@ pub enum Effect {
         size: PictureSize,
     },
     LoadMedia(MediaKey),
+    /// Latest wins.
+    Insight(MediaKey),
     /// In order, never lost, like the next four: unsaved edits, for the journal.
     Keep(SaveStep),
     /// Kept edits that were undone.

@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
     process::{Command, Stdio},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -19,6 +19,7 @@ use tokio::{
 use super::{
     config::ViewState,
     facets,
+    insight::{Insight, Learned},
     message::{Counted, Effect, Message, ScreenEffect},
     pictures::Payloads,
 };
@@ -28,7 +29,7 @@ use crate::{
         event::{Event, EventReceiver, Level},
         job::{Pool, spawn},
     },
-    model::query::Query,
+    model::{id::MediaKey, query::Query},
 };
 
 /// Searches come no faster than this while somebody types.
@@ -46,6 +47,10 @@ pub struct Runtime {
     pool: Pool,
     newest_count: Arc<AtomicU64>,
     newest_selection_count: Arc<AtomicU64>,
+    /// For what may take longer than a count.
+    insights: Pool,
+    newest_insight: Arc<AtomicU64>,
+    learned: Arc<Mutex<Learned>>,
     /// The newest search, while the pause after the one before lasts.
     search: Option<(Query, u64)>,
     next_search: Instant,
@@ -71,6 +76,9 @@ impl Runtime {
             pool: Pool::new("session", 1)?,
             newest_count: Arc::default(),
             newest_selection_count: Arc::default(),
+            insights: Pool::new("insight", 1)?,
+            newest_insight: Arc::default(),
+            learned: Arc::default(),
             search: None,
             next_search: Instant::now(),
             view_path,
@@ -127,6 +135,7 @@ impl Runtime {
             }
             Effect::Frame { key, number, size } => engine.want_frame(key, number, size),
             Effect::LoadMedia(key) => engine.load_media(key),
+            Effect::Insight(key) => self.find_insight(key),
             Effect::Keep(step) => engine.keep(step),
             Effect::Discard(numbers) => engine.discard(numbers),
             Effect::Forget(ids) => engine.forget_unsaved(ids),
@@ -181,6 +190,24 @@ impl Runtime {
             Effect::Remember(view) => self.remember(view),
         }
         None
+    }
+
+    fn find_insight(&self, key: MediaKey) {
+        let number = self.newest_insight.fetch_add(1, Ordering::AcqRel) + 1;
+        let newest = Arc::clone(&self.newest_insight);
+        let learned = Arc::clone(&self.learned);
+        let catalog = self.engine.catalog();
+        let sender = self.own_sender.clone();
+        self.insights.run(move || {
+            if newest.load(Ordering::Acquire) != number {
+                return;
+            }
+            // Only this pool's one thread ever takes it.
+            let mut learned = learned.lock().unwrap_or_else(PoisonError::into_inner);
+            let insight = Insight::find(&catalog, key, &mut learned);
+            // Nobody listens any more once the session has ended.
+            let _ = sender.send(Message::Insight(Box::new(insight)));
+        });
     }
 
     /// The next thing to tell the session; `None` once the engine has ended. Dropping

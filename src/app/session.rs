@@ -18,6 +18,7 @@ use super::{
     help::Help,
     info::{Info, Loaded},
     ingest_log::IngestLog,
+    insight::Insight,
     key::Key,
     keymap::{Binding, Keymap},
     message::{Effect, Now, ScreenEffect, Viewport},
@@ -92,6 +93,10 @@ pub struct App {
     pub editor: Editor,
     pub facets: Facets,
     pub info: Info,
+    /// What the rest of the library says of a picture: of the one under the cursor, when
+    /// that is known.
+    pub insight: Option<Insight>,
+    asked_insight: Option<(MediaKey, u64)>,
     pub ingest_log: IngestLog,
     pub cache_panel: CachePanel,
     /// What the index lacks, until it is whole.
@@ -101,6 +106,8 @@ pub struct App {
     /// The last one is on top and hears the keys.
     pub dialogs: Vec<Dialog>,
     pub help: Help,
+    /// The list of tags that a command was opened from: its word, and the place.
+    pub(super) left_tag_list: Option<(String, usize)>,
     pub notices: Notices,
     /// Jobs that run, for the status line.
     pub jobs: Vec<Progress>,
@@ -142,6 +149,7 @@ struct Settled {
     info: bool,
     masks: bool,
     crops: bool,
+    insight: Option<MediaKey>,
 }
 
 /// What the panes share, borrowed apart from the pane itself.
@@ -183,6 +191,8 @@ impl App {
             editor: Editor::default(),
             facets: Facets::default(),
             info: Info::default(),
+            insight: None,
+            asked_insight: None,
             ingest_log: IngestLog::default(),
             cache_panel: CachePanel::default(),
             index_offer: None,
@@ -190,6 +200,7 @@ impl App {
             command_line: CommandLine::default(),
             dialogs: Vec::new(),
             help: Help::default(),
+            left_tag_list: None,
             notices: Notices::default(),
             jobs: Vec::new(),
             pending: Pending::default(),
@@ -499,6 +510,7 @@ impl App {
             info: self.panes.info,
             masks: self.panes.viewer && self.viewer.shown_mask > 0,
             crops: self.panes.viewer && self.viewer.shows_crops,
+            insight: self.insight.as_ref().map(|insight| insight.key),
         };
         if now != self.settled {
             if self.panes.editor {
@@ -511,12 +523,14 @@ impl App {
                 self.effects.push(Effect::LoadMedia(key));
             }
             self.show_info();
+            self.ask_insight();
             self.find_derived();
             self.settled = Settled {
                 loaded: self.loaded.version(),
                 ..now
             };
         }
+        self.reopen_tag_list();
         self.want_pictures();
         self.want_frame();
         self.offer_index();
@@ -536,6 +550,18 @@ impl App {
         }
     }
 
+    /// Asks what is like the picture under the cursor, once for each that is shown and
+    /// whenever the library changed.
+    fn ask_insight(&mut self) {
+        let wanted = self.gallery.current().filter(|_| self.panes.info);
+        let wanted = wanted.map(|key| (key, self.catalog.version()));
+        if wanted.is_some() && wanted != self.asked_insight {
+            self.asked_insight = wanted;
+            self.effects
+                .extend(wanted.map(|(key, _)| Effect::Insight(key)));
+        }
+    }
+
     fn show_info(&mut self) {
         self.info = Info::default();
         if !self.panes.info {
@@ -545,6 +571,10 @@ impl App {
             && let (Some(record), Some(media)) = (self.catalog.record(key), self.media(key))
         {
             self.info = Info::of(&record, &media, &self.loaded);
+            if let Some(insight) = self.insight.as_ref().filter(|insight| insight.key == key) {
+                let accept = self.keymap.key_of(self.layer(), Action::RatingSuggested);
+                self.info.add(insight, &self.catalog, accept.as_deref());
+            }
         }
     }
 

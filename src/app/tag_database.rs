@@ -1,5 +1,5 @@
-//! The tag database on the screen: its commands, its list, the implications that the
-//! data suggest one by one, why a picture is there, and named searches.
+//! The tag database on the screen: its commands, the implications that the data suggest
+//! one by one, how a query is understood, why a picture is there, and named searches.
 
 use std::collections::BTreeMap;
 
@@ -13,12 +13,10 @@ use crate::{
     model::{
         query::Query,
         tag::{GENERAL, TagName, normalize},
-        tagdb::{TagEdit, TagRow},
+        tagdb::TagEdit,
+        text::grouped,
     },
 };
-
-/// Rows of a list on the screen.
-const MAX_ROWS: usize = 2_000;
 
 /// What the command line asks of the tag database and of named searches.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +33,15 @@ pub enum TagCommand {
     /// Everything, or what contains a word.
     List(String),
     Suggest,
+    /// A tag, and what is suggested where it is.
+    SuggestTags(String, Vec<String>),
+    /// A tag, and what it does not imply after all.
+    Unimply(String, Vec<String>),
+    /// A tag, and what is to be known of it.
+    Describe(String, String),
+    /// A category, its color and its place.
+    Look(String, String, Option<i64>),
+    Explain,
     Why,
     Related,
     /// Name the search in the query bar.
@@ -51,17 +58,10 @@ impl App {
                 vec![TagEdit::Unalias(alias)],
             ),
             TagCommand::Imply(tag, implied) => {
-                let from = self.tag_named(&tag);
-                let implied: Vec<TagName> = implied.iter().map(|tag| self.tag_named(tag)).collect();
-                let told: Vec<String> = implied.iter().map(ToString::to_string).collect();
-                let edits = implied.into_iter().map(|to| TagEdit::Imply {
-                    from: from.clone(),
+                self.relate(&tag, "implies", &implied, |from, to| TagEdit::Imply {
+                    from,
                     to,
                 });
-                self.change_tags(
-                    format!("{from} implies {}", told.join(", ")),
-                    edits.collect(),
-                );
             }
             TagCommand::Merge(from, to) => {
                 let from = self.tag_named(&from);
@@ -81,6 +81,33 @@ impl App {
             }
             TagCommand::List(word) => self.list_tags(&word),
             TagCommand::Suggest => self.effects.push(Effect::SuggestImplication { skip: 0 }),
+            TagCommand::SuggestTags(tag, others) => {
+                self.relate(&tag, "suggests", &others, |from, to| TagEdit::Suggest {
+                    from,
+                    to,
+                });
+            }
+            TagCommand::Unimply(tag, others) => {
+                let edit = |from, to| TagEdit::Unimply { from, to };
+                self.relate(&tag, "does not imply", &others, edit);
+            }
+            TagCommand::Describe(tag, text) => {
+                let tag = self.tag_named(&tag);
+                let action = format!("description of {tag}");
+                self.change_tags(action, vec![TagEdit::Describe(tag, text)]);
+            }
+            TagCommand::Look(category, color, order) => {
+                let name = self.catalog.tag_database().category_name(&category);
+                let edit = TagEdit::Category {
+                    name: name.clone(),
+                    aliases: None,
+                    color: Some(if color == "-" { String::new() } else { color }),
+                    order,
+                    weight: None,
+                };
+                self.change_tags(format!("looks of {name}"), vec![edit]);
+            }
+            TagCommand::Explain => self.show_explanation(),
             TagCommand::Why => self.ask_why(),
             TagCommand::Related => self.show_related(),
             TagCommand::NameSearch(name) => {
@@ -99,6 +126,23 @@ impl App {
         let catalog = &self.catalog;
         let category = |value: &str| catalog.category_of(value).map(str::to_owned);
         catalog.tag_database().read_name(text, category)
+    }
+
+    fn relate(
+        &mut self,
+        tag: &str,
+        verb: &str,
+        others: &[String],
+        edit: impl Fn(TagName, TagName) -> TagEdit,
+    ) {
+        let from = self.tag_named(tag);
+        let others: Vec<TagName> = others.iter().map(|tag| self.tag_named(tag)).collect();
+        let told: Vec<String> = others.iter().map(ToString::to_string).collect();
+        let edits = others
+            .into_iter()
+            .map(|to| edit(from.clone(), to))
+            .collect();
+        self.change_tags(format!("{from} {verb} {}", told.join(", ")), edits);
     }
 
     fn alias(&mut self, alias: &str, tag: &str) {
@@ -120,12 +164,12 @@ impl App {
         self.change_tags(format!("alias {value} of {tag}"), vec![edit]);
     }
 
-    fn change_tags(&mut self, action: String, edits: Vec<TagEdit>) {
+    pub(super) fn change_tags(&mut self, action: String, edits: Vec<TagEdit>) {
         self.effects.push(Effect::ChangeTags { action, edits });
     }
 
     /// Sidecars are rewritten at once, so what is unsaved is saved first.
-    fn rename_tag(&mut self, from: TagName, to: TagName, leaves_alias: bool) {
+    pub(super) fn rename_tag(&mut self, from: TagName, to: TagName, leaves_alias: bool) {
         self.save();
         self.effects.push(Effect::RenameTag {
             from,
@@ -134,33 +178,23 @@ impl App {
         });
     }
 
-    fn list_tags(&mut self, word: &str) {
-        let word = normalize(word);
-        let tags = self.catalog.tag_database();
-        let is_wanted = |name: &TagName, row: &TagRow| {
-            let mut texts = row.aliases.iter().chain([&name.value, &name.category]);
-            word.is_empty() || texts.any(|text| text.contains(&word))
+    /// How the query is understood, and what each of its terms finds by itself.
+    fn show_explanation(&mut self) {
+        let query = match Query::parse(&self.query_bar.input.text, self.catalog.as_ref()) {
+            Ok(query) => query,
+            Err(error) => return self.say(Level::Error, &error.message),
         };
-        let rows: Vec<Choice> = tags
-            .rows()
-            .filter(|(name, row)| is_wanted(name, row))
-            .take(MAX_ROWS)
-            .map(|(name, row)| {
-                let term = super::query_bar::term_of(name);
-                Choice::new(&line(name, row), None, vec![Release::Search(term)])
-            })
-            .collect();
-        if rows.is_empty() {
-            let text = if word.is_empty() {
-                "nothing is known of any tag yet; :alias, :imply and :suggestions begin it"
-            } else {
-                "no such tag, alias or category in the tag database"
-            };
-            self.say(Level::Info, text);
-            return;
+        let mut lines = vec![query.canonical(), String::new()];
+        for (term, count) in &self.gallery.terms {
+            lines.push(format!("{:>12}   {term}", grouped(*count)));
         }
-        let title = "Tag database: Enter searches";
-        self.dialogs.push(Dialog::choice(title, None, rows));
+        lines.push(format!(
+            "{:>12}   together, in {:.1} ms",
+            grouped(self.gallery.results.len() as u64),
+            self.gallery.elapsed.as_secs_f64() * 1e3
+        ));
+        self.dialogs
+            .push(Dialog::message("How the query is understood", lines));
     }
 
     fn ask_why(&mut self) {
@@ -282,31 +316,4 @@ impl App {
         self.dialogs
             .push(Dialog::choice(title, None, rows.collect()));
     }
-}
-
-fn line(name: &TagName, row: &TagRow) -> String {
-    let names = |names: &[TagName]| -> String {
-        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
-        names.join(", ")
-    };
-    let mut line = name.to_string();
-    for (sign, text) in [
-        ("=", row.aliases.join(", ")),
-        ("→", names(&row.implies)),
-        ("+", names(&row.suggests)),
-        ("·", row.description.clone()),
-    ] {
-        if !text.is_empty() {
-            for part in ["  ", sign, " ", &text] {
-                line.push_str(part);
-            }
-        }
-    }
-    for (word, is_on) in [("hidden", row.is_hidden), ("deprecated", row.is_deprecated)] {
-        if is_on {
-            line.push_str("  ");
-            line.push_str(word);
-        }
-    }
-    line
 }

@@ -12,6 +12,7 @@ use tagloupe::{
         dialog::DialogKind,
         editor::EditorRow,
         facets,
+        insight::Insight,
         key::{Key, KeyCode},
         keymap::Keymap,
         message::{Click, Effect, Message, Now, ScreenEffect, Target, Viewport},
@@ -27,6 +28,7 @@ use tagloupe::{
         },
         implications::{Evidence, Suggested},
         job::{Cancel, JobId, Progress},
+        rating_guess::Guess,
         save::SaveStep,
         search::{NoLookup, search},
         suggest::suggest,
@@ -36,10 +38,10 @@ use tagloupe::{
         edit::{Edit, apply_all},
         entry::{Entry, FileFacts},
         id::{MediaId, MediaKey},
-        media::{Media, Rating, Status},
+        media::{Media, MediaKind, Rating, Status},
         query::Query,
         tag::{Tag, TagName},
-        tagdb::TagEdit,
+        tagdb::{TagDb, TagEdit},
     },
 };
 
@@ -841,8 +843,16 @@ fn a_tag_is_renamed_in_the_whole_library() {
     desk.keys("e<esc>/fox<enter>R");
     assert_eq!(desk.app.command_line.input.text, "rename fox ");
     desk.keys("vulpes<enter>");
-    assert_eq!(desk.app.unsaved(), 5);
-    assert_eq!(desk.shown_tags(8), ["vulpes"]);
+    let renamed = Effect::RenameTag {
+        from: TagName::new("", "fox"),
+        to: TagName::new("", "vulpes"),
+        leaves_alias: false,
+    };
+    assert_eq!(
+        desk.asked,
+        [renamed],
+        "a job, whatever the number of pictures"
+    );
 }
 
 #[test]
@@ -1396,4 +1406,125 @@ fn implications_are_offered_one_by_one_and_never_taken_unasked() {
         desk.asked.iter().filter(|effect| is_change(effect)).count(),
         1
     );
+}
+
+#[test]
+fn the_tag_database_is_worked_in_as_a_list() {
+    let mut desk = Desk::small();
+    let holo = TagName::new("character", "holo");
+    let wolf = TagName::new("", "wolf");
+    let mut tags = TagDb::default();
+    let imply = TagEdit::Imply {
+        from: holo.clone(),
+        to: wolf.clone(),
+    };
+    tags.apply(&imply).unwrap();
+    let show = |desk: &mut Desk, tags: &TagDb| {
+        let catalog = desk.catalog.as_ref().clone();
+        desk.catalog = Arc::new(catalog.with_tag_database(Arc::new(tags.clone())));
+        desk.tell(Message::Engine(Event::Catalog {
+            catalog: Arc::clone(&desk.catalog),
+            changed: Some(Vec::new()),
+        }));
+    };
+    show(&mut desk, &tags);
+    desk.keys(":tagdb<enter>a");
+    assert_eq!(desk.app.command_line.input.text, "alias  character:holo");
+    desk.keys("horo<enter>");
+    let alias = TagEdit::Alias {
+        alias: "horo".into(),
+        tag: holo.clone(),
+    };
+    let changed = |effect: &Effect| match effect {
+        Effect::ChangeTags { edits, .. } => edits.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(changed(&desk.asked.remove(0)), std::slice::from_ref(&alias));
+    // The list is there again, and follows what came of it.
+    tags.apply(&alias).unwrap();
+    show(&mut desk, &tags);
+    let shown = desk.app.dialogs.last().unwrap();
+    let DialogKind::Choice { choices, .. } = &shown.kind else {
+        panic!("{shown:?}");
+    };
+    assert_eq!(choices[0].label, "character:holo  = horo  → wolf");
+    desk.keys("h");
+    assert_eq!(
+        changed(&desk.asked.remove(0)),
+        [TagEdit::Hide(holo.clone(), true)]
+    );
+    desk.keys("x<down><enter>");
+    let unimply = TagEdit::Unimply {
+        from: holo,
+        to: wolf,
+    };
+    assert_eq!(changed(&desk.asked.remove(0)), [unimply]);
+    assert_eq!(desk.app.dialogs.len(), 1);
+    desk.keys("i<esc>");
+    assert_eq!(desk.app.dialogs.len(), 1, "leaving a command leads back");
+    desk.keys("<esc>");
+    assert!(desk.app.dialogs.is_empty() && desk.asked.is_empty());
+}
+
+#[test]
+fn a_suggested_rating_is_the_users_when_it_is_taken() {
+    let mut desk = Desk::small();
+    desk.keys("ira");
+    assert_eq!(desk.app.unsaved(), 0, "nothing is suggested yet");
+    let asked: Vec<Effect> = std::mem::take(&mut desk.asked);
+    assert_eq!(asked, [Effect::Insight(MediaKey(0))]);
+    let insight = Insight {
+        key: MediaKey(0),
+        related: vec![(MediaKey(6), vec![TagName::new("", "fox")])],
+        guess: Some(Guess {
+            rating: Rating::Sensitive,
+            probability: 0.834,
+            because: vec![TagName::new("", "fox")],
+        }),
+    };
+    desk.tell(Message::Insight(Box::new(insight)));
+    let fact = |desk: &Desk, label: &str| {
+        let facts = desk.app.info.facts.iter();
+        let found = facts.filter(|fact| fact.label == label);
+        found.map(|fact| fact.value.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        fact(&desk, "rating?"),
+        ["sensitive 83 % by fox   ra takes it"]
+    );
+    assert_eq!(fact(&desk, "like"), ["006: fox"]);
+    desk.keys("ra");
+    assert_eq!(
+        desk.app.media(MediaKey(0)).unwrap().rating,
+        Some(Rating::Sensitive)
+    );
+    desk.keys("lra");
+    assert_eq!(desk.app.unsaved(), 1, "it was for the other one");
+}
+
+#[test]
+fn the_viewer_steps_through_frames_and_finds_crops() {
+    let mut media: Vec<Media> = vec![tagged(&["moving"]), tagged(&["still"]), Media::default()];
+    media[0].metadata.insert("frames".into(), 5.into());
+    media[1].related = vec![("crops".into(), vec!["00000002".into()])];
+    media[2].kind = MediaKind::Crop;
+    let rect = serde_json::json!([1, 2, 30, 40]);
+    media[2].derived.insert("crop_rect".into(), rect);
+    let mut desk = Desk::new(media);
+    desk.keys("<enter>]");
+    let size = desk.app.viewport.viewer_picture;
+    let frame = |number| Effect::Frame {
+        key: MediaKey(0),
+        number,
+        size,
+    };
+    desk.keys("[[");
+    assert_eq!(desk.app.viewer.frame, 4, "before the first comes the last");
+    assert_eq!(desk.asked, [frame(1), frame(4)]);
+    desk.keys("lo");
+    assert_eq!(desk.app.viewer.frame, 0);
+    let areas: Vec<[u32; 4]> = desk.app.viewer.crops.iter().map(|crop| crop.area).collect();
+    assert_eq!(areas, [[1, 2, 30, 40]]);
+    desk.keys("o");
+    assert!(desk.app.viewer.crops.is_empty());
 }

@@ -47,7 +47,8 @@ pub fn area(dialog: &Dialog, screen: Rect) -> Option<Rect> {
         (n, true) => n + 1,
         (_, false) => 2,
     };
-    let height = u16::try_from(body + answers + 4).unwrap_or(u16::MAX);
+    let footer = footer(dialog, width.saturating_sub(6)).len();
+    let height = u16::try_from(body + answers + footer + 4).unwrap_or(u16::MAX);
     let height = height
         .min(screen.height.saturating_sub(2))
         .max(3.min(screen.height));
@@ -57,6 +58,16 @@ pub fn area(dialog: &Dialog, screen: Rect) -> Option<Rect> {
         width: width.min(screen.width),
         height,
     })
+}
+
+/// What other keys do, below the answers, with a line between.
+fn footer(dialog: &Dialog, width: u16) -> Vec<String> {
+    if dialog.footer.is_empty() {
+        return Vec::new();
+    }
+    let mut footer = vec![String::new()];
+    footer.extend(text::wrap(&dialog.footer, width));
+    footer
 }
 
 /// Answers stand in a row when there are few, else in a list.
@@ -81,12 +92,17 @@ fn lines(line: &str, width: u16) -> Vec<String> {
 
 pub fn draw(dialog: &Dialog, area: Rect, screen: Rect, canvas: &mut Canvas) {
     surface(area, canvas);
-    let inner = Rect {
+    let mut inner = Rect {
         x: area.x + 3.min(area.width),
         y: area.y + 1.min(area.height),
         width: area.width.saturating_sub(6),
         height: area.height.saturating_sub(2),
     };
+    for line in footer(dialog, inner.width).iter().rev() {
+        inner.height = inner.height.saturating_sub(1);
+        let muted = canvas.style(Role::Muted);
+        canvas.text(inner.x, inner.bottom(), inner.width, line, muted);
+    }
     canvas.text(
         inner.x,
         inner.y,
