@@ -6,6 +6,7 @@
 //! commands, the tag database, and what the engine tells.
 
 pub mod action;
+pub mod bulk;
 pub mod cache_panel;
 pub mod changes;
 pub mod command_line;
@@ -29,6 +30,7 @@ pub mod insight;
 pub mod key;
 pub mod keymap;
 pub mod list;
+pub mod media_set;
 pub mod message;
 pub mod notices;
 pub mod panes;
@@ -52,6 +54,9 @@ use session::shared;
 impl App {
     /// Takes note of what happened; what comes back must be run, in order.
     pub fn update(&mut self, message: Message) -> Vec<Effect> {
+        let Some(message) = self.hold_back(message) else {
+            return std::mem::take(&mut self.effects);
+        };
         match message {
             Message::Tick(now) => {
                 self.tick(now);
@@ -78,6 +83,7 @@ impl App {
                     self.editor.receive_counts(generation, &rows, &ctx);
                 }
             }
+            Message::Edits(edits) => self.take_edits(*edits),
             Message::Insight(insight) => self.insight = Some(*insight),
             Message::Terminate => {
                 self.save();

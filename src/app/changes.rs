@@ -13,21 +13,28 @@ use std::{
     sync::Arc,
 };
 
+use super::media_set::MediaSet;
 use crate::{
     engine::{event::SaveReport, save::SaveStep},
     model::{edit::Edit, id::MediaKey, text::display_text},
 };
 
-/// One command of the user that is not saved.
-#[derive(Clone, Debug)]
+/// One command of the user that is not saved. Cheap to copy, whatever it holds.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Step {
     pub number: u64,
     /// What it does, for people, safe to draw: `tag 3: +solo`.
     pub label: String,
-    pub changes: Vec<(MediaKey, Arc<[Edit]>)>,
+    /// By key.
+    pub changes: Arc<[Change]>,
+    /// The media in it.
+    keys: MediaSet,
     /// The journal has it.
     pub is_kept: bool,
 }
+
+/// The edits of one medium.
+pub type Change = (MediaKey, Arc<[Edit]>);
 
 /// What an undo or redo has to do.
 #[derive(Clone, Debug)]
@@ -41,8 +48,8 @@ pub enum Turn {
     Nothing,
 }
 
-/// The unsaved edits of the session.
-#[derive(Clone, Debug, Default)]
+/// The unsaved edits of the session. Cheap to copy.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Changes {
     /// Steps in force, oldest first.
     pub steps: Vec<Step>,
@@ -50,8 +57,8 @@ pub struct Changes {
     undone: Vec<Step>,
     /// Media whose last save failed, and why; safe to draw.
     pub failed: HashMap<MediaKey, String>,
-    /// The edits of each medium, in order.
-    pending: HashMap<MediaKey, Vec<Arc<[Edit]>>>,
+    /// The media of all steps.
+    pending: MediaSet,
     /// So many of the first steps are being saved.
     saving: usize,
     save_again: bool,
@@ -66,8 +73,35 @@ impl Step {
         SaveStep {
             number: self.number,
             action: self.label.clone(),
-            changes: self.changes.clone(),
+            changes: self.changes.to_vec(),
         }
+    }
+
+    /// What is to be done to one medium.
+    fn of(&self, key: MediaKey) -> &[Edit] {
+        let is_there = self.keys.contains(key);
+        let place = is_there.then(|| self.changes.binary_search_by_key(&key, |(key, _)| *key));
+        match place {
+            Some(Ok(place)) => &self.changes[place].1,
+            _ => &[],
+        }
+    }
+
+    fn set(&mut self, mut changes: Vec<Change>) {
+        if !changes.is_sorted_by_key(|(key, _)| *key) {
+            changes.sort_by_key(|(key, _)| *key);
+        }
+        self.keys = changes.iter().map(|(key, _)| *key).collect();
+        self.changes = changes.into();
+    }
+
+    /// Keeps only what belongs to some media.
+    fn retain(&mut self, is_kept: impl Fn(MediaKey) -> bool) {
+        if self.keys.iter().all(&is_kept) {
+            return;
+        }
+        let kept = self.changes.iter().filter(|(key, _)| is_kept(*key));
+        self.set(kept.cloned().collect());
     }
 }
 
@@ -89,12 +123,14 @@ impl Changes {
         self.undone.clear();
         self.reverted = 0;
         self.last_number += 1;
-        let step = Step {
+        let mut step = Step {
             number: self.last_number,
             label,
-            changes,
+            changes: Arc::default(),
+            keys: MediaSet::default(),
             is_kept: false,
         };
+        step.set(changes);
         let kept = step.to_save();
         self.push(step);
         Some(kept)
@@ -165,17 +201,22 @@ impl Changes {
 
     /// What must still be written of one medium, in order.
     pub fn pending(&self, key: MediaKey) -> Vec<Edit> {
-        let edits = self.pending.get(&key).into_iter().flatten();
-        edits.flat_map(|edits| edits.iter().cloned()).collect()
+        let edits = self.steps.iter().flat_map(|step| step.of(key));
+        edits.cloned().collect()
     }
 
     pub fn has_pending(&self, key: MediaKey) -> bool {
-        self.pending.contains_key(&key)
+        self.pending.contains(key)
+    }
+
+    /// Media with something to write, by key.
+    pub fn pending_set(&self) -> &MediaSet {
+        &self.pending
     }
 
     /// Media with something to write, in no particular order.
     pub fn pending_keys(&self) -> impl Iterator<Item = MediaKey> {
-        self.pending.keys().copied()
+        self.pending.iter()
     }
 
     /// How many media have something to write.
@@ -207,15 +248,17 @@ impl Changes {
 
     /// Takes the answer to a save; says whether another was asked for meanwhile.
     pub fn saved(&mut self, report: &SaveReport) -> bool {
-        for key in &report.saved {
-            self.failed.remove(key);
+        if !self.failed.is_empty() {
+            for key in &report.saved {
+                self.failed.remove(key);
+            }
         }
         for (key, reason) in &report.failed {
             self.failed.insert(*key, display_text(reason).into_owned());
         }
         let failed: HashSet<MediaKey> = report.failed.iter().map(|(key, _)| *key).collect();
         for step in self.steps.iter_mut().take(self.saving) {
-            step.changes.retain(|(key, _)| failed.contains(key));
+            step.retain(|key| failed.contains(&key));
         }
         self.saving = 0;
         self.drop_empty();
@@ -225,10 +268,10 @@ impl Changes {
     /// Follows media whose keys changed; those that have none any more are forgotten.
     pub fn rename_keys(&mut self, new_key: &dyn Fn(MediaKey) -> Option<MediaKey>) {
         for step in self.steps.iter_mut().chain(&mut self.undone) {
-            step.changes = std::mem::take(&mut step.changes)
-                .into_iter()
-                .filter_map(|(key, edits)| Some((new_key(key)?, edits)))
-                .collect();
+            let changes = step.changes.iter();
+            let renamed =
+                changes.filter_map(|(key, edits)| Some((new_key(*key)?, Arc::clone(edits))));
+            step.set(renamed.collect());
         }
         self.failed = std::mem::take(&mut self.failed)
             .into_iter()
@@ -240,11 +283,11 @@ impl Changes {
     /// Forgets what was to be written of media that are gone; gives the numbers of
     /// steps of which nothing is left.
     pub fn forget(&mut self, keys: &[MediaKey]) -> Vec<u64> {
-        let keys: HashSet<MediaKey> = keys.iter().copied().collect();
+        let keys: MediaSet = keys.iter().copied().collect();
         for step in self.steps.iter_mut().chain(&mut self.undone) {
-            step.changes.retain(|(key, _)| !keys.contains(key));
+            step.retain(|key| !keys.contains(key));
         }
-        self.failed.retain(|key, _| !keys.contains(key));
+        self.failed.retain(|key, _| !keys.contains(*key));
         self.drop_empty()
     }
 
@@ -262,19 +305,15 @@ impl Changes {
     }
 
     fn push(&mut self, step: Step) {
-        for (key, edits) in &step.changes {
-            let pending = self.pending.entry(*key).or_default();
-            pending.push(Arc::clone(edits));
-        }
+        self.pending.unite(&step.keys);
         self.steps.push(step);
         self.version += 1;
     }
 
     fn recount(&mut self) {
         self.pending.clear();
-        for (key, edits) in self.steps.iter().flat_map(|step| &step.changes) {
-            let pending = self.pending.entry(*key).or_default();
-            pending.push(Arc::clone(edits));
+        for step in &self.steps {
+            self.pending.unite(&step.keys);
         }
         self.version += 1;
     }

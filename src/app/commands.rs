@@ -350,7 +350,7 @@ impl App {
     fn jump(&mut self, jump: Jump, forward: bool) {
         self.gallery.last_jump = Some(jump);
         let found = self.gallery.find(forward, |key| match jump {
-            Jump::Selected => self.gallery.selection.contains(&key),
+            Jump::Selected => self.gallery.selection.contains(key),
             Jump::Untagged if self.changes.has_pending(key) => {
                 self.media(key).is_some_and(|media| media.tags.is_empty())
             }

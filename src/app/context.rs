@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::{
+    bulk::AskedEdits,
     changes::Changes,
     config::Config,
     dialog::Dialog,
@@ -36,8 +37,13 @@ pub struct Context<'a> {
     pub generation: &'a mut u64,
     /// The edits of the last command, for repeating it.
     pub last_edit: &'a mut Option<LastEdit>,
+    /// Set while a thread looks what a large edit changes.
+    pub asked_edits: &'a mut Option<Arc<AskedEdits>>,
     pub now: Now,
 }
+
+/// From so many targets on a thread of its own looks which of them an edit changes.
+pub const BULK: usize = 2_000;
 
 /// A command that can be repeated on other media.
 #[derive(Clone, Debug, PartialEq)]
@@ -113,6 +119,9 @@ impl Context<'_> {
     /// Records the same edits for several media, leaving out those they do not
     /// change, and remembers them for repeating. Gives how many they change.
     pub fn edit(&mut self, label: &str, targets: &[MediaKey], edits: Vec<Edit>) -> usize {
+        if targets.len() > BULK {
+            return self.ask_edits(label, targets, edits, None);
+        }
         let shared: Arc<[Edit]> = edits.clone().into();
         let changes: Vec<_> = targets
             .iter()
@@ -126,6 +135,9 @@ impl Context<'_> {
     /// the caption of the first.
     pub fn edit_caption(&mut self, targets: &[MediaKey], text: String, seen: &str) -> usize {
         let edits = vec![Edit::SetCaption(text)];
+        if targets.len() > BULK {
+            return self.ask_edits("caption", targets, edits, Some(seen));
+        }
         let shared: Arc<[Edit]> = edits.clone().into();
         let changes: Vec<_> = targets
             .iter()
@@ -141,7 +153,7 @@ impl Context<'_> {
 
     /// A caption is set in the place of the one that the user saw or that is shown
     /// now, so that one written by another program meanwhile is not lost.
-    fn with_seen_caption(
+    pub(super) fn with_seen_caption(
         &self,
         key: MediaKey,
         edits: &Arc<[Edit]>,
@@ -167,7 +179,7 @@ impl Context<'_> {
         edits.collect()
     }
 
-    fn record_repeatable(
+    pub(super) fn record_repeatable(
         &mut self,
         label: &str,
         edits: Vec<Edit>,
@@ -202,29 +214,12 @@ impl Context<'_> {
     /// Whether edits change a medium. Asks the catalog where that is enough, because
     /// a selection can hold everything.
     fn would_change(&self, key: MediaKey, edits: &[Edit]) -> bool {
-        let quick = |record: &Record<'_>, edit: &Edit| match edit {
-            Edit::AddTag { tag, .. } => {
-                let name = tag.name();
-                Some(!record.tags().any(|known| *known == name))
-            }
-            Edit::RemoveTag { name, .. } | Edit::MoveTag { name, .. } => {
-                Some(record.tags().any(|known| known == name))
-            }
-            Edit::RenameTag { from, .. } => Some(record.tags().any(|known| known == from)),
-            Edit::SetFav(fav) => Some(record.fav() != *fav),
-            Edit::SetStars(stars) => Some(record.stars() != *stars),
-            Edit::SetStatus(status) => Some(record.status() != *status),
-            Edit::SetRating { rating, .. } => Some(record.rating() != *rating),
-            _ => None,
-        };
         if !self.changes.has_pending(key) {
             let Some(record) = self.catalog.record(key) else {
                 return false;
             };
-            let answers: Option<Vec<bool>> =
-                edits.iter().map(|edit| quick(&record, edit)).collect();
-            if let Some(answers) = answers {
-                return answers.contains(&true);
+            if let Some(changes) = changes_record(&record, edits) {
+                return changes;
             }
         }
         // What only the sidecar holds may change as long as that is not read.
@@ -247,6 +242,28 @@ impl Context<'_> {
             !apply_all(edits, &mut media).is_empty() || !is_read && edits.iter().any(is_in_sidecar)
         })
     }
+}
+
+/// Whether edits change what the catalog knows of a medium; `None` when they may change
+/// what only its sidecar has.
+pub fn changes_record(record: &Record<'_>, edits: &[Edit]) -> Option<bool> {
+    let answer = |edit: &Edit| match edit {
+        Edit::AddTag { tag, .. } => {
+            let name = tag.name();
+            Some(!record.tags().any(|known| *known == name))
+        }
+        Edit::RemoveTag { name, .. } | Edit::MoveTag { name, .. } => {
+            Some(record.tags().any(|known| known == name))
+        }
+        Edit::RenameTag { from, .. } => Some(record.tags().any(|known| known == from)),
+        Edit::SetFav(fav) => Some(record.fav() != *fav),
+        Edit::SetStars(stars) => Some(record.stars() != *stars),
+        Edit::SetStatus(status) => Some(record.status() != *status),
+        Edit::SetRating { rating, .. } => Some(record.rating() != *rating),
+        _ => None,
+    };
+    let answers: Option<Vec<bool>> = edits.iter().map(answer).collect();
+    answers.map(|answers| answers.contains(&true))
 }
 
 /// A medium as it stands with the pending edits: from its sidecar when that is

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{
     action::Action,
     changes::Turn,
+    context::BULK,
     dialog::{Dialog, Purpose},
     message::Effect,
     session::{App, shared},
@@ -94,9 +95,7 @@ impl App {
 
     pub(super) fn toggle_favorite(&mut self) {
         let targets = self.targets();
-        let all = targets
-            .iter()
-            .all(|key| self.media(*key).is_some_and(|media| media.fav));
+        let all = targets.iter().all(|key| self.is_favorite(*key));
         let label = if all { "no favorite" } else { "favorite" };
         let mut ctx = shared!(self);
         ctx.edit(label, &targets, vec![Edit::SetFav(!all)]);
@@ -120,6 +119,13 @@ impl App {
         ctx.edit(&label, &[key], vec![rate(Some(rating))]);
     }
 
+    fn is_favorite(&self, key: MediaKey) -> bool {
+        if self.changes.has_pending(key) {
+            return self.media(key).is_some_and(|media| media.fav);
+        }
+        self.catalog.record(key).is_some_and(|record| record.fav())
+    }
+
     fn repeat_edit(&mut self) {
         let Some(last) = self.last_edit.clone() else {
             self.say(Level::Info, "no edit to repeat yet");
@@ -133,6 +139,10 @@ impl App {
     fn yank(&mut self) {
         let mut yanked: Vec<TagName> = Vec::new();
         let targets = self.targets();
+        if targets.len() > BULK {
+            self.say(Level::Info, "too many pictures to yank the tags of all");
+            return;
+        }
         let ctx = shared!(self);
         for name in targets.iter().flat_map(|key| ctx.tag_names(*key)) {
             if !yanked.contains(&name) {
@@ -153,6 +163,10 @@ impl App {
             return;
         }
         let targets = self.targets();
+        if replaces && targets.len() > BULK {
+            self.say(Level::Info, "too many pictures to replace the tags of all");
+            return;
+        }
         let yanked = self.yanked.clone();
         let mut ctx = shared!(self);
         let additions: Vec<Edit> = yanked
@@ -292,7 +306,7 @@ impl App {
                     self.effects.push(Effect::Keep(SaveStep {
                         number: step.number,
                         action: step.label,
-                        changes: step.changes,
+                        changes: step.changes.to_vec(),
                     }));
                 }
                 Turn::Saved => self.effects.push(Effect::RevertNewest { is_redo: true }),

@@ -5,6 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::{
     action::Action,
+    changes::Changes,
     context::{Context, sketch},
     list,
     message::{Counted, Effect},
@@ -12,7 +13,7 @@ use super::{
 };
 use crate::model::{
     catalog::Catalog,
-    edit::{Edit, apply_all},
+    edit::apply_all,
     id::MediaKey,
     tag::{Tag, TagName},
 };
@@ -106,11 +107,7 @@ impl Facets {
 /// request.
 pub fn ask(of: Counted, keys: &Arc<[MediaKey]>, ctx: &mut Context<'_>) -> u64 {
     let generation = ctx.next_generation();
-    let pending = ctx
-        .changes
-        .pending_keys()
-        .map(|key| (key, ctx.changes.pending(key)))
-        .collect();
+    let pending = ctx.changes.clone();
     ctx.effect(Effect::Facets {
         of,
         keys: Arc::clone(keys),
@@ -126,13 +123,9 @@ pub fn ask(of: Counted, keys: &Arc<[MediaKey]>, ctx: &mut Context<'_>) -> u64 {
 pub fn count(
     catalog: &Catalog,
     keys: &[MediaKey],
-    pending: &[(MediaKey, Vec<Edit>)],
+    pending: &Changes,
     is_cancelled: &dyn Fn() -> bool,
 ) -> Option<Vec<FacetRow>> {
-    let pending: HashMap<MediaKey, &[Edit]> = pending
-        .iter()
-        .map(|(key, edits)| (*key, edits.as_slice()))
-        .collect();
     let (_, known) = catalog.vocabulary();
     let mut counts: Vec<u64> = vec![0; known];
     // Tags that only unsaved edits have.
@@ -144,9 +137,9 @@ pub fn count(
         let Some(record) = catalog.record(*key) else {
             continue;
         };
-        if let Some(edits) = pending.get(key) {
+        if pending.has_pending(*key) {
             let mut media = sketch(&record);
-            apply_all(edits, &mut media);
+            apply_all(&pending.pending(*key), &mut media);
             for name in media.tags.iter().map(Tag::name) {
                 *others.entry(name).or_default() += 1;
             }

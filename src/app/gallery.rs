@@ -2,9 +2,9 @@
 //! numbers only, whatever the size of the library; what a tile shows is asked of
 //! the catalog when it is drawn.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use super::action::Action;
+use super::{action::Action, media_set::MediaSet};
 use crate::model::{
     catalog::Record,
     entry::Facets,
@@ -31,11 +31,11 @@ pub struct Gallery {
     /// at least 1.
     pub columns: usize,
     pub rows: usize,
-    pub selection: HashSet<MediaKey>,
+    pub selection: MediaSet,
     /// Set while a range is being selected.
     pub range: Option<Range>,
     /// What was selected before the selection was cleared.
-    pub last_selection: HashSet<MediaKey>,
+    pub last_selection: MediaSet,
     /// The wanted width of a tile in cells, within [`TILE_CELLS`].
     pub tile_cells: u16,
     /// Whether a line of text stands below each tile.
@@ -54,14 +54,14 @@ pub struct Gallery {
 }
 
 /// A range being selected.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Range {
     /// Where it began.
     pub anchor: usize,
     /// Whole rows instead of tiles.
     pub rows: bool,
     /// What was selected before.
-    pub before: HashSet<MediaKey>,
+    pub before: MediaSet,
 }
 
 /// What a jump looks for.
@@ -205,9 +205,9 @@ impl Default for Gallery {
             top_row: 0,
             columns: 1,
             rows: 1,
-            selection: HashSet::new(),
+            selection: MediaSet::default(),
             range: None,
-            last_selection: HashSet::new(),
+            last_selection: MediaSet::default(),
             tile_cells: DEFAULT_TILE_CELLS,
             captions: true,
             sort: Sort {
@@ -238,14 +238,12 @@ impl Gallery {
         let mut targets: Vec<MediaKey> = self
             .results
             .iter()
-            .filter(|key| self.selection.contains(key))
+            .filter(|key| self.selection.contains(**key))
             .copied()
             .collect();
         if targets.len() < self.selection.len() {
-            let listed: HashSet<MediaKey> = targets.iter().copied().collect();
-            let mut others: Vec<MediaKey> = self.selection.difference(&listed).copied().collect();
-            others.sort_unstable();
-            targets.extend(others);
+            let listed: MediaSet = targets.iter().copied().collect();
+            targets.extend(self.selection.without(&listed).iter());
         }
         targets
     }
@@ -264,7 +262,7 @@ impl Gallery {
             height: record.height(),
             at_cursor: index == self.cursor,
             marks: Marks {
-                selected: self.selection.contains(&record.key()),
+                selected: self.selection.contains(record.key()),
                 ..Marks::new(record, media)
             },
         }
@@ -294,19 +292,19 @@ impl Gallery {
     /// Drops media that are gone.
     pub fn forget(&mut self, keys: &[MediaKey]) {
         for key in keys {
-            self.selection.remove(key);
-            self.last_selection.remove(key);
+            self.selection.remove(*key);
+            self.last_selection.remove(*key);
         }
-        let gone: HashSet<MediaKey> = keys.iter().copied().collect();
-        if self.results.iter().any(|key| gone.contains(key)) {
+        let gone: MediaSet = keys.iter().copied().collect();
+        if self.results.iter().any(|key| gone.contains(*key)) {
             let before = self.results[..self.cursor.min(self.results.len())]
                 .iter()
-                .filter(|key| gone.contains(key))
+                .filter(|key| gone.contains(**key))
                 .count();
             self.results = self
                 .results
                 .iter()
-                .filter(|key| !gone.contains(key))
+                .filter(|key| !gone.contains(**key))
                 .copied()
                 .collect();
             self.cursor = (self.cursor - before).min(self.results.len().saturating_sub(1));
@@ -382,7 +380,7 @@ impl Gallery {
                 self.selection = self
                     .results
                     .iter()
-                    .filter(|key| !self.selection.contains(key))
+                    .filter(|key| !self.selection.contains(**key))
                     .copied()
                     .collect();
             }
@@ -431,15 +429,20 @@ impl Gallery {
     pub fn select_to(&mut self, index: usize) {
         let (from, to) = (self.cursor.min(index), self.cursor.max(index));
         let end = (to + 1).min(self.results.len());
-        self.selection
-            .extend(self.results.get(from..end).unwrap_or_default());
+        self.selection.extend(
+            self.results
+                .get(from..end)
+                .unwrap_or_default()
+                .iter()
+                .copied(),
+        );
         self.move_to(index);
     }
 
     /// Selects a tile or not.
     pub fn toggle(&mut self, index: usize) {
         if let Some(key) = self.results.get(index)
-            && !self.selection.remove(key)
+            && !self.selection.remove(*key)
         {
             self.selection.insert(*key);
         }
@@ -529,8 +532,13 @@ impl Gallery {
         }
         self.selection.clone_from(&range.before);
         let end = (to + 1).min(self.results.len());
-        self.selection
-            .extend(self.results.get(from..end).unwrap_or_default());
+        self.selection.extend(
+            self.results
+                .get(from..end)
+                .unwrap_or_default()
+                .iter()
+                .copied(),
+        );
     }
 
     fn show_cursor(&mut self) {

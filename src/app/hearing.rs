@@ -280,13 +280,9 @@ impl App {
                 gone.push(*key);
                 continue;
             };
-            if let Some(before) = before {
-                // A hash that was found in the background is nobody's edit.
-                let mut entry = before.to_entry();
-                entry.md5 = after.md5();
-                if entry == after.to_entry() {
-                    continue;
-                }
+            let Some(before) = before else { continue };
+            // Asked of few: what changed may be everything.
+            if self.pictures.holds(*key) {
                 let look = |record: &Record<'_>| {
                     let has = record.has();
                     (
@@ -301,9 +297,12 @@ impl App {
                     self.pictures.forget(*key);
                     self.wanted.clear();
                 }
-                if self.changes.has_pending(*key) && !self.changes.is_saving() {
-                    elsewhere += 1;
-                }
+            }
+            if self.changes.has_pending(*key) && !self.changes.is_saving() {
+                // A hash that was found in the background is nobody's edit.
+                let mut entry = before.to_entry();
+                entry.md5 = after.md5();
+                elsewhere += usize::from(entry != after.to_entry());
             }
         }
         if elsewhere > 0 {
@@ -346,17 +345,12 @@ impl App {
         let current = self.gallery.current();
         let is_moved = |key: MediaKey| old.contains(key) && new_key(key) != Some(key);
         let moved = current.is_some_and(is_moved)
-            || self.gallery.selection.iter().any(|key| is_moved(*key))
+            || self.gallery.selection.iter().any(is_moved)
             || self.changes.pending_keys().any(is_moved);
         if !moved {
             return;
         }
-        let selection = self
-            .gallery
-            .selection
-            .iter()
-            .filter_map(|key| new_key(*key))
-            .collect();
+        let selection = self.gallery.selection.iter().filter_map(new_key).collect();
         let results = self
             .gallery
             .results

@@ -6,10 +6,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use super::{action::Action, key::Key, panes::Pane};
 use crate::{
     engine::{event::Event, job::JobId, save::SaveStep},
-    model::{
-        edit::Edit, id::MediaKey, operation::OperationId, query::Query, tag::TagName,
-        tagdb::TagEdit,
-    },
+    model::{id::MediaKey, operation::OperationId, query::Query, tag::TagName, tagdb::TagEdit},
 };
 
 // What the screen draws of the engine's words; it names the engine nowhere else.
@@ -56,6 +53,8 @@ pub enum Message {
         generation: u64,
         rows: Arc<[super::facets::FacetRow]>,
     },
+    /// Which media a large edit changes.
+    Edits(Box<super::bulk::FoundEdits>),
     /// What the rest of the library says of a picture.
     Insight(Box<super::insight::Insight>),
     /// The terminal is gone or the system wants us to end: save and leave, unasked.
@@ -162,7 +161,7 @@ pub enum Effect {
         of: Counted,
         keys: Arc<[MediaKey]>,
         /// Edits that the catalog does not know yet.
-        pending: Vec<(MediaKey, Vec<Edit>)>,
+        pending: super::changes::Changes,
         generation: u64,
     },
     /// A frame of an animation, from 0. Latest wins.
@@ -172,6 +171,8 @@ pub enum Effect {
         size: PictureSize,
     },
     LoadMedia(MediaKey),
+    /// Find out which media an edit changes; answered by [`Message::Edits`].
+    FindEdits(Arc<super::bulk::AskedEdits>),
     /// Latest wins.
     Insight(MediaKey),
     /// In order, never lost, like the next four: unsaved edits, for the journal.

@@ -59,6 +59,18 @@ impl Pictures {
             })
     }
 
+    /// Whether there is anything of a medium, good or bad.
+    pub fn holds(&self, key: MediaKey) -> bool {
+        let sizes = [
+            PictureSize::Thumbnail,
+            PictureSize::Preview,
+            PictureSize::Full,
+        ];
+        sizes
+            .iter()
+            .any(|size| self.held.contains_key(&(key, *size)))
+    }
+
     /// Why the picture in this size cannot be shown.
     pub fn failure(&self, key: MediaKey, size: PictureSize) -> Option<&str> {
         match self.get(key, size)? {

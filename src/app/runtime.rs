@@ -136,6 +136,15 @@ impl Runtime {
             Effect::Frame { key, number, size } => engine.want_frame(key, number, size),
             Effect::LoadMedia(key) => engine.load_media(key),
             Effect::Insight(key) => self.find_insight(key),
+            Effect::FindEdits(asked) => {
+                let catalog = engine.catalog();
+                let sender = self.own_sender.clone();
+                self.pool.run(move || {
+                    let found = asked.find(&catalog);
+                    // Nobody listens any more once the session has ended.
+                    let _ = sender.send(Message::Edits(Box::new(found)));
+                });
+            }
             Effect::Keep(step) => engine.keep(step),
             Effect::Discard(numbers) => engine.discard(numbers),
             Effect::Forget(ids) => engine.forget_unsaved(ids),

@@ -1,10 +1,11 @@
 //! What one session knows, and what follows from it: which layer hears a key, what a
 //! tile shows, which pictures are wanted. Changed by the files beside it.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::VecDeque, path::PathBuf, sync::Arc, time::Duration};
 
 use super::{
     action::{Action, Layer},
+    bulk::AskedEdits,
     cache_panel::CachePanel,
     changes::Changes,
     command_line::CommandLine,
@@ -21,7 +22,7 @@ use super::{
     insight::Insight,
     key::Key,
     keymap::{Binding, Keymap},
-    message::{Effect, Now, ScreenEffect, Viewport},
+    message::{Effect, Message, Now, ScreenEffect, Viewport},
     notices::Notices,
     panes::{Pane, Panes},
     pictures::Pictures,
@@ -125,6 +126,9 @@ pub struct App {
     pub(super) loaded: Loaded,
     pub(super) yanked: Vec<TagName>,
     pub(super) last_edit: Option<LastEdit>,
+    /// A large edit that is looked at elsewhere, and what was typed since.
+    pub(super) asked_edits: Option<Arc<AskedEdits>>,
+    pub(super) held_back: VecDeque<Message>,
     /// What to do once the sidecar of a medium is read.
     pub(super) when_read: Option<(MediaKey, Action)>,
     /// The offer is to be made as soon as nobody is in the middle of something.
@@ -165,6 +169,7 @@ macro_rules! shared {
             effects: &mut $app.effects,
             generation: &mut $app.generation,
             last_edit: &mut $app.last_edit,
+            asked_edits: &mut $app.asked_edits,
             now: $app.now,
         }
     };
@@ -214,6 +219,8 @@ impl App {
             loaded: Loaded::default(),
             yanked: Vec::new(),
             last_edit: None,
+            asked_edits: None,
+            held_back: VecDeque::new(),
             when_read: None,
             asks_about_index: false,
             quits_when_saved: false,

@@ -19,7 +19,7 @@ use crate::{
 const MAX_ROWS: usize = 2_000;
 /// What the keys of the list do.
 const FOOTER: &str =
-    "Enter search  a alias  i imply  s suggest  c category  d describe  h hide  x remove";
+    "Enter search · a alias · i imply · s suggest · c category · d describe · h hide · x remove";
 
 impl App {
     pub(super) fn list_tags(&mut self, word: &str) {

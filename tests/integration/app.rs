@@ -8,6 +8,7 @@ use tagloupe::{
     app::{
         App, LibraryInfo,
         action::{ACTIONS, Action, Layer},
+        bulk::FoundEdits,
         config::Config,
         dialog::DialogKind,
         editor::EditorRow,
@@ -60,6 +61,9 @@ struct Desk {
     /// Saves are kept back until [`Desk::finish_saves`].
     holds_saves: bool,
     held: Vec<Vec<SaveStep>>,
+    /// What large edits change is kept back.
+    holds_edits: bool,
+    found_edits: Vec<FoundEdits>,
     /// Unsaved edits can be kept.
     has_journal: bool,
     /// What the journal has done, and undone, with what takes it back.
@@ -120,6 +124,8 @@ impl Desk {
             read_only: Vec::new(),
             holds_saves: false,
             held: Vec::new(),
+            holds_edits: false,
+            found_edits: Vec::new(),
             has_journal: true,
             done: Vec::new(),
             undone: Vec::new(),
@@ -219,6 +225,15 @@ impl Desk {
                     catalog: Arc::clone(&self.catalog),
                     changed: Some(keys),
                 }
+            }
+            Effect::FindEdits(asked) => {
+                let found = asked.find(&self.catalog);
+                if self.holds_edits {
+                    self.found_edits.push(found);
+                } else {
+                    self.tell(Message::Edits(Box::new(found)));
+                }
+                return;
             }
             Effect::Discard(_) | Effect::Pictures(_) | Effect::Remember(_) => return,
             other => return self.asked.push(other),
@@ -1151,7 +1166,7 @@ fn media_that_get_other_keys_keep_their_edits() {
         changed: None,
     }));
     assert_eq!(desk.current(), 103);
-    assert!(desk.app.gallery.selection.contains(&MediaKey(102)));
+    assert!(desk.app.gallery.selection.contains(MediaKey(102)));
     assert_eq!(desk.shown_tags(102), ["fox", "a"]);
     desk.keys("<c-s>");
     assert_eq!(desk.saved_tags(102), ["fox", "a"]);
@@ -1492,7 +1507,7 @@ fn a_suggested_rating_is_the_users_when_it_is_taken() {
         fact(&desk, "rating?"),
         ["sensitive 83 % by fox   ra takes it"]
     );
-    assert_eq!(fact(&desk, "like"), ["006: fox"]);
+    assert_eq!(fact(&desk, "like"), ["006.png: fox"]);
     desk.keys("ra");
     assert_eq!(
         desk.app.media(MediaKey(0)).unwrap().rating,
@@ -1527,4 +1542,35 @@ fn the_viewer_steps_through_frames_and_finds_crops() {
     assert_eq!(areas, [[1, 2, 30, 40]]);
     desk.keys("o");
     assert!(desk.app.viewer.crops.is_empty());
+}
+
+#[test]
+fn what_is_typed_after_a_large_edit_comes_after_it() {
+    let pictures = |n: u32| {
+        tagged(if n.is_multiple_of(2) {
+            &["fox"]
+        } else {
+            &["cat"]
+        })
+    };
+    let mut desk = Desk::new((0..3000).map(pictures).collect());
+    desk.holds_edits = true;
+    desk.keys("%:tag fox<enter>");
+    assert_eq!(desk.app.unsaved(), 0, "it is being looked at");
+    desk.keys("<esc>:tag solo<enter>u");
+    let found = desk.found_edits.remove(0);
+    desk.tell(Message::Edits(Box::new(found.clone())));
+    let step = &desk.app.changes.steps[..];
+    assert_eq!(step.len(), 1, "the second one was undone");
+    assert_eq!(
+        (step[0].label.as_str(), desk.app.unsaved()),
+        ("tag fox on 1500", 1500)
+    );
+    assert_eq!(desk.shown_tags(1), ["cat", "fox"]);
+    desk.tell(Message::Edits(Box::new(found)));
+    assert_eq!(desk.app.unsaved(), 1500, "an answer counts once");
+    // The end does not wait for anybody.
+    desk.keys("%:untag cat<enter>");
+    desk.tell(Message::Terminate);
+    assert_eq!(desk.shown_tags(1), ["fox"]);
 }

@@ -26,6 +26,7 @@ pub fn area(dialog: &Dialog, screen: Rect) -> Option<Rect> {
         .map(|line| text::width(line))
         .chain([
             text::width(&dialog.title),
+            text::width(&dialog.footer),
             if is_list { 40 } else { row_width(choices) },
         ])
         .chain(
