@@ -27,6 +27,7 @@ use tagloupe::{
     },
     model::{
         catalog::{Catalog, Change, Restoring},
+        entry::Entry,
         id::MediaKey,
         query::Query,
         tag::TagName,
@@ -304,7 +305,15 @@ fn edits(catalog: &Catalog, vocabulary: &Vocabulary) {
     };
     let media = u32::try_from(catalog.len()).unwrap_or(u32::MAX);
     let one: Vec<Change> = (0..500).map(|n| change(1 + n * (media / 500))).collect();
-    let mut current = catalog.clone();
+    let edited = (0..10)
+        .map(|n| TagName::new("", &format!("edited_{n}")))
+        .collect();
+    let known = Change::Upsert(Entry {
+        tags: edited,
+        ..synthetic::entry(1, vocabulary)
+    });
+    let mut current = catalog.apply(&[known]);
+    page(&current, "edited_1");
     Times::once(&one, |change| {
         current = current.apply(std::slice::from_ref(change));
         page(&current, "edited_1")

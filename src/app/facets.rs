@@ -173,15 +173,31 @@ pub fn count(
     for (name, count) in &others {
         push(name, *count, *count);
     }
+    // The place of a category is looked up once for each row, not at every comparison.
     let tags = catalog.tag_database();
-    rows.sort_by(|(a_prominence, a), (b_prominence, b)| {
-        tags.category_rank(&a.name.category)
-            .cmp(&tags.category_rank(&b.name.category))
+    let mut categories: Vec<String> = Vec::new();
+    for (_, row) in &rows {
+        if !categories.contains(&row.name.category) {
+            categories.push(row.name.category.clone());
+        }
+    }
+    categories.sort_by(|a, b| tags.category_rank(a).cmp(&tags.category_rank(b)));
+    let mut rows: Vec<(Option<usize>, f64, FacetRow)> = rows
+        .into_iter()
+        .map(|(prominence, row)| {
+            let mut known = categories.iter();
+            let place = known.position(|known| *known == row.name.category);
+            (place, prominence, row)
+        })
+        .collect();
+    rows.sort_by(|(a_place, a_prominence, a), (b_place, b_prominence, b)| {
+        a_place
+            .cmp(b_place)
             .then(b_prominence.total_cmp(a_prominence))
             .then(b.count.cmp(&a.count))
             .then_with(|| a.name.value.cmp(&b.name.value))
     });
-    Some(rows.into_iter().map(|(_, row)| row).collect())
+    Some(rows.into_iter().map(|(_, _, row)| row).collect())
 }
 
 /// How much a tag says of a result: its count there, and more so where it is rarer

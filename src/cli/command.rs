@@ -255,6 +255,10 @@ pub struct SearchArgs {
     /// Why this medium matches or does not, term by term, with the tags that count.
     #[arg(long, value_name = "ID", conflicts_with = "SearchForm")]
     pub why: Option<String>,
+    /// With --explain: how the library is asked, part by part, with what each part finds
+    /// and how long it takes.
+    #[arg(long, requires = "explain")]
+    pub plan: bool,
 }
 
 /// What a search prints; paths when nothing is chosen.

@@ -1,5 +1,7 @@
 //! `search` and `tag`: what a query finds, and bulk edits of it.
 
+mod plan;
+
 use std::{path::PathBuf, sync::Arc};
 
 use anyhow::{Result, anyhow, bail};
@@ -25,6 +27,9 @@ use crate::{
 
 pub fn search(context: &Context, arguments: &SearchArgs) -> Result<Status> {
     let text = arguments.query.join(" ");
+    if arguments.plan {
+        return plan::print(context, &text);
+    }
     if arguments.form.explain {
         return explain(context, &text);
     }
@@ -35,16 +40,20 @@ pub fn search(context: &Context, arguments: &SearchArgs) -> Result<Status> {
     if let Some(id) = &arguments.why {
         return why(context, &engine, &query, id);
     }
-    let found = find(context, &engine, &query);
     let limit = arguments.limit.unwrap_or(usize::MAX);
-    let keys = &found.keys[..found.keys.len().min(limit)];
-    let records = || keys.iter().filter_map(|key| catalog.record(*key));
     let form = &arguments.form;
+    let page = engine.first_page_now(&query, if form.count { 0 } else { limit });
+    if let Some(hint) = &page.hint {
+        context.output.note(hint);
+    }
+    let keys = &page.keys;
+    let records = || keys.iter().filter_map(|key| catalog.record(*key));
     if form.count {
+        let count = page.total.min(limit as u64);
         if context.options.json {
-            output.json(&json!({"count": keys.len()}))?;
+            output.json(&json!({"count": count}))?;
         } else {
-            output.line(&keys.len().to_string())?;
+            output.line(&count.to_string())?;
         }
         return Ok(Status::Done);
     }

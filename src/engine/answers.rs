@@ -6,7 +6,7 @@ use super::{
     Core, Engine,
     event::Event,
     job::Cancel,
-    search::{self, Found, Lookup},
+    search::{self, Found, Lookup, Page, Plan},
     suggest::Suggester,
 };
 use crate::{
@@ -18,6 +18,9 @@ use crate::{
     },
     storage::Library,
 };
+
+/// Media that are put in order when a query is explained: a screen full.
+const PAGE: usize = 600;
 
 /// Completions offered at once.
 const SUGGESTIONS: usize = 20;
@@ -49,6 +52,38 @@ impl Engine {
             terms: Vec::new(),
             hint: None,
         })
+    }
+
+    /// The first media that a query finds and how many it finds; waits.
+    pub fn first_page_now(&self, query: &Query, size: usize) -> Page {
+        let core = &self.core;
+        let lookup = LibraryLookup(&core.library);
+        let catalog = core.catalog.load();
+        search::first_page(
+            query,
+            &catalog,
+            &lookup,
+            core.now(),
+            &Cancel::default(),
+            size,
+        )
+        .unwrap_or_default()
+    }
+
+    /// How a query is run, with a page of media put in order; waits.
+    pub fn explain_now(&self, query: &Query) -> Plan {
+        let core = &self.core;
+        let lookup = LibraryLookup(&core.library);
+        let catalog = core.catalog.load();
+        search::explain(
+            query,
+            &catalog,
+            &lookup,
+            core.now(),
+            &Cancel::default(),
+            PAGE,
+        )
+        .unwrap_or_default()
     }
 
     /// What each term of a query says of a medium; waits. Empty when it is not there.

@@ -1,6 +1,7 @@
 //! Runs a query over a catalog: bitmaps where there are any, one pass over the
 //! records where there are none, then order and limit.
 
+mod explain;
 mod order;
 mod terms;
 mod text;
@@ -15,6 +16,7 @@ use roaring::{MultiOps, RoaringBitmap};
 
 use self::terms::{Cancelled, Evaluation, tags};
 pub use self::{
+    explain::{How, Plan, PlanStep, explain},
     terms::{Lookup, NoLookup},
     why::{Reason, why},
 };
@@ -55,7 +57,7 @@ pub struct Found {
 }
 
 /// The beginning of what a search found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
     /// In the order asked for.
     pub keys: Arc<[MediaKey]>,

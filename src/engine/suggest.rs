@@ -272,19 +272,25 @@ pub fn suggest(
 
 /// The tag most like a word that is none, with its count.
 pub fn nearest(catalog: &Catalog, word: &str) -> Option<(TagName, u64)> {
-    let mask = distance::letters(word);
+    let (letters, pairs) = (distance::letters(word), distance::pairs(word));
+    let limit = distance::max_wrong(word);
     catalog
-        .tags()
-        .filter(|(name, _)| {
-            distance::may_be_near(
-                mask,
-                distance::letters(&name.value),
-                distance::max_wrong(word),
-            )
+        .tag_values()
+        .filter(|(_, value)| {
+            // A word may be like the start of a longer value, which shares fewer pairs.
+            distance::may_be_near(letters, distance::letters(value), limit)
+                && (value.len() > word.len() + limit as usize
+                    || distance::may_share_pairs(pairs, distance::pairs(value), limit))
         })
-        .filter_map(|(name, count)| Some((distance::typo(word, &name.value)?, count, name)))
-        .min_by_key(|(distance, count, _)| (*distance, Reverse(*count)))
-        .map(|(_, count, name)| (name.clone(), count))
+        .filter_map(|(number, value)| {
+            let distance = distance::typo(word, value)?;
+            let (name, media) = catalog
+                .tag_at(number)
+                .filter(|(_, media)| !media.is_empty())?;
+            Some((distance, Reverse(media.len()), number, name))
+        })
+        .min_by_key(|(distance, count, number, _)| (*distance, *count, *number))
+        .map(|(_, Reverse(count), _, name)| (name.clone(), count))
 }
 
 #[cfg(test)]

@@ -384,6 +384,21 @@ impl Catalog {
         })
     }
 
+    /// All records, in the order of their keys.
+    pub fn records(&self) -> impl Iterator<Item = Record<'_>> {
+        self.chunks.written().flat_map(move |(place, chunk)| {
+            chunk.rows().filter_map(move |(slot, row, bytes)| {
+                let key = MediaKey(u32::try_from(place * CHUNK + slot).ok()?);
+                Some(Record {
+                    catalog: self,
+                    key,
+                    row,
+                    bytes,
+                })
+            })
+        })
+    }
+
     pub fn key_of(&self, id: &MediaId) -> Option<MediaKey> {
         let by_md5 = id.as_str().parse::<Md5>().ok().and_then(|md5| {
             self.records_of_md5(&md5)
@@ -460,6 +475,20 @@ impl Catalog {
     /// part of [`vocabulary`](Self::vocabulary).
     pub fn tag_at(&self, number: u32) -> Option<(&TagName, &RoaringBitmap)> {
         Some((self.tags.name(number)?, self.tags.media(number)?))
+    }
+
+    /// Whether a tag is of a category, by its number.
+    pub fn tags_of_category(&self, category: &str) -> Vec<bool> {
+        self.tags
+            .iter()
+            .map(|(name, _)| name.category == category)
+            .collect()
+    }
+
+    /// The values of all tags ever seen, with the numbers that
+    /// [`tag_at`](Self::tag_at) takes.
+    pub fn tag_values(&self) -> impl Iterator<Item = (u32, &str)> {
+        self.tags.values()
     }
 
     /// Every tag in use with its count, in no particular order.

@@ -38,7 +38,7 @@ pub(super) use update::{Row, Stamp};
 const BUSY: Duration = Duration::from_secs(10);
 /// Memory for pages, in KiB as SQLite counts it, and the pages in the log after which
 /// it is worked into the file: usually, and while much is written.
-const CACHE: i64 = -16_384;
+const CACHE: i64 = -4_096;
 const CHECKPOINT: i64 = 1_000;
 const BULK_CACHE: i64 = -65_536;
 const BULK_CHECKPOINT: i64 = 8_000;

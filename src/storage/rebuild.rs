@@ -1,6 +1,6 @@
 //! The index from the files: scan, read in parallel, write in steps.
 
-use std::{collections::HashSet, ops::ControlFlow, sync::mpsc, thread};
+use std::{ops::ControlFlow, sync::mpsc, thread};
 
 use super::{
     error::Error,
@@ -12,7 +12,7 @@ use super::{
     scan::{self, Found},
     shelf::Shelf,
 };
-use crate::model::sidecar::Sidecar;
+use crate::model::{id::MediaKey, sidecar::Sidecar};
 
 /// Media per transaction: what a cancelled rebuild loses at most.
 const STEP: usize = 1_000;
@@ -61,48 +61,56 @@ pub(super) fn run(
     progress.errors = count(summary.errors.len());
     progress.total = count(scan.found.len());
 
-    let places = index.places()?;
-    let cursor = match extent {
-        Extent::All => index.setting(CURSOR)?,
-        Extent::Changed => None,
-    };
-    let is_wanted = |found: &Found| match extent {
-        Extent::All => cursor
-            .as_ref()
-            .is_none_or(|cursor| found.spot.path > *cursor),
-        Extent::Changed => places
-            .get(&found.spot.path)
-            .is_none_or(|place| place.id != found.id || !is_unchanged(shelf, found, place)),
+    let wanted: Vec<&Found> = match extent {
+        Extent::All => {
+            // What an earlier run finished is passed over.
+            let cursor = index.setting(CURSOR)?;
+            let is_done = |found: &Found| {
+                let cursor = cursor.as_deref();
+                cursor.is_some_and(|cursor| found.spot.path.as_str() <= cursor)
+            };
+            let done = scan.found.partition_point(is_done);
+            progress.done = count(done);
+            scan.found.iter().skip(done).collect()
+        }
+        Extent::Changed => {
+            let mut looked_at = 0;
+            let changed = changed(shelf, index, &scan.found, &mut || {
+                looked_at += 1;
+                progress.done = looked_at * count(STEP);
+                on(progress)
+            })?;
+            let Some(changed) = changed else {
+                summary.is_cancelled = true;
+                return Ok(summary);
+            };
+            progress.done = progress.total - count(changed.len());
+            changed
+        }
     };
     let is_new = index.is_empty()?;
     let mut tags = TagIds::default();
-    let found = &scan.found;
+    let wanted = &wanted;
     let written = index.in_bulk(|| {
         // The next step is read while this one is written.
         thread::scope(|scope| {
             let (send, steps) = mpsc::sync_channel(1);
             scope.spawn(move || {
-                for step in found.chunks(STEP) {
-                    let wanted: Vec<&Found> =
-                        step.iter().filter(|found| is_wanted(found)).collect();
-                    let read = parallel::map(&wanted, |found| read_one(shelf, found));
+                for step in wanted.chunks(STEP) {
+                    let read = parallel::map(step, |found| read_one(shelf, found));
                     if send.send((step, read)).is_err() {
                         return;
                     }
                 }
             });
             for (step, read) in steps {
-                let wanted = count(read.len());
-                if wanted > 0 {
-                    commit(shelf, index, marks, &mut tags, read, &mut summary)?;
-                    // A step that an earlier run finished must not set the cursor back.
-                    if extent == Extent::All
-                        && let Some(last) = step.last()
-                    {
-                        index.set(&[(CURSOR, Some(&last.spot.path))])?;
-                    }
+                commit(shelf, index, marks, &mut tags, read, &mut summary)?;
+                if extent == Extent::All
+                    && let Some(last) = step.last()
+                {
+                    index.set(&[(CURSOR, Some(&last.spot.path))])?;
                 }
-                progress.read += wanted;
+                progress.read += count(step.len());
                 progress.done += count(step.len());
                 progress.errors = count(summary.errors.len());
                 if on(progress).is_break() {
@@ -118,25 +126,7 @@ pub(super) fn run(
         return Ok(summary);
     }
 
-    let kept: HashSet<&str> = scan
-        .found
-        .iter()
-        .map(|found| found.spot.path.as_str())
-        .collect();
-    // Folders that could not be listed say nothing about what is in them, and what
-    // came in after the scan is still there.
-    let gone: Vec<_> = index
-        .places()?
-        .into_values()
-        .filter(|place| !kept.contains(place.path.as_str()))
-        .filter(|place| {
-            [Some(&place.path), place.sidecar.as_ref()]
-                .into_iter()
-                .flatten()
-                .all(|path| is_absent(shelf, path))
-        })
-        .map(|place| place.key)
-        .collect();
+    let gone = gone(shelf, index, &scan.found)?;
     summary.removed = count(gone.len());
     if !gone.is_empty() {
         index.commit(&mut [], &gone, &mut |_| {})?;
@@ -146,6 +136,58 @@ pub(super) fn run(
     }
     index.complete()?;
     Ok(summary)
+}
+
+/// Those that the index does not know as they are; `on` hears of every step, and
+/// `None` is that it stopped this.
+fn changed<'f>(
+    shelf: &Shelf,
+    index: &Index,
+    found: &'f [Found],
+    on: &mut dyn FnMut() -> ControlFlow<()>,
+) -> Result<Option<Vec<&'f Found>>, Error> {
+    let mut wanted = Vec::new();
+    let mut rest = found.iter().peekable();
+    let mut looked_at = 0;
+    let is_whole = index.each_place(&mut |place| {
+        while let Some(new) = rest.next_if(|found| found.spot.path < place.path) {
+            wanted.push(new);
+        }
+        if let Some(known) = rest.next_if(|found| found.spot.path == place.path)
+            && (known.id != place.id || !is_unchanged(shelf, known, &place))
+        {
+            wanted.push(known);
+        }
+        looked_at += 1;
+        if looked_at % STEP == 0 {
+            on()
+        } else {
+            ControlFlow::Continue(())
+        }
+    })?;
+    wanted.extend(rest);
+    Ok(is_whole.then_some(wanted))
+}
+
+/// What the index knows and is not there any more. Folders that could not be listed
+/// say nothing about what is in them, and what came in after the scan is still there.
+fn gone(shelf: &Shelf, index: &Index, found: &[Found]) -> Result<Vec<MediaKey>, Error> {
+    let mut gone = Vec::new();
+    let mut rest = found.iter().peekable();
+    index.each_place(&mut |place| {
+        while rest.next_if(|found| found.spot.path < place.path).is_some() {}
+        let is_found = rest
+            .peek()
+            .is_some_and(|found| found.spot.path == place.path);
+        let mut paths = [Some(&place.path), place.sidecar.as_ref()]
+            .into_iter()
+            .flatten();
+        if !is_found && paths.all(|path| is_absent(shelf, path)) {
+            gone.push(place.key);
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(gone)
 }
 
 fn count(n: usize) -> u64 {

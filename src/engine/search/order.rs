@@ -45,12 +45,9 @@ pub fn arrange(
     if let OrderBy::Unavailable(name) = order.by {
         evaluation.hint(format!("there is nothing to order by {name} yet"));
     }
-    let is_default = order.by == OrderBy::Imported && order.is_descending
-        || matches!(order.by, OrderBy::Unavailable(_));
-    if is_default {
+    if is_kept(query) {
         return Ok((by_default(catalog, &found, limit), total));
     }
-    let keys: Vec<MediaKey> = found.iter().map(MediaKey).collect();
     let direction = |ordering: Ordering| {
         if order.is_descending {
             ordering.reverse()
@@ -59,56 +56,58 @@ pub fn arrange(
         }
     };
     let sorted = match order.by {
-        OrderBy::None => keys,
-        OrderBy::Id => {
-            let mut keys = keys;
-            keys.sort_by(|a, b| direction(catalog.id_cmp(*a, *b)));
-            keys
-        }
+        OrderBy::None => found.iter().map(MediaKey).take(limit).collect(),
+        OrderBy::Id => sort(
+            evaluation,
+            &found,
+            limit,
+            |record| record.key(),
+            |a, b| direction(catalog.id_cmp(*a, *b)),
+        )?,
         OrderBy::Name => sort(
-            catalog,
-            keys,
+            evaluation,
+            &found,
             limit,
             |record| record.title().into_owned(),
             |a, b| direction(natural_cmp(a, b)),
-        ),
+        )?,
         OrderBy::Path => sort(
-            catalog,
-            keys,
+            evaluation,
+            &found,
             limit,
             |record| record.path().into_owned(),
             |a, b| direction(natural_cmp(a, b)),
-        ),
+        )?,
         OrderBy::Random(wanted) => {
             let seed = wanted.unwrap_or_else(|| seed(evaluation.now));
             sort(
-                catalog,
-                keys,
+                evaluation,
+                &found,
                 limit,
                 |record| shuffle(record.key().0, seed),
                 Ord::cmp,
-            )
+            )?
         }
         OrderBy::Similarity => {
             let distances = &evaluation.distances;
             sort(
-                catalog,
-                keys,
+                evaluation,
+                &found,
                 limit,
                 |record| distances.get(&record.key().0).copied().unwrap_or(u32::MAX),
                 // The most similar first is the descending order.
                 |a, b| direction(b.cmp(a)),
-            )
+            )?
         }
         OrderBy::Project => {
             let places = &evaluation.places;
             sort(
-                catalog,
-                keys,
+                evaluation,
+                &found,
                 limit,
                 |record| places.get(&record.key().0).copied().unwrap_or(usize::MAX),
                 |a, b| direction(a.cmp(b)),
-            )
+            )?
         }
         OrderBy::Dupsize => {
             let mut sizes: HashMap<Md5, usize> = HashMap::new();
@@ -117,30 +116,49 @@ pub fn arrange(
             }
             let size = |record: &Record<'_>| sizes.get(&record.md5()?).copied();
             sort(
-                catalog,
-                keys,
+                evaluation,
+                &found,
                 limit,
                 |record| size(&record).unwrap_or(1),
                 |a, b| direction(a.cmp(b)),
-            )
+            )?
         }
         OrderBy::Favcount => sort(
-            catalog,
-            keys,
+            evaluation,
+            &found,
             limit,
             |record| (number(&record, order.by), record.fav()),
             |a, b| missing_last(a.0, b.0, order.is_descending).then_with(|| b.1.cmp(&a.1)),
-        ),
+        )?,
+        OrderBy::CategoryCount(place) => {
+            let category = BUILT_IN_CATEGORIES.get(usize::from(place)).copied();
+            let is_counted = catalog.tags_of_category(category.unwrap_or_default());
+            sort(
+                evaluation,
+                &found,
+                limit,
+                |record| record.tag_count_among(&is_counted),
+                |a, b| direction(a.cmp(b)),
+            )?
+        }
         by => sort(
-            catalog,
-            keys,
+            evaluation,
+            &found,
             limit,
             |record| number(&record, by),
             |a, b| missing_last(*a, *b, order.is_descending),
-        ),
+        )?,
     };
     evaluation.check()?;
     Ok((sorted.into_iter().take(limit).collect(), total))
+}
+
+/// Whether a query asks for the order that the catalog keeps.
+pub fn is_kept(query: &Query) -> bool {
+    query.order().is_none_or(|order| {
+        order.by == OrderBy::Imported && order.is_descending
+            || matches!(order.by, OrderBy::Unavailable(_))
+    })
 }
 
 /// Newest import first. Either the order of the whole catalog is gone through until
@@ -217,27 +235,67 @@ fn dense(found: &RoaringBitmap) -> Option<Vec<u64>> {
     Some(words)
 }
 
-/// Sorts by a key that is made once for each medium; ties by id.
+/// Records between two looks at the cancel flag.
+const STEP: usize = 4096;
+
+/// Sorts by a key that is made once for each medium, ties by id, and gives the first
+/// `limit`: of many, no more than twice that are kept on the way.
 fn sort<K>(
-    catalog: &Catalog,
-    keys: Vec<MediaKey>,
+    evaluation: &Evaluation<'_>,
+    found: &RoaringBitmap,
     limit: usize,
     key_of: impl Fn(Record<'_>) -> K,
     compare: impl Fn(&K, &K) -> Ordering,
-) -> Vec<MediaKey> {
-    let mut keyed: Vec<(K, MediaKey)> = keys
-        .into_iter()
-        .filter_map(|key| Some((key_of(catalog.record(key)?), key)))
-        .collect();
+) -> Result<Vec<MediaKey>, Cancelled> {
+    let catalog = evaluation.catalog;
     let compare = |a: &(K, MediaKey), b: &(K, MediaKey)| {
         compare(&a.0, &b.0).then_with(|| catalog.id_cmp(a.1, b.1))
     };
-    if limit < keyed.len() / 4 {
-        keyed.select_nth_unstable_by(limit, compare);
-        keyed.truncate(limit);
+    let is_long = limit < usize::try_from(found.len()).unwrap_or(usize::MAX) / 4;
+    let full = if is_long { limit * 2 + 64 } else { usize::MAX };
+    let mut kept: Vec<(K, MediaKey)> = Vec::new();
+    let mut is_bounded = false;
+    for (place, record) in records(catalog, found).enumerate() {
+        if place % STEP == 0 {
+            evaluation.check()?;
+        }
+        let keyed = (key_of(record), record.key());
+        // Behind the last of a whole page there is nothing to keep.
+        if is_bounded
+            && let Some(last) = kept.get(limit - 1)
+            && compare(&keyed, last).is_gt()
+        {
+            continue;
+        }
+        kept.push(keyed);
+        if kept.len() >= full {
+            kept.select_nth_unstable_by(limit - 1, compare);
+            kept.truncate(limit);
+            is_bounded = true;
+        }
     }
-    keyed.sort_unstable_by(compare);
-    keyed.into_iter().map(|(_, key)| key).collect()
+    kept.sort_unstable_by(compare);
+    kept.truncate(limit);
+    Ok(kept.into_iter().map(|(_, key)| key).collect())
+}
+
+/// The records of some media in the order of their keys: of many, by going through all.
+fn records<'a>(
+    catalog: &'a Catalog,
+    found: &'a RoaringBitmap,
+) -> Box<dyn Iterator<Item = Record<'a>> + 'a> {
+    let all = catalog.all().len();
+    if found.len() == all {
+        return Box::new(catalog.records());
+    }
+    match dense(found).filter(|_| found.len() * 8 > all) {
+        Some(words) => Box::new(catalog.records().filter(move |record| {
+            let key = record.key().0;
+            let word = words.get(key as usize / 64);
+            word.is_some_and(|word| word >> (key % 64) & 1 == 1)
+        })),
+        None => Box::new(found.iter().filter_map(|key| catalog.record(MediaKey(key)))),
+    }
 }
 
 /// Media without a value come last in either direction.
@@ -268,16 +326,12 @@ fn number(record: &Record<'_>, by: OrderBy) -> Option<f64> {
         OrderBy::Duration => record.duration_ms().map(|ms| ms as f64),
         OrderBy::Frames => Some(f64::from(record.frames())),
         OrderBy::Tagcount => Some(record.tag_count() as f64),
-        OrderBy::CategoryCount(place) => {
-            let category = BUILT_IN_CATEGORIES.get(usize::from(place))?;
-            let count = record.tags().filter(|tag| tag.category == *category);
-            Some(count.count() as f64)
-        }
         OrderBy::Stars => Some(f64::from(record.stars())),
         OrderBy::Score => record.score().map(|score| score as f64),
         OrderBy::Favcount => record.favcount().map(|count| count as f64),
         OrderBy::Rating => record.rating().map(|rating| f64::from(rating as u8)),
-        OrderBy::Id
+        OrderBy::CategoryCount(_)
+        | OrderBy::Id
         | OrderBy::Name
         | OrderBy::Path
         | OrderBy::Similarity

@@ -10,6 +10,7 @@ use std::{borrow::Cow, collections::HashMap};
 use jiff::tz::TimeZone;
 use roaring::{MultiOps, RoaringBitmap};
 
+use super::explain::{How, Notes};
 use crate::{
     engine::{job::Cancel, suggest::nearest},
     model::{
@@ -91,6 +92,8 @@ pub struct Evaluation<'a> {
     pub places: HashMap<u32, usize>,
     /// The smart albums that are being evaluated, lest one asks for itself.
     albums: Vec<String>,
+    /// What is noted of each part, when somebody wants to know.
+    pub notes: Option<Notes>,
 }
 
 impl<'a> Evaluation<'a> {
@@ -114,7 +117,34 @@ impl<'a> Evaluation<'a> {
             distances: HashMap::new(),
             places: HashMap::new(),
             albums: Vec::new(),
+            notes: None,
         }
+    }
+
+    /// Notes what is done for the term at hand.
+    fn did(&mut self, how: How) {
+        if let Some(notes) = &mut self.notes {
+            notes.did(how);
+        }
+    }
+
+    /// Evaluates a part, and notes how.
+    fn noted(
+        &mut self,
+        text: impl FnOnce(&Self) -> String,
+        how: Option<How>,
+        part: impl FnOnce(&mut Self) -> Result<Media<'a>>,
+    ) -> Result<Media<'a>> {
+        if self.notes.is_none() {
+            return part(self);
+        }
+        let text = text(self);
+        let open = self.notes.as_mut().map(|notes| notes.open(text));
+        let media = part(self)?;
+        if let (Some(notes), Some(open)) = (&mut self.notes, open) {
+            notes.close(&open, how, media.len());
+        }
+        Ok(media)
     }
 
     pub fn check(&self) -> Result<()> {
@@ -134,6 +164,19 @@ impl<'a> Evaluation<'a> {
 
     pub fn node(&mut self, node: &Node) -> Result<Media<'a>> {
         self.check()?;
+        let (name, how) = match node {
+            Node::Term(term) => {
+                let text = |this: &Self| this.query.source_of(term).to_owned();
+                return self.noted(text, None, |this| this.term(term));
+            }
+            Node::Not(_) => ("not", How::AllBut),
+            Node::Or(_) => ("or", How::Union),
+            Node::And(_) => ("and", How::SmallestFirst),
+        };
+        self.noted(|_| name.to_owned(), Some(how), |this| this.combined(node))
+    }
+
+    fn combined(&mut self, node: &Node) -> Result<Media<'a>> {
         match node {
             Node::Term(term) => self.term(term),
             Node::Not(inner) => {
@@ -177,7 +220,9 @@ impl<'a> Evaluation<'a> {
     fn term(&mut self, term: &Term) -> Result<Media<'a>> {
         let form = form(term);
         if let Some((_, media)) = self.known.get(&form).and_then(|at| self.counted.get(*at)) {
-            return Ok(media.clone());
+            let media = media.clone();
+            self.did(How::Known);
+            return Ok(media);
         }
         let mut text = self.query.source_of(term).to_owned();
         if is_system(&text) {
@@ -275,6 +320,7 @@ impl<'a> Evaluation<'a> {
     }
 
     fn texts(&mut self, field: Option<&str>, words: &str) -> Media<'a> {
+        self.did(How::FullText);
         match self.lookup.words(field, words) {
             Ok(keys) => Cow::Owned(keys.into_iter().map(|key| key.0).collect()),
             Err(error) => {
@@ -286,6 +332,7 @@ impl<'a> Evaluation<'a> {
 
     /// Hands over a detail that only the index has; says so when it cannot be asked.
     fn each(&mut self, detail: Detail, on: &mut dyn FnMut(u32, &str)) -> Result<()> {
+        self.did(How::Index);
         self.check()?;
         let answer = self.lookup.each(detail, &mut |key, text| on(key.0, text));
         if let Err(error) = answer {
@@ -307,19 +354,20 @@ impl<'a> Evaluation<'a> {
     }
 
     /// The media of which a test is true: one pass over the records.
-    fn scan(&self, mut test: impl FnMut(&Record<'a>) -> bool) -> Result<Media<'a>> {
+    fn scan(&mut self, mut test: impl FnMut(&Record<'a>) -> bool) -> Result<Media<'a>> {
+        self.did(How::Records);
         let mut found = Vec::new();
-        for (place, key) in self.catalog.keys().enumerate() {
+        for (place, record) in self.catalog.records().enumerate() {
             if place % STEP == 0 {
                 self.check()?;
             }
-            if let Some(record) = self.catalog.record(key)
-                && test(&record)
-            {
-                found.push(key.0);
+            if test(&record) {
+                found.push(record.key().0);
             }
         }
-        Ok(Cow::Owned(found.into_iter().collect()))
+        // They come in the order of their keys.
+        let found = RoaringBitmap::from_sorted_iter(found);
+        Ok(Cow::Owned(found.unwrap_or_default()))
     }
 
     fn with(&self, facet: Facets) -> Media<'a> {

@@ -80,6 +80,53 @@ pub fn glob(pattern: &str, text: &str) -> bool {
     text.ends_with(last)
 }
 
+/// A pattern as [`glob`] takes it, made ready for many texts.
+pub struct Glob {
+    first: String,
+    /// Literals; the search of the regex crate is several times as fast as str::find.
+    middle: Vec<regex::Regex>,
+    /// `None` for a pattern without `*`, which is all in `first`.
+    last: Option<String>,
+}
+
+impl Glob {
+    pub fn new(pattern: &str) -> Self {
+        let (first, rest) = match pattern.split_once('*') {
+            Some((first, rest)) => (first, Some(rest)),
+            None => (pattern, None),
+        };
+        let (middle, last) = match rest.map(|rest| rest.rsplit_once('*').unwrap_or(("", rest))) {
+            Some((middle, last)) => (middle, Some(last.to_owned())),
+            None => ("", None),
+        };
+        Self {
+            first: first.to_owned(),
+            middle: middle
+                .split('*')
+                .filter(|part| !part.is_empty())
+                .filter_map(|part| regex::Regex::new(&regex::escape(part)).ok())
+                .collect(),
+            last,
+        }
+    }
+
+    pub fn matches(&self, text: &str) -> bool {
+        let Some(last) = &self.last else {
+            return text == self.first;
+        };
+        let Some(mut text) = text.strip_prefix(self.first.as_str()) else {
+            return false;
+        };
+        for part in &self.middle {
+            match part.find(text) {
+                Some(found) => text = text.get(found.end()..).unwrap_or_default(),
+                None => return false,
+            }
+        }
+        text.ends_with(last.as_str())
+    }
+}
+
 /// Numbers compare by value (`2` before `10`), letters without case; texts that are
 /// equal so far compare as they are.
 pub fn natural_cmp(a: &str, b: &str) -> Ordering {
@@ -117,6 +164,13 @@ fn split_run(text: &str) -> (&str, &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn a_ready_glob_says_what_a_glob_says(pattern in "[ab*]{0,6}", text in "[ab]{0,8}") {
+            proptest::prop_assert_eq!(Glob::new(&pattern).matches(&text), glob(&pattern, &text));
+        }
+    }
 
     #[test]
     fn globs_match_whole_texts() {

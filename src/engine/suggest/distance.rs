@@ -36,6 +36,23 @@ pub fn may_be_near(a: u64, b: u64, limit: u32) -> bool {
     (a ^ b).count_ones() <= 2 * limit
 }
 
+/// The pairs of letters that stand beside each other, each as one of 64 bits.
+pub fn pairs(text: &str) -> u64 {
+    let mut mask = 0;
+    let mut before = 0_u32;
+    for c in text.chars().map(u32::from) {
+        mask |= 1 << (before.wrapping_mul(37).wrapping_add(c) % 64);
+        before = c;
+    }
+    mask
+}
+
+/// Whether texts with these pairs can be as near as `limit`: two letters that change
+/// places take three pairs away and bring three others, and nothing does more.
+pub fn may_share_pairs(a: u64, b: u64, limit: u32) -> bool {
+    (a ^ b).count_ones() <= 6 * limit
+}
+
 /// Whether a whole text or word is near enough to be what was meant.
 pub fn is_near(typed: &str, other: &str) -> bool {
     let limit = max_wrong(typed);
@@ -174,6 +191,10 @@ mod tests {
             prop_assert_eq!(bounded(&x, &y, 2), expected);
             if expected.is_some() {
                 prop_assert!(may_be_near(letters(&a), letters(&b), 2));
+                prop_assert!(may_share_pairs(pairs(&a), pairs(&b), 2));
+            }
+            if naive(&x, &y) <= 1 {
+                prop_assert!(may_share_pairs(pairs(&a), pairs(&b), 1));
             }
         }
     }

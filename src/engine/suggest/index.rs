@@ -2,10 +2,10 @@
 //! their words in alphabetical order, so that candidates are found without looking
 //! at every tag.
 
-use std::collections::HashMap;
+use std::{cmp::Reverse, collections::HashMap};
 
 use super::{
-    distance::{is_near, letters, max_wrong, may_be_near},
+    distance::{is_near, letters, max_wrong, may_be_near, may_share_pairs, pairs},
     typed::{Class, Typed},
     words::{is_separator, words},
 };
@@ -30,34 +30,62 @@ struct Value {
     category: u16,
 }
 
-/// What the search for typos looks at first, packed because it looks at all of them.
+/// What the search for typos looks at first, packed, and those of one length together,
+/// because it looks at all of about the length of what was typed.
 #[derive(Default)]
 struct Shapes {
-    letters: Vec<u64>,
-    lengths: Vec<u8>,
+    shapes: Vec<Shape>,
+    /// Where each length starts in `shapes`.
+    starts: Vec<usize>,
+}
+
+struct Shape {
+    letters: u64,
+    pairs: u64,
+    length: u8,
+    place: u32,
 }
 
 impl Shapes {
-    fn push(&mut self, text: &str) {
-        self.letters.push(letters(text));
-        self.lengths
-            .push(u8::try_from(text.len()).unwrap_or(u8::MAX));
+    fn push(&mut self, text: &str, place: u32) {
+        self.shapes.push(Shape {
+            letters: letters(text),
+            pairs: pairs(text),
+            length: u8::try_from(text.len()).unwrap_or(u8::MAX),
+            place,
+        });
+    }
+
+    fn finish(&mut self) {
+        self.shapes.sort_by_key(|shape| shape.length);
+        self.shapes.shrink_to_fit();
+        self.starts = (0..=u8::MAX)
+            .map(|length| self.shapes.partition_point(|shape| shape.length < length))
+            .collect();
+    }
+
+    fn start(&self, length: usize) -> usize {
+        let start = self.starts.get(length).copied();
+        start.unwrap_or(self.shapes.len())
     }
 
     /// The places of those that may be as far from a text as a typo.
-    fn near(&self, text: &str) -> impl Iterator<Item = usize> {
-        let wanted = letters(text);
+    fn near(&self, text: &str) -> impl Iterator<Item = u32> {
+        let wanted = (letters(text), pairs(text));
         let length = text.len();
         let limit = max_wrong(text);
         // A letter that is not ASCII has up to four bytes.
         let slack = limit as usize * if text.is_ascii() { 1 } else { 4 };
-        self.letters
+        let range = self.start(length.saturating_sub(slack))..self.start(length + slack + 1);
+        self.shapes
+            .get(range)
+            .unwrap_or_default()
             .iter()
-            .zip(&self.lengths)
-            .enumerate()
-            .filter(move |(_, (letters, _))| may_be_near(wanted, **letters, limit))
-            .filter(move |(_, (_, other))| usize::from(**other).abs_diff(length) <= slack)
-            .map(|(place, _)| place)
+            .filter(move |shape| {
+                may_be_near(wanted.0, shape.letters, limit)
+                    && may_share_pairs(wanted.1, shape.pairs, limit)
+            })
+            .map(|shape| shape.place)
     }
 }
 
@@ -69,7 +97,8 @@ pub struct Index {
     categories: Vec<String>,
     /// In the order of the text from each on.
     words: Vec<Word>,
-    /// By number.
+    /// The letters of each, by number.
+    letters: Vec<u64>,
     value_shapes: Shapes,
     /// Every word that is only part of a value, once, with the most frequent tags that
     /// have it.
@@ -86,6 +115,7 @@ impl Index {
             values: Vec::with_capacity(len),
             categories: Vec::new(),
             words: Vec::new(),
+            letters: Vec::with_capacity(len),
             value_shapes: Shapes::default(),
             parts: Vec::new(),
             part_shapes: Shapes::default(),
@@ -110,7 +140,8 @@ impl Index {
                 count: u32::try_from(media.len()).unwrap_or(u32::MAX),
                 category: u16::try_from(category).unwrap_or(u16::MAX),
             });
-            index.value_shapes.push(&name.value);
+            index.letters.push(letters(&name.value));
+            index.value_shapes.push(&name.value, number);
             for (at, word) in words(&name.value) {
                 index.words.push(Word {
                     start: position(start + at),
@@ -120,17 +151,11 @@ impl Index {
                 if word.len() == name.value.len() {
                     continue;
                 }
-                let place = *places.entry(word).or_insert_with(|| {
-                    index.part_shapes.push(word);
+                places.entry(word).or_insert_with(|| {
+                    index.part_shapes.push(word, position(index.parts.len()));
                     index.parts.push((word.into(), Vec::new()));
                     index.parts.len() - 1
                 });
-                // Numbers are given to frequent tags first.
-                if let Some((_, numbers)) = index.parts.get_mut(place)
-                    && numbers.len() < MAX_OF_PART
-                {
-                    numbers.push(number);
-                }
             }
             // A value that starts with a separator is found by its start, too.
             if !name.value.starts_with(|c| !is_separator(c)) {
@@ -142,6 +167,25 @@ impl Index {
             index.text.push_str(&name.value);
             index.text.push('\n');
         }
+        let mut by_count: Vec<u32> = (0..).take(index.values.len()).collect();
+        let count = |number: &u32| index.values.get(*number as usize).map(|value| value.count);
+        by_count.sort_by_key(|number| Reverse(count(number)));
+        for number in by_count {
+            let Some((name, _)) = catalog.tag_at(number) else {
+                continue;
+            };
+            for (_, word) in words(&name.value) {
+                if let Some(place) = places.get(word)
+                    && word.len() < name.value.len()
+                    && let Some((_, numbers)) = index.parts.get_mut(*place)
+                    && numbers.len() < MAX_OF_PART
+                {
+                    numbers.push(number);
+                }
+            }
+        }
+        index.value_shapes.finish();
+        index.part_shapes.finish();
         let text = index.text.as_bytes();
         index
             .words
@@ -241,7 +285,7 @@ impl Index {
                 let wanted = letters(text);
                 self.starting(first)
                     .filter(|number| {
-                        let known = self.value_shapes.letters.get(*number as usize);
+                        let known = self.letters.get(*number as usize);
                         known.is_some_and(|known| wanted & !known == 0)
                     })
                     .collect()
@@ -284,18 +328,17 @@ impl Index {
         let mut found: Vec<u32> = self
             .value_shapes
             .near(text)
-            .filter_map(|place| u32::try_from(place).ok())
             .filter(|number| is_near(text, self.value(*number)))
             .collect();
         found.extend(
             self.part_shapes
                 .near(text)
-                .filter_map(|place| self.parts.get(place))
+                .filter_map(|place| self.parts.get(place as usize))
                 .filter(|(word, _)| is_near(text, word))
                 .flat_map(|(_, numbers)| numbers),
         );
         let starts = self.starting(first).filter(|number| {
-            let known = self.value_shapes.letters.get(*number as usize);
+            let known = self.letters.get(*number as usize);
             known.is_some_and(|known| (wanted & !known).count_ones() <= max_wrong(text))
         });
         found.extend(self.most_frequent(starts.collect(), None, MAX_CANDIDATES));
@@ -314,7 +357,7 @@ impl Index {
         }
         if numbers.len() > limit {
             numbers.select_nth_unstable_by_key(limit, |number| {
-                std::cmp::Reverse(value(*number).map_or(0, |value| value.count))
+                Reverse(value(*number).map_or(0, |value| value.count))
             });
             numbers.truncate(limit);
         }

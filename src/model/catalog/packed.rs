@@ -135,6 +135,17 @@ impl Chunk {
         Some((row, bytes))
     }
 
+    /// All rows there are with their places and bytes, in order.
+    pub fn rows(&self) -> impl Iterator<Item = (usize, &Row, &[u8])> {
+        let rows = self.rows.iter().enumerate();
+        rows.filter(|(_, row)| row.is(flag::PRESENT))
+            .filter_map(|(slot, row)| {
+                let start = row.offset as usize;
+                let bytes = self.bytes.get(start..start + row.length as usize)?;
+                Some((slot, row, bytes))
+            })
+    }
+
     /// Writes a row; its bytes come from [`encode`].
     pub fn set(&mut self, slot: usize, mut row: Row, bytes: &[u8]) {
         self.clear(slot);

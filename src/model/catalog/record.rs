@@ -221,6 +221,13 @@ impl<'a> Record<'a> {
         packed::numbers(self.details().tags)
     }
 
+    /// How many of its tags are among some, given by number.
+    pub fn tag_count_among(&self, is_counted: &[bool]) -> usize {
+        self.tag_numbers()
+            .filter(|number| is_counted.get(*number as usize) == Some(&true))
+            .count()
+    }
+
     pub fn tag_count(&self) -> usize {
         self.details().tag_count
     }

@@ -41,6 +41,17 @@ impl<T: Clone> Shared<T> {
         Arc::make_mut(&mut group[index % GROUP])
     }
 
+    /// The elements that were written, and some beside them, with their places.
+    pub fn written(&self) -> impl Iterator<Item = (usize, &T)> {
+        let groups = self.groups.iter().enumerate();
+        groups
+            .filter(|(_, group)| !Arc::ptr_eq(group, &self.empty))
+            .flat_map(|(place, group)| {
+                let first = place * GROUP;
+                (first..).zip(group.iter().map(AsRef::as_ref))
+            })
+    }
+
     /// All elements in order, those never written included.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.groups

@@ -3,7 +3,11 @@
 //! Invariant: a number is never given to another name; a tag that is used no more
 //! keeps its number and has an empty bitmap.
 
-use std::{collections::HashMap, hash::BuildHasher, sync::Arc};
+use std::{
+    collections::HashMap,
+    hash::BuildHasher,
+    sync::{Arc, OnceLock},
+};
 
 use roaring::RoaringBitmap;
 
@@ -92,6 +96,15 @@ pub struct Tags {
     /// From the hash of a value to the numbers of the tags that have it.
     by_value: Lookup,
     categories: Arc<Vec<Arc<str>>>,
+    /// Made when it is first asked for; may lack the last ones.
+    values: OnceLock<Arc<Values>>,
+}
+
+/// The values of tags by number, in one text: to look at each costs a look at memory
+/// that lies in a row.
+struct Values {
+    text: String,
+    ends: Vec<u32>,
 }
 
 impl Tags {
@@ -252,6 +265,33 @@ impl Tags {
                 media.remove(key);
             }
         }
+    }
+
+    /// The values of all tags, with their numbers.
+    pub fn values(&self) -> impl Iterator<Item = (u32, &str)> {
+        let values = self.values.get_or_init(|| {
+            let mut values = Values {
+                text: String::new(),
+                ends: Vec::with_capacity(self.len),
+            };
+            for (name, _) in self.iter() {
+                values.text.push_str(&name.value);
+                let end = u32::try_from(values.text.len()).unwrap_or(u32::MAX);
+                values.ends.push(end);
+            }
+            Arc::new(values)
+        });
+        let mut start = 0;
+        let known = values.ends.iter().map(move |end| {
+            let value = values.text.get(start..*end as usize);
+            start = *end as usize;
+            value.unwrap_or_default()
+        });
+        let new = (values.ends.len()..self.len).filter_map(|number| {
+            let number = u32::try_from(number).ok()?;
+            Some(self.name(number)?.value.as_str())
+        });
+        (0..).zip(known.chain(new))
     }
 
     /// Every name that has a number, with its bitmap, in the order of the numbers.

@@ -252,6 +252,23 @@ impl Index {
         })
     }
 
+    /// Hands over the places of all media in the order of their paths, one at a time;
+    /// `on` may stop it, which gives `false`.
+    pub(in crate::storage) fn each_place(
+        &self,
+        on: &mut dyn FnMut(Place) -> ControlFlow<()>,
+    ) -> Result<bool, Error> {
+        self.read("read", |connection| {
+            let mut statement = connection.prepare(&places_sql("ORDER BY path"))?;
+            for place in statement.query_map([], place_of)? {
+                if on(place?).is_break() {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        })
+    }
+
     pub(in crate::storage) fn place_by_path(&self, path: &str) -> Result<Option<Place>, Error> {
         self.read("read", |connection| {
             connection

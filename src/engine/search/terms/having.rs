@@ -135,7 +135,7 @@ impl<'a> Evaluation<'a> {
         Cow::Owned(kinds.map(|kind| self.catalog.of_kind(kind)).union())
     }
 
-    fn oriented(&self, word: &str) -> Result<Media<'a>> {
+    fn oriented(&mut self, word: &str) -> Result<Media<'a>> {
         let wanted = match word {
             "portrait" => std::cmp::Ordering::Less,
             "landscape" => std::cmp::Ordering::Greater,

@@ -145,20 +145,11 @@ impl<'a> Evaluation<'a> {
         Cow::Owned(found)
     }
 
-    fn category_counts(&self, category: &str, tests: &[NumberTest]) -> Result<Media<'a>> {
-        let (_, known) = self.catalog.vocabulary();
-        let is_counted: Vec<bool> = (0..)
-            .take(known)
-            .map(|number| {
-                let name = self.catalog.tag_at(number).map(|(name, _)| name);
-                name.is_some_and(|name| name.category == category)
-            })
-            .collect();
+    fn category_counts(&mut self, category: &str, tests: &[NumberTest]) -> Result<Media<'a>> {
+        let is_counted = self.catalog.tags_of_category(category);
         self.scan(|record| {
-            let counted = record
-                .tag_numbers()
-                .filter(|number| is_counted.get(*number as usize) == Some(&true));
-            let count = f64::from(u32::try_from(counted.count()).unwrap_or(u32::MAX));
+            let count = record.tag_count_among(&is_counted);
+            let count = f64::from(u32::try_from(count).unwrap_or(u32::MAX));
             tests.iter().any(|test| test.matches(count))
         })
     }

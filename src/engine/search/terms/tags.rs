@@ -6,7 +6,10 @@ use roaring::{MultiOps, RoaringBitmap};
 
 use super::{Evaluation, Media, Result, STEP};
 use crate::{
-    engine::search::text::glob,
+    engine::search::{
+        explain::How,
+        text::{Glob, glob},
+    },
     model::{catalog::Catalog, tag::TagName},
 };
 
@@ -95,10 +98,29 @@ impl<'a> Evaluation<'a> {
         if category.is_none() && pattern.bytes().all(|b| b == b'*') {
             return self.scan(|record| record.tag_count() > 0);
         }
-        let matches = |name: &TagName| {
-            category.is_none_or(|category| name.category == category) && glob(pattern, &name.value)
+        let is_of_category =
+            |name: &TagName| category.is_none_or(|category| name.category == category);
+        let matches = |name: &TagName| is_of_category(name) && glob(pattern, &name.value);
+        self.did(How::Names);
+        let catalog = self.catalog;
+        let matcher = Glob::new(pattern);
+        let mut found = Vec::new();
+        for (place, (number, value)) in catalog.tag_values().enumerate() {
+            if place % STEP == 0 {
+                self.check()?;
+            }
+            if matcher.matches(value)
+                && let Some((name, media)) = catalog.tag_at(number)
+                && is_of_category(name)
+                && !media.is_empty()
+            {
+                found.push(media);
+            }
+        }
+        let stored: Media<'a> = match found.as_slice() {
+            [one] => Cow::Borrowed(*one),
+            many => Cow::Owned(many.iter().copied().union()),
         };
-        let stored = self.tags_where(matches)?;
         let mut parts = vec![stored.as_ref()];
         for name in self.catalog.tag_database().targets() {
             if matches(name) {
@@ -112,7 +134,8 @@ impl<'a> Evaluation<'a> {
     }
 
     /// The media with any stored tag of such a name.
-    pub(super) fn tags_where(&self, test: impl Fn(&TagName) -> bool) -> Result<Media<'a>> {
+    pub(super) fn tags_where(&mut self, test: impl Fn(&TagName) -> bool) -> Result<Media<'a>> {
+        self.did(How::Names);
         let mut found = Vec::new();
         for (place, (name, media)) in self.catalog.tag_bitmaps().enumerate() {
             if place % STEP == 0 {
