@@ -9,7 +9,8 @@ mod results;
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, Condvar, Mutex, PoisonError},
+    sync::{Arc, Condvar, Mutex, OnceLock, PoisonError},
+    thread::{self, ThreadId},
     time::{Duration, Instant},
 };
 
@@ -46,6 +47,8 @@ const MAX_RESULTS: usize = 250_000;
 pub(super) struct Aftermath {
     state: Mutex<Waiting>,
     changed: Condvar,
+    /// The thread, once it runs.
+    thread: OnceLock<ThreadId>,
 }
 
 #[derive(Default)]
@@ -61,6 +64,10 @@ impl Aftermath {
     fn put(&self, change: impl FnOnce(&mut Waiting)) {
         change(&mut lock(&self.state));
         self.changed.notify_all();
+    }
+
+    fn is_own_thread(&self) -> bool {
+        self.thread.get() == Some(&thread::current().id())
     }
 
     /// Ends the thread.
@@ -196,14 +203,16 @@ impl Core {
             "cache",
             Box::new(move |swap| {
                 if let Some(core) = core.upgrade() {
+                    // What was heard of other hosts is not told again.
+                    let is_heard = core.aftermath.is_own_thread();
+                    let changed = swap.changed.as_ref().filter(|_| !is_heard);
                     core.aftermath.put(|waiting| {
-                        let changed = swap.changed.clone().unwrap_or_default();
                         let catalog = Arc::clone(&swap.catalog);
                         let (newest, keys) = waiting
                             .catalog
                             .get_or_insert_with(|| (Arc::clone(&catalog), Vec::new()));
                         *newest = catalog;
-                        keys.extend(changed);
+                        keys.extend(changed.into_iter().flatten());
                     });
                 }
                 Ok(())
@@ -225,8 +234,8 @@ impl Core {
         let mut told = Instant::now();
         let mut looked = None;
         let mut look_around = false;
-        // What came from elsewhere is not told again.
-        let mut heard: Vec<String> = Vec::new();
+        // The first and only thread that does this.
+        let _ = self.aftermath.thread.set(thread::current().id());
         loop {
             let patience = if look_around {
                 LOOK_AROUND
@@ -238,15 +247,12 @@ impl Core {
             };
             if let Some((catalog, keys)) = waiting.catalog {
                 self.cache.forget_here(&OF_THE_CATALOG);
-                let mut paths = changed_paths(&before, &catalog, &keys);
-                paths.retain(|path| !heard.contains(path));
-                heard.clear();
+                let paths = changed_paths(&before, &catalog, &keys);
                 self.cache.tell_files(&paths);
                 before = catalog;
             }
             if !waiting.files.is_empty() {
                 look_around |= self.look_at_files(&waiting.files);
-                heard = waiting.files;
             }
             let is_due = looked.is_none_or(|at: Instant| at.elapsed() >= LOOK_AROUND);
             if look_around && is_due {

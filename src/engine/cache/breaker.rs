@@ -3,22 +3,31 @@
 //!
 //! Invariant: each change of state is logged once.
 
-use std::sync::{
-    Mutex,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use super::super::job::lock;
 
-/// Answers in a row that came too late. With the 50 ms that each caller waits, a
-/// frozen server is left alone well within half a second.
+/// Answers in a row that came too late. With the 50 ms that each caller waits, and
+/// [`RESPITE`], a frozen server is left alone well within half a second.
 const LATE: u32 = 3;
+/// How long nobody is made to wait after somebody waited in vain, so that what asks
+/// several things in a row waits once.
+const RESPITE: Duration = Duration::from_millis(100);
 
 /// The state of one server.
 #[derive(Debug)]
 pub struct Breaker {
     name: &'static str,
     is_closed: AtomicBool,
+    begun: Instant,
+    /// When the respite ends, in milliseconds since then.
+    respite: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -39,6 +48,8 @@ impl Breaker {
         Self {
             name,
             is_closed: AtomicBool::new(false),
+            begun: Instant::now(),
+            respite: AtomicU64::new(0),
             state: Mutex::new(State {
                 late: 0,
                 reason: "not connected yet".to_owned(),
@@ -48,9 +59,18 @@ impl Breaker {
         }
     }
 
-    /// Whether the server is asked.
+    /// Whether the server counts as there.
     pub fn is_closed(&self) -> bool {
         self.is_closed.load(Ordering::Acquire)
+    }
+
+    /// Whether the server is asked now.
+    pub fn lets_pass(&self) -> bool {
+        self.is_closed() && self.now() >= self.respite.load(Ordering::Acquire)
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Why it is not.
@@ -78,6 +98,9 @@ impl Breaker {
 
     /// Somebody waited in vain; several times in a row, and the server is gone.
     pub fn was_late(&self) {
+        let respite = u64::try_from(RESPITE.as_millis()).unwrap_or(u64::MAX);
+        let until = self.now().saturating_add(respite);
+        self.respite.store(until, Ordering::Release);
         let late = {
             let mut state = lock(&self.state);
             state.late += 1;
@@ -118,6 +141,13 @@ mod tests {
         assert!(!breaker.is_closed(), "nobody has asked yet");
         assert!(breaker.succeeded());
         assert!(!breaker.succeeded());
+        assert!(breaker.lets_pass());
+        breaker.was_late();
+        assert!(breaker.is_closed() && !breaker.lets_pass(), "a respite");
+        while !breaker.lets_pass() {
+            std::thread::yield_now();
+        }
+        breaker.answered();
         for _ in 0..LATE - 1 {
             breaker.was_late();
         }

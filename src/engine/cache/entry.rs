@@ -1,7 +1,8 @@
 //! The bytes of an entry: what kind it is, the version of what it was computed
-//! from, the value, and a checksum.
+//! from, the value, and a checksum over all that and the key.
 //!
-//! Invariant: bytes that were cut, changed, or written by something else never open.
+//! Invariant: bytes that were cut, changed, written by something else, or under
+//! another key never open.
 
 use std::{ops::Deref, sync::Arc};
 
@@ -75,24 +76,24 @@ pub enum Content {
 
 /// Makes an entry; without a value one that says that there is none. It ends at a
 /// second since 1970, in whichever tier it lies then.
-pub fn seal(version: Version, value: Option<&[u8]>, ends: Option<i64>) -> Value {
+pub fn seal(key: &str, version: Version, value: Option<&[u8]>, ends: Option<i64>) -> Value {
     let bytes = value.unwrap_or_default();
     let mut sealed = Vec::with_capacity(HEAD_BYTES + bytes.len() + CHECKSUM_BYTES);
     sealed.extend([FORM, u8::from(value.is_some())]);
     sealed.extend(version.0.to_le_bytes());
     sealed.extend(ends.unwrap_or(FOR_EVER).to_le_bytes());
     sealed.extend(bytes);
-    sealed.extend(checksum(&sealed).to_le_bytes());
+    sealed.extend(checksum(key, &sealed).to_le_bytes());
     sealed.into()
 }
 
-/// Whether bytes are an entry, and whole.
-pub fn is_whole(sealed: &[u8]) -> bool {
+/// Whether bytes are an entry of that key, and whole.
+pub fn is_whole(key: &str, sealed: &[u8]) -> bool {
     sealed.len() >= HEAD_BYTES + CHECKSUM_BYTES
         && sealed[0] == FORM
         && sealed
             .split_last_chunk::<CHECKSUM_BYTES>()
-            .is_some_and(|(rest, sum)| checksum(rest) == u32::from_le_bytes(*sum))
+            .is_some_and(|(rest, sum)| checksum(key, rest) == u32::from_le_bytes(*sum))
 }
 
 /// The content of an entry that [`is_whole`]; `None` when it is of another version
@@ -113,8 +114,9 @@ pub fn open(sealed: &Value, version: Version, now: i64) -> Option<Content> {
     })
 }
 
-fn checksum(bytes: &[u8]) -> u32 {
+fn checksum(key: &str, bytes: &[u8]) -> u32 {
     let mut crc = Crc::new();
+    crc.update(key.as_bytes());
     crc.update(bytes);
     crc.sum()
 }
@@ -125,17 +127,18 @@ mod tests {
 
     #[test]
     fn an_entry_opens_for_its_version_only() {
-        let sealed = seal(Version(7), Some(b"cat"), Some(100));
-        assert!(is_whole(&sealed));
+        let sealed = seal("key", Version(7), Some(b"cat"), Some(100));
+        assert!(is_whole("key", &sealed));
+        assert!(!is_whole("other", &sealed));
         let Some(Content::Found(bytes)) = open(&sealed, Version(7), 99) else {
             panic!("not found");
         };
         assert_eq!(&*bytes, b"cat");
         assert!(open(&sealed, Version(8), 99).is_none());
         assert!(open(&sealed, Version(7), 100).is_none(), "its time is over");
-        let none = seal(Version(7), None, Some(100));
+        let none = seal("key", Version(7), None, Some(100));
         assert!(matches!(open(&none, Version(7), 99), Some(Content::Absent)));
-        let empty = seal(Version(7), Some(b""), Some(100));
+        let empty = seal("key", Version(7), Some(b""), Some(100));
         assert!(
             matches!(open(&empty, Version(7), 99), Some(Content::Found(bytes)) if bytes.is_empty())
         );
@@ -143,16 +146,16 @@ mod tests {
 
     #[test]
     fn what_was_cut_changed_or_foreign_is_not_whole() {
-        let sealed = seal(Version(7), Some(b"a picture"), Some(100));
+        let sealed = seal("key", Version(7), Some(b"a picture"), Some(100));
         for length in 0..sealed.len() {
-            assert!(!is_whole(&sealed[..length]), "{length}");
+            assert!(!is_whole("key", &sealed[..length]), "{length}");
         }
         for at in 0..sealed.len() {
             let mut changed = sealed.to_vec();
             changed[at] ^= 0x10;
-            assert!(!is_whole(&changed), "{at}");
+            assert!(!is_whole("key", &changed), "{at}");
         }
-        assert!(!is_whole(br#"{"json": "of somebody else"}"#));
+        assert!(!is_whole("key", br#"{"json": "of somebody else"}"#));
     }
 
     #[test]

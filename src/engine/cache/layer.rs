@@ -224,8 +224,9 @@ impl Cache {
         for (key, version, value) in entries {
             let policy = self.policies.of(key.family);
             let ttl = ttl(&policy, value.is_some());
-            let entry = seal(*version, *value, self.ends(ttl));
-            sealed.push((key.family, ttl, self.keys.full(key.as_str()), entry));
+            let full = self.keys.full(key.as_str());
+            let entry = seal(&full, *version, *value, self.ends(ttl));
+            sealed.push((key.family, ttl, full, entry));
         }
         for (family, ttl, full, entry) in &sealed {
             self.to_memory(*family, full, entry, *ttl);
@@ -254,7 +255,7 @@ impl Cache {
     pub fn set_if_absent(&self, key: &Key, version: Version, value: &[u8]) -> bool {
         let policy = self.policies.of(key.family);
         let full = self.keys.full(key.as_str());
-        let entry = seal(version, Some(value), self.ends(policy.ttl));
+        let entry = seal(&full, version, Some(value), self.ends(policy.ttl));
         let set = self.shared(key.family, policy.place, |backend| {
             backend.set_if_absent(&full, &entry, policy.ttl)
         });
@@ -326,7 +327,7 @@ impl Cache {
 
     /// Opens what came from behind and keeps it in memory; deletes what is damaged.
     fn take(&self, key: &Key, full: &str, version: Version, value: &Value) -> Option<Content> {
-        if !is_whole(value) {
+        if !is_whole(full, value) {
             self.counters.note(key.family, Happening::Error, 1);
             tracing::warn!("a damaged cache entry is deleted: {}", key.as_str());
             self.behind(key.family, |backend| {
@@ -349,7 +350,7 @@ impl Cache {
     ) -> Option<T> {
         #[cfg(feature = "redis")]
         if let Some(redis) = &self.redis
-            && redis.breaker().is_closed()
+            && redis.breaker().lets_pass()
         {
             match work(redis.as_ref()) {
                 Err(Failure::Unavailable(_)) => {

@@ -171,7 +171,7 @@ impl Cache {
         let value = compute()?;
         self.set(key, version, value.as_deref());
         // As it would come back.
-        let sealed = super::seal(version, value.as_deref(), None);
+        let sealed = super::seal("", version, value.as_deref(), None);
         Ok(
             super::open(&sealed, version, 0).and_then(|content| match content {
                 super::Content::Found(bytes) => Some(bytes),

@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use redis::{Client, Connection, RedisError, RedisResult, ServerErrorKind};
+use redis::{Client, Connection, ConnectionLike as _, RedisError, RedisResult, ServerErrorKind};
 
 use super::super::{
     super::job::{lock, spawn},
@@ -32,9 +32,13 @@ const CONNECT_PATIENCE: Duration = Duration::from_millis(300);
 const SILENCE: Duration = Duration::from_millis(400);
 /// For steps of which the caller knows that they take longer.
 const LONG_SILENCE: Duration = Duration::from_secs(3);
+/// A connection that was used so recently is used again without asking whether it
+/// still stands.
+const FRESH: Duration = Duration::from_secs(1);
 const FIRST_PROBE: Duration = Duration::from_millis(500);
 const PROBE_INTERVAL: Duration = Duration::from_secs(5);
 
+const LATE: &str = "it does not answer in time";
 const REFUSED: &str = "it refuses the password";
 
 type Work = Box<dyn FnOnce(&mut Connection) -> Result<(), RedisError> + Send>;
@@ -105,8 +109,13 @@ impl Lanes {
         work: impl FnOnce(&mut Connection) -> RedisResult<T> + Send + 'static,
     ) -> Result<T, Failure> {
         let breaker = &self.shared.breaker;
-        if !breaker.is_closed() {
-            return Err(Failure::Unavailable(breaker.reason()));
+        if !breaker.lets_pass() {
+            let reason = if breaker.is_closed() {
+                LATE.to_owned()
+            } else {
+                breaker.reason()
+            };
+            return Err(Failure::Unavailable(reason));
         }
         let (tell, told) = sync_channel(1);
         let abandoned = Arc::new(AtomicBool::new(false));
@@ -145,9 +154,7 @@ impl Lanes {
                 if reason == RecvTimeoutError::Timeout {
                     breaker.was_late();
                 }
-                Err(Failure::Unavailable(
-                    "it does not answer in time".to_owned(),
-                ))
+                Err(Failure::Unavailable(LATE.to_owned()))
             }
         }
     }
@@ -187,18 +194,40 @@ impl Drop for Lanes {
     }
 }
 
+/// A connection that waits for the next question.
+struct Idle {
+    connection: Connection,
+    /// How often the server had been lost when it was made.
+    lost: u64,
+    since: Instant,
+}
+
+impl Idle {
+    /// The connection, when it is still one: the server may have been restarted since
+    /// it was used last.
+    fn take(self, shared: &Shared) -> Option<Connection> {
+        let mut connection = self.connection;
+        if self.lost != shared.breaker.opened() {
+            return None;
+        }
+        let is_fresh = self.since.elapsed() < FRESH;
+        (is_fresh || connection.check_connection()).then_some(connection)
+    }
+}
+
 fn work(shared: &Shared) {
-    let mut connection: Option<Connection> = None;
+    let mut idle: Option<Idle> = None;
     while let Some(question) = next(shared) {
         if question.abandoned.load(Ordering::Acquire) {
             continue;
         }
         // Others found it gone, and this connection is no better.
         if !shared.breaker.is_closed() {
-            connection = None;
+            idle = None;
             continue;
         }
-        let open = match connection.take() {
+        let lost = shared.breaker.opened();
+        let open = match idle.take().and_then(|idle| idle.take(shared)) {
             Some(open) => Ok(open),
             None => connect(&shared.client),
         };
@@ -210,7 +239,13 @@ fn work(shared: &Shared) {
             Ok(open)
         });
         match outcome {
-            Ok(open) => connection = Some(open),
+            Ok(connection) => {
+                idle = Some(Idle {
+                    connection,
+                    lost,
+                    since: Instant::now(),
+                });
+            }
             // It answered, and the connection is dropped to be sure what comes next.
             Err(error) if is_answer(&error) => {}
             Err(error) => shared.breaker.failed(&reason(&error)),
