@@ -83,6 +83,7 @@ impl App {
                     self.editor.receive_counts(generation, &rows, &ctx);
                 }
             }
+            Message::Plan(canonical, plan) => self.show_plan(canonical, &plan),
             Message::Edits(edits) => self.take_edits(*edits),
             Message::Insight(insight) => self.insight = Some(*insight),
             Message::Terminate => {

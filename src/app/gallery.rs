@@ -42,8 +42,6 @@ pub struct Gallery {
     pub captions: bool,
     pub sort: Sort,
     /// How long the search took; shown beside the count.
-    /// The terms of the query with how many each finds by itself.
-    pub terms: Vec<(String, u64)>,
     pub elapsed: Duration,
     /// Terms that found nothing, and what to do about it; shown on an empty result.
     pub hint: Option<String>,
@@ -214,7 +212,6 @@ impl Default for Gallery {
                 key: SortKey::Imported,
                 reverse: false,
             },
-            terms: Vec::new(),
             elapsed: Duration::ZERO,
             hint: None,
             is_loaded: false,

@@ -231,11 +231,6 @@ impl App {
             .filter(|term| term.count == 0)
             .map(|term| term.text.clone())
             .collect();
-        self.gallery.terms = found
-            .terms
-            .iter()
-            .map(|term| (term.text.clone(), term.count))
-            .collect();
         self.gallery.hint = match (&found.hint, &nowhere[..]) {
             (Some(hint), _) => Some(hint.clone()),
             (None, []) => None,

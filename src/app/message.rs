@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use super::{action::Action, key::Key, panes::Pane};
 use crate::{
-    engine::{event::Event, job::JobId, save::SaveStep},
+    engine::{event::Event, job::JobId, save::SaveStep, search::Plan},
     model::{id::MediaKey, operation::OperationId, query::Query, tag::TagName, tagdb::TagEdit},
 };
 
@@ -53,6 +53,8 @@ pub enum Message {
         generation: u64,
         rows: Arc<[super::facets::FacetRow]>,
     },
+    /// How a query is understood, in its canonical form, and how it was run.
+    Plan(String, Box<Plan>),
     /// Which media a large edit changes.
     Edits(Box<super::bulk::FoundEdits>),
     /// What the rest of the library says of a picture.
@@ -171,6 +173,8 @@ pub enum Effect {
         size: PictureSize,
     },
     LoadMedia(MediaKey),
+    /// Run a query and say how; answered by [`Message::Plan`].
+    Explain(Query),
     /// Find out which media an edit changes; answered by [`Message::Edits`].
     FindEdits(Arc<super::bulk::AskedEdits>),
     /// Latest wins.

@@ -136,6 +136,15 @@ impl Runtime {
             Effect::Frame { key, number, size } => engine.want_frame(key, number, size),
             Effect::LoadMedia(key) => engine.load_media(key),
             Effect::Insight(key) => self.find_insight(key),
+            Effect::Explain(query) => {
+                let engine = Arc::clone(engine);
+                let sender = self.own_sender.clone();
+                self.insights.run(move || {
+                    let plan = Box::new(engine.explain_now(&query));
+                    // Nobody listens any more once the session has ended.
+                    let _ = sender.send(Message::Plan(query.canonical(), plan));
+                });
+            }
             Effect::FindEdits(asked) => {
                 let catalog = engine.catalog();
                 let sender = self.own_sender.clone();

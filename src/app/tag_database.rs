@@ -1,7 +1,7 @@
 //! The tag database on the screen: its commands, the implications that the data suggest
 //! one by one, how a query is understood, why a picture is there, and named searches.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     dialog::{Choice, Dialog, Release},
@@ -9,12 +9,16 @@ use super::{
     session::App,
 };
 use crate::{
-    engine::{event::Level, implications::Suggested, search::Reason},
+    engine::{
+        event::Level,
+        implications::Suggested,
+        search::{Plan, Reason},
+    },
     model::{
         query::Query,
         tag::{GENERAL, TagName, normalize},
         tagdb::TagEdit,
-        text::grouped,
+        text::{display_text, grouped},
     },
 };
 
@@ -107,7 +111,7 @@ impl App {
                 };
                 self.change_tags(format!("looks of {name}"), vec![edit]);
             }
-            TagCommand::Explain => self.show_explanation(),
+            TagCommand::Explain => self.ask_plan(),
             TagCommand::Why => self.ask_why(),
             TagCommand::Related => self.show_related(),
             TagCommand::NameSearch(name) => {
@@ -178,23 +182,38 @@ impl App {
         });
     }
 
-    /// How the query is understood, and what each of its terms finds by itself.
-    fn show_explanation(&mut self) {
-        let query = match Query::parse(&self.query_bar.input.text, self.catalog.as_ref()) {
-            Ok(query) => query,
-            Err(error) => return self.say(Level::Error, &error.message),
-        };
-        let mut lines = vec![query.canonical(), String::new()];
-        for (term, count) in &self.gallery.terms {
-            lines.push(format!("{:>12}   {term}", grouped(*count)));
+    /// How the query is understood and run.
+    fn ask_plan(&mut self) {
+        match Query::parse(&self.query_bar.input.text, self.catalog.as_ref()) {
+            Ok(query) => self.effects.push(Effect::Explain(query)),
+            Err(error) => self.say(Level::Error, &error.message),
         }
-        lines.push(format!(
-            "{:>12}   together, in {:.1} ms",
-            grouped(self.gallery.results.len() as u64),
-            self.gallery.elapsed.as_secs_f64() * 1e3
+    }
+
+    /// Each part of a query with what it found, in what time and how.
+    pub(super) fn show_plan(&mut self, canonical: String, plan: &Plan) {
+        let parts: Vec<String> = plan
+            .steps
+            .iter()
+            .map(|step| format!("{}{}", "  ".repeat(step.depth), display_text(&step.text)))
+            .collect();
+        let width = parts.iter().map(|part| part.chars().count()).max();
+        let width = width.unwrap_or(0).clamp(12, 32);
+        let line = |part: &str, rows: u64, elapsed: Duration, how: &str| {
+            let part: String = part.chars().take(width).collect();
+            let (rows, took) = (grouped(rows), elapsed.as_secs_f64() * 1e3);
+            format!("{part:<width$} {rows:>11} {took:>8.2} ms  {how}")
+        };
+        let mut lines = vec![canonical, String::new()];
+        for (part, step) in parts.iter().zip(&plan.steps) {
+            lines.push(line(part, step.rows, step.elapsed, step.how.as_str()));
+        }
+        lines.push(line("together", plan.total, plan.elapsed, ""));
+        lines.extend(plan.hint.iter().cloned());
+        self.dialogs.push(Dialog::message(
+            "How the query is understood and run",
+            lines,
         ));
-        self.dialogs
-            .push(Dialog::message("How the query is understood", lines));
     }
 
     fn ask_why(&mut self) {

@@ -31,7 +31,7 @@ use tagloupe::{
         job::{Cancel, JobId, Progress},
         rating_guess::Guess,
         save::SaveStep,
-        search::{NoLookup, search},
+        search::{NoLookup, explain, search},
         suggest::suggest,
     },
     model::{
@@ -1573,4 +1573,28 @@ fn what_is_typed_after_a_large_edit_comes_after_it() {
     desk.keys("%:untag cat<enter>");
     desk.tell(Message::Terminate);
     assert_eq!(desk.shown_tags(1), ["fox"]);
+}
+
+#[test]
+fn a_query_is_explained_part_by_part() {
+    let mut desk = Desk::small();
+    desk.keys("/fox -holo<enter>:explain<enter>");
+    let Effect::Explain(query) = desk.asked.remove(0) else {
+        panic!("asked for something else");
+    };
+    let cancel = Cancel::default();
+    let plan = explain(&query, &desk.catalog, &NoLookup, 0, &cancel, 10).unwrap();
+    desk.tell(Message::Plan(query.canonical(), Box::new(plan)));
+    let body = &desk.app.dialogs.last().unwrap().body;
+    assert_eq!(body[0], "(and (not holo) fox)");
+    let found = |part: &str| {
+        let line = body.iter().find(|line| line.trim_start().starts_with(part));
+        let number = line.and_then(|line| line.split_whitespace().nth(1));
+        number.and_then(|number| number.parse::<u64>().ok())
+    };
+    assert_eq!(
+        [found("fox"), found("together")],
+        [Some(5), Some(3)],
+        "{body:?}"
+    );
 }

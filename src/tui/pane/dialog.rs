@@ -84,8 +84,9 @@ fn row_width(choices: &[Choice]) -> u16 {
 }
 
 fn lines(line: &str, width: u16) -> Vec<String> {
-    if line.is_empty() {
-        vec![String::new()]
+    // What fits keeps its columns.
+    if text::width(line) <= width {
+        vec![line.to_owned()]
     } else {
         text::wrap(line, width)
     }
