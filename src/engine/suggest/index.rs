@@ -97,8 +97,8 @@ pub struct Index {
     categories: Vec<String>,
     /// In the order of the text from each on.
     words: Vec<Word>,
-    /// The letters of each, by number.
-    letters: Vec<u64>,
+    /// The tags in the order of their values, each with its letters.
+    sorted: Vec<(u32, u64)>,
     value_shapes: Shapes,
     /// Every word that is only part of a value, once, with the most frequent tags that
     /// have it.
@@ -115,7 +115,7 @@ impl Index {
             values: Vec::with_capacity(len),
             categories: Vec::new(),
             words: Vec::new(),
-            letters: Vec::with_capacity(len),
+            sorted: Vec::new(),
             value_shapes: Shapes::default(),
             parts: Vec::new(),
             part_shapes: Shapes::default(),
@@ -140,7 +140,7 @@ impl Index {
                 count: u32::try_from(media.len()).unwrap_or(u32::MAX),
                 category: u16::try_from(category).unwrap_or(u16::MAX),
             });
-            index.letters.push(letters(&name.value));
+            index.sorted.push((number, letters(&name.value)));
             index.value_shapes.push(&name.value, number);
             for (at, word) in words(&name.value) {
                 index.words.push(Word {
@@ -186,6 +186,9 @@ impl Index {
         }
         index.value_shapes.finish();
         index.part_shapes.finish();
+        let mut sorted = std::mem::take(&mut index.sorted);
+        sorted.sort_unstable_by(|(a, _), (b, _)| index.value(*a).cmp(index.value(*b)));
+        index.sorted = sorted;
         let text = index.text.as_bytes();
         index
             .words
@@ -230,16 +233,14 @@ impl Index {
         rest.get(..end).unwrap_or_default()
     }
 
-    /// The values that start like this.
-    fn starting<'a>(&'a self, prefix: &str) -> impl Iterator<Item = u32> + use<'a> {
-        self.range(prefix)
-            .iter()
-            .filter(|word| {
-                self.values
-                    .get(word.number as usize)
-                    .is_some_and(|value| value.start == word.start)
-            })
-            .map(|word| word.number)
+    /// The tags whose values start like this, with their letters.
+    fn starting(&self, prefix: &str) -> &[(u32, u64)] {
+        let start = self
+            .sorted
+            .partition_point(|(number, _)| self.value(*number) < prefix);
+        let rest = self.sorted.get(start..).unwrap_or_default();
+        let end = rest.partition_point(|(number, _)| self.value(*number).starts_with(prefix));
+        rest.get(..end).unwrap_or_default()
     }
 
     /// Tags that may be of this class, the most frequent ones when they are many.
@@ -259,9 +260,15 @@ impl Index {
             _ if text.is_empty() => Vec::new(),
             Class::Exact => self
                 .starting(text)
-                .filter(|number| self.value(*number) == text)
+                .iter()
+                .map(|(number, _)| *number)
+                .take_while(|number| self.value(*number) == text)
                 .collect(),
-            Class::Prefix => self.starting(text).collect(),
+            Class::Prefix => self
+                .starting(text)
+                .iter()
+                .map(|(number, _)| *number)
+                .collect(),
             Class::Words => {
                 let longest = typed.words.iter().max_by_key(|word| word.len());
                 let range = longest.map_or(&[][..], |word| self.range(word));
@@ -275,6 +282,8 @@ impl Index {
             Class::Initials => match typed.initials.as_deref().and_then(|i| i.chars().next()) {
                 Some(first) => self
                     .starting(first.encode_utf8(&mut [0; 4]))
+                    .iter()
+                    .map(|(number, _)| *number)
                     .filter(|number| typed.matches(class, self.value(*number)))
                     .collect(),
                 None => Vec::new(),
@@ -284,10 +293,9 @@ impl Index {
             Class::Letters => {
                 let wanted = letters(text);
                 self.starting(first)
-                    .filter(|number| {
-                        let known = self.letters.get(*number as usize);
-                        known.is_some_and(|known| wanted & !known == 0)
-                    })
+                    .iter()
+                    .filter(|(_, known)| wanted & !known == 0)
+                    .map(|(number, _)| *number)
                     .collect()
             }
         };
@@ -337,10 +345,11 @@ impl Index {
                 .filter(|(word, _)| is_near(text, word))
                 .flat_map(|(_, numbers)| numbers),
         );
-        let starts = self.starting(first).filter(|number| {
-            let known = self.letters.get(*number as usize);
-            known.is_some_and(|known| (wanted & !known).count_ones() <= max_wrong(text))
-        });
+        let starts = self
+            .starting(first)
+            .iter()
+            .filter(|(_, known)| (wanted & !known).count_ones() <= max_wrong(text))
+            .map(|(number, _)| *number);
         found.extend(self.most_frequent(starts.collect(), None, MAX_CANDIDATES));
         found
     }
