@@ -93,7 +93,7 @@ impl Library {
     /// Makes a library in a new or empty folder, or around the pictures of an
     /// existing one (in-place), and opens it.
     pub fn create(root: &Path, kind: LayoutKind, name: &str) -> Result<Self, Error> {
-        fs::create_dir_all(root).map_err(Error::file("create folder", root))?;
+        files::make_folder(root)?;
         if library_file::find(root).is_some() {
             return Err(Error::library(root, "is a library already"));
         }

@@ -145,7 +145,7 @@ pub(super) fn create(layout: &Layout, name: &str, txt_is_tags: bool) -> Result<(
     let mut text = format!("{object:#}");
     text.push('\n');
     let home = layout.home();
-    fs::create_dir_all(&home).map_err(Error::file("create folder", &home))?;
+    files::make_folder(&home)?;
     if layout.kind() == LayoutKind::InPlace {
         writes.replace(&home.join(".gitignore"), b"*\n!.gitignore\n!library.json\n")?;
         // A folder that git does not know gets no file it has no use for, and one
@@ -158,12 +158,15 @@ pub(super) fn create(layout: &Layout, name: &str, txt_is_tags: bool) -> Result<(
         }
     } else {
         for folder in [layout.images(), layout.ingest(), layout.projects()] {
-            fs::create_dir_all(&folder).map_err(Error::file("create folder", &folder))?;
+            files::make_folder(&folder)?;
         }
         for (name, text) in GIT_FILES {
             writes.replace(&home.join(name), text)?;
         }
     }
+    // A folder with this file is a library, so all else is durable before it.
+    writes.finish()?;
+    let mut writes = Writes::default();
     writes.replace(&layout.library_file(), text.as_bytes())?;
     writes.finish()
 }
