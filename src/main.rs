@@ -29,6 +29,12 @@ use tokio::signal::unix::{SignalKind, signal};
 /// How long a command that was asked to stop may take to finish what it has in hand.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Gives memory back at rest. With that of glibc, the catalogs and pictures that a
+/// busy hour leaves behind can keep ten times what the program holds.
+#[cfg(target_os = "linux")]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let cli = match cli::parse(env::args_os().collect()) {
         Ok(cli) => cli,
