@@ -69,6 +69,11 @@ impl Inquiry {
         self.replies.are_complete() || now >= self.until
     }
 
+    /// Goes on listening for answers that are late.
+    pub fn wait_on(&mut self) {
+        self.until += probe::LATEST;
+    }
+
     /// Whether all have answered.
     pub fn is_answered(&self) -> bool {
         self.replies.are_complete()

@@ -20,8 +20,10 @@ pub use self::{
     replies::{Replies, Tmux, ask_tmux, questions, through_tmux},
 };
 
-/// How long the terminal may take to answer.
+/// How long the terminal may take to answer before the first frame is drawn.
 pub const DEADLINE: Duration = Duration::from_millis(500);
+/// How long answers are believed that come after that, from far away.
+pub const LATEST: Duration = Duration::from_secs(10);
 
 /// The size of a cell when nobody knows it.
 const DEFAULT_CELL: (u16, u16) = (10, 20);

@@ -168,6 +168,25 @@ impl Terminal {
         }
     }
 
+    /// Waits until these bytes have arrived somewhere.
+    #[track_caller]
+    pub fn wait_for_bytes(&self, wanted: &[u8]) {
+        let deadline = Instant::now() + LIMIT;
+        let mut received = lock(&self.shared.received);
+        while !received.bytes.windows(wanted.len()).any(|w| w == wanted) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(
+                !left.is_zero() && !received.is_closed,
+                "{wanted:?} never came"
+            );
+            (received, _) = self
+                .shared
+                .changed
+                .wait_timeout(received, left)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
     /// What is on the screen now.
     pub fn contents(&self) -> String {
         lock(&self.shared.received).parser.screen().contents()

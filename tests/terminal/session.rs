@@ -50,6 +50,21 @@ fn a_terminal_that_answers_nothing_or_nonsense_is_served() {
 }
 
 #[test]
+fn a_terminal_that_answers_late_gets_its_pictures_then() {
+    let home = in_place(&[b"otter.png"]);
+    let silent = Answers::Silent;
+    let mut terminal = Terminal::start_with(&home, (80, 24), silent, program(), &["library"], &[]);
+    // It draws without an answer, and then that comes: sixels, cells of 8 x 16.
+    terminal.wait_for("otter");
+    terminal.keys("\x1b[6;16;8t\x1b[?62;4;22c");
+    terminal.wait_for_bytes(b"\x1bP");
+    terminal.wait_for_bytes(b"\"1;1;");
+    terminal.keys("q");
+    assert!(terminal.wait_exit().success());
+    terminal.assert_restored();
+}
+
+#[test]
 fn a_plain_terminal_gets_no_picture_escapes() {
     let home = in_place(&[b"otter.png", b"heron.png"]);
     for variables in [&[][..], &[("NO_COLOR", "1")], &[("TERM", "vt100")]] {

@@ -90,15 +90,19 @@ impl Loop {
         }
     }
 
-    /// Goes on with what the terminal has answered by now.
+    /// Goes on with what the terminal has answered by now. At the start that may be
+    /// too little, over a long way: the rest is heard when it comes.
     pub(super) fn hear_out(&mut self) {
-        let Some(inquiry) = self.inquiry.take() else {
+        let Some(mut inquiry) = self.inquiry.take() else {
             return;
         };
-        self.reader.listen_for_status(false);
         let is_first = !std::mem::replace(&mut self.has_asked, true);
-        if !is_first && !inquiry.is_answered() {
-            // It has answered before, and is only slow now.
+        let is_answered = inquiry.is_answered();
+        if is_answered || !is_first {
+            self.reader.listen_for_status(false);
+        }
+        if !is_first && !is_answered {
+            // What is known already stays.
             return;
         }
         let capabilities = inquiry.decide(terminal::window(), self.wanted);
@@ -118,6 +122,10 @@ impl Loop {
             self.app.say(Level::Info, &reason);
         }
         self.is_dirty = true;
+        if !is_answered {
+            inquiry.wait_on();
+            self.inquiry = Some(inquiry);
+        }
     }
 
     fn input(&mut self, event: Event) {
