@@ -346,6 +346,8 @@ fn has_tag_lists(root: &Path) -> bool {
 #[cfg(test)]
 mod crash_tests;
 #[cfg(test)]
+mod layout_tests;
+#[cfg(test)]
 mod outside_tests;
 #[cfg(test)]
 mod tests;

@@ -2,6 +2,7 @@
 //! try needs neither network nor pictures. The same on every machine of a kind.
 
 mod encode;
+mod gardens;
 mod painter;
 mod patterns;
 mod scenes;
@@ -116,7 +117,7 @@ const SERIES: [Series; 17] = [
         ],
     },
     Series {
-        draw: scenes::forest,
+        draw: gardens::forest,
         name: "forest",
         caption: "The wood behind the wood is only a guess.",
         tags: "forest tree fog nature scenery no_humans",
@@ -129,7 +130,7 @@ const SERIES: [Series; 17] = [
         ],
     },
     Series {
-        draw: scenes::rain,
+        draw: gardens::rain,
         name: "rain",
         caption: "The city behind a wet window.",
         tags: "rain window night bokeh blurry city water_drop no_humans",
@@ -141,7 +142,7 @@ const SERIES: [Series; 17] = [
         ],
     },
     Series {
-        draw: scenes::flowers,
+        draw: gardens::flowers,
         name: "flowers",
         caption: "Cut paper, laid in layers.",
         tags: "flower papercraft leaf petals still_life traditional_media no_humans",
@@ -154,7 +155,7 @@ const SERIES: [Series; 17] = [
         ],
     },
     Series {
-        draw: scenes::fish,
+        draw: gardens::fish,
         name: "fish",
         caption: "A school on its way through the light.",
         tags: "fish underwater sea animal bubble coral no_humans species:goldfish",
