@@ -9,7 +9,12 @@
 
 #![expect(clippy::print_stdout, reason = "a table is what it is for")]
 
-#[path = "cache/server.rs"]
+#[expect(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "the server of the tests, which ask more of it and may panic"
+)]
+#[path = "../tests/integration/redis_server.rs"]
 mod server;
 
 use std::{
