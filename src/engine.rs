@@ -28,6 +28,8 @@ mod opening;
 mod outside;
 pub mod pictures;
 pub mod rating_guess;
+#[cfg(test)]
+mod samples;
 pub mod save;
 pub mod search;
 pub mod source;

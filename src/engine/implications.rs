@@ -211,28 +211,10 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::model::{
-        entry::{Entry, FileFacts},
-        media::Media,
-        tag::Tag,
-        tagdb::{TagDb, TagEdit},
+    use crate::{
+        engine::samples::catalog,
+        model::tagdb::{TagDb, TagEdit},
     };
-
-    fn catalog(media: &[&[&str]]) -> Catalog {
-        let entries = (0..).zip(media).map(|(key, tags)| {
-            let tags = tags.iter().map(|tag| {
-                let (category, value) = tag.split_once(':').unwrap_or(("", tag));
-                Tag::new(category, value)
-            });
-            let media = Media {
-                tags: tags.collect(),
-                ..Media::default()
-            };
-            let id = format!("m{key}").parse().unwrap();
-            Entry::new(MediaKey(key), id, &FileFacts::default(), &media)
-        });
-        Catalog::from_entries(entries.collect(), true)
-    }
 
     fn told(catalog: &Catalog) -> Vec<String> {
         let told = |s: &Suggested| format!("{} → {}: {}", s.from, s.to, s.evidence);

@@ -207,27 +207,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::{
-        entry::{Entry, FileFacts},
-        media::Media,
-        tag::Tag,
-    };
-
-    fn catalog(media: &[Vec<String>]) -> Catalog {
-        let entries = (0..).zip(media).map(|(key, tags)| {
-            let tags = tags.iter().map(|tag| {
-                let (category, value) = tag.split_once(':').unwrap_or(("", tag));
-                Tag::new(category, value)
-            });
-            let media = Media {
-                tags: tags.collect(),
-                ..Media::default()
-            };
-            let id = format!("m{key:04}").parse().unwrap();
-            Entry::new(MediaKey(key), id, &FileFacts::default(), &media)
-        });
-        Catalog::from_entries(entries.collect(), true)
-    }
+    use crate::engine::samples::catalog;
 
     fn words(media: &[&str]) -> Vec<Vec<String>> {
         let split = |tags: &&str| tags.split(' ').map(str::to_owned).collect();
