@@ -264,7 +264,7 @@ impl App {
         std::mem::take(&mut self.is_dirty)
     }
 
-    /// When the next [`Message::Tick`](super::message::Message::Tick) is needed if nothing else happens, since the
+    /// When the next [`Message::Tick`] is needed if nothing else happens, since the
     /// start of the session. `None`: not at all.
     pub fn deadline(&self) -> Option<Duration> {
         let notice = self.notices.current.as_ref().map(|notice| notice.expires);
