@@ -422,17 +422,17 @@ impl Gallery {
         self.extend_range();
     }
 
+    /// Selects these tiles, both ends included.
+    fn select_between(&mut self, from: usize, to: usize) {
+        let end = (to + 1).min(self.results.len());
+        let between = self.results.get(from..end).unwrap_or_default();
+        self.selection.extend(between.iter().copied());
+    }
+
     /// Selects from the cursor to a tile, and moves there.
     pub fn select_to(&mut self, index: usize) {
         let (from, to) = (self.cursor.min(index), self.cursor.max(index));
-        let end = (to + 1).min(self.results.len());
-        self.selection.extend(
-            self.results
-                .get(from..end)
-                .unwrap_or_default()
-                .iter()
-                .copied(),
-        );
+        self.select_between(from, to);
         self.move_to(index);
     }
 
@@ -528,14 +528,7 @@ impl Gallery {
             to = to / self.columns * self.columns + self.columns - 1;
         }
         self.selection.clone_from(&range.before);
-        let end = (to + 1).min(self.results.len());
-        self.selection.extend(
-            self.results
-                .get(from..end)
-                .unwrap_or_default()
-                .iter()
-                .copied(),
-        );
+        self.select_between(from, to);
     }
 
     fn show_cursor(&mut self) {
