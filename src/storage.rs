@@ -350,4 +350,6 @@ mod layout_tests;
 #[cfg(test)]
 mod outside_tests;
 #[cfg(test)]
+mod relink_tests;
+#[cfg(test)]
 mod tests;

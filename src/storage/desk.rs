@@ -120,6 +120,33 @@ impl Desk<'_> {
             .map_err(|_| Error::library(self.shelf.layout.root(), "has a file without a name"))
     }
 
+    /// Gives media that share their name with a path, which came or went, the ids that
+    /// a rebuild would give them now. [`Desk::follow_departed`] tells relations.
+    pub(super) fn settle_ids(&self, path: &str) -> Result<(), Error> {
+        let base = stem(path);
+        let mut siblings = self.index.paths_with_stem(base)?;
+        siblings.retain(|sibling| stem(sibling) == base);
+        for sibling in &siblings {
+            let layout = &self.shelf.layout;
+            let id = match siblings.len() {
+                1 => super::scan::short_id(layout, sibling),
+                _ => super::scan::long_id(layout, sibling),
+            };
+            let Some(place) = self.index.place_by_path(sibling)? else {
+                continue;
+            };
+            if place.id.as_str() == id || self.index.key_of(&id)?.is_some() {
+                continue;
+            }
+            let Ok(id) = id.parse::<MediaId>() else {
+                continue;
+            };
+            let loaded = self.shelf.load(&self.spot(sibling)?)?;
+            self.enter(&mut [loaded.into_row(id)])?;
+        }
+        Ok(())
+    }
+
     /// Writes rows, each checked against its sidecar once no one else can commit.
     pub(super) fn enter(&self, rows: &mut [Row]) -> Result<Vec<Entry>, Error> {
         self.marks

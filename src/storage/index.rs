@@ -5,6 +5,7 @@
 //! not ours is never written to, and its views and triggers never run.
 
 mod base;
+mod departed;
 mod details;
 mod load;
 mod moment;

@@ -321,33 +321,3 @@ fn what_is_owed_goes_along_with_a_renamed_picture() {
     let media = Sidecar::parse(&read(library.root(), "images/b.json")).unwrap();
     assert_eq!((media.media.stars, media.media.tags.len()), (4, 3));
 }
-
-#[test]
-fn relations_follow_a_renamed_picture() {
-    let (_dir, library) = library("");
-    let text = "a picture, as far as storage knows";
-    let md5 = files::md5_of(text.as_bytes());
-    let related =
-        r#"{"related": {"similar": ["z", "a"]}, "relations": {"similar": {"a": {"score": 0.5}}}}"#;
-    write(library.root(), "images/c.png", "another picture");
-    write(library.root(), "images/c.json", related);
-    let mask = r#"{"type": "mask", "source_image": "a", "tags": [], "metadata": {}}"#;
-    write(library.root(), "images/m.png", "a mask");
-    write(library.root(), "images/m.json", mask);
-    refreshed(&library);
-    let unhashed = library.unhashed(false).unwrap();
-    let is_a = |file: &Unhashed| file.path == PICTURE;
-    let hashed = unhashed.into_iter().filter(is_a).map(|file| (file, md5));
-    library.note_md5(&hashed.collect::<Vec<_>>()).unwrap();
-    let from = library.root().join(PICTURE);
-    fs::rename(from, library.root().join("images/b.png")).unwrap();
-    refreshed(&library);
-    library.follow_renamed(NOW).unwrap();
-    let says = |name: &str| Sidecar::parse(&read(library.root(), name)).unwrap().media;
-    let c = says("images/c.json");
-    assert_eq!(c.related("similar"), ["z", "b"]);
-    assert_eq!(c.relations["similar"]["b"]["score"], 0.5);
-    assert_eq!(says("images/m.json").origin(), Some("b"));
-    // One step of the user's history, which can be taken back.
-    assert_eq!(library.history(10).unwrap().len(), 1);
-}

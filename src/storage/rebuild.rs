@@ -129,7 +129,7 @@ pub(super) fn run(
     let gone = gone(shelf, index, &scan.found)?;
     summary.removed = count(gone.len());
     if !gone.is_empty() {
-        index.commit(&mut [], &gone, &mut |_| {})?;
+        index.depart(&gone)?;
     }
     if extent == Extent::All && !is_new {
         index.drop_unused_tags()?;

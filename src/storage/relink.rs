@@ -35,7 +35,16 @@ impl Desk<'_> {
                 }
             }
         }
+        self.follow_departed(operation, now)?;
         Ok(followed)
+    }
+
+    /// Lets relations follow media that are called something else now.
+    pub(super) fn follow_departed(&self, operation: &Operation, now: i64) -> Result<(), Error> {
+        for (from, to) in self.index.departed()? {
+            self.redirect(operation, &from, &to, now)?;
+        }
+        Ok(())
     }
 
     fn is_same_picture(&self, stray: &Stray, candidate: &Unlinked) -> Result<bool, Error> {

@@ -106,10 +106,10 @@ impl Desk<'_> {
             let plans = places.into_iter().map(plan).collect();
             self.carry_out(Some(operation), plans, now)
         };
-        keys.chunks(BATCH)
-            .flat_map(in_batch)
-            .map(|landed| landed.map(|_| ()))
-            .collect()
+        let landed = keys.chunks(BATCH).flat_map(in_batch);
+        let trashed = landed.map(|landed| landed.map(|_| ())).collect();
+        self.tell_relations(operation, now);
+        trashed
     }
 
     /// See [`Library::restore`](super::Library::restore).
@@ -129,7 +129,7 @@ impl Desk<'_> {
             self.carry_out(Some(operation), plans, now)
         };
         let landed = items.chunks(BATCH).flat_map(in_batch);
-        landed
+        let restored = landed
             .map(|landed| match landed? {
                 Landed::Back(entry) => Ok(*entry),
                 Landed::Away(_) => Err(Error::library(
@@ -137,7 +137,17 @@ impl Desk<'_> {
                     "has a note in its trash that leads into the trash",
                 )),
             })
-            .collect()
+            .collect();
+        self.tell_relations(operation, now);
+        restored
+    }
+
+    /// Relations to a medium whose id changed because one of its name came or went;
+    /// what fails here is done after the next look at the files.
+    fn tell_relations(&self, operation: &Operation, now: i64) {
+        if let Err(error) = self.follow_departed(operation, now) {
+            tracing::warn!("relations do not follow yet: {}", error.chain());
+        }
     }
 
     /// Does what was planned: the journal, the moves, the folders, the rows. Without
@@ -183,6 +193,10 @@ impl Desk<'_> {
                     let entry = entered.inspect_err(|_| self.mark(operation, &moves.path))?;
                     Landed::Back(Box::new(entry))
                 };
+                if let Err(error) = self.settle_ids(&moves.path) {
+                    // The next look at the files gives them.
+                    tracing::warn!("{}: ids beside it: {}", moves.path, error.chain());
+                }
                 match &synced {
                     Ok(()) => Ok(landed),
                     Err(error) => Err(self.unsynced(error)),

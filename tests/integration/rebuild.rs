@@ -70,7 +70,14 @@ const TABLES: [(&str, &str); 9] = [
 
 /// The parts of an index that have no table in [`TABLES`]: how it came to be, and
 /// what it remembers of files that are no longer so.
-const HISTORY: [&str; 5] = ["removed", "library_metadata", "base", "merged", "stamp"];
+const HISTORY: [&str; 6] = [
+    "removed",
+    "departed",
+    "library_metadata",
+    "base",
+    "merged",
+    "stamp",
+];
 
 fn dump(root: &Path) -> BTreeMap<&'static str, Vec<String>> {
     let connection = Connection::open(root.join("library.db")).unwrap();

@@ -9,6 +9,7 @@
 //! | `full_text` | FTS5, one row per medium |
 //! | `base` | the last known text of the sidecar, packed; size and md5 its original had |
 //! | `merged` | media whose sidecar another program wrote too, until the next save |
+//! | `departed` | ids that went, with path and md5, for relations that name them |
 //! | `removed` | keys that went, by sequence, for processes that have to catch up |
 //! | `stamp` | a random number for each of the last sequence numbers |
 //! | `library_metadata` | `schema_version`, `sequence`, `complete`, `rebuild_cursor` |
@@ -25,7 +26,7 @@ use rusqlite::Connection;
 pub(super) const APPLICATION_ID: i32 = 0x7467_6c70;
 
 /// `MIGRATIONS[n]` leads from version `n` to `n + 1`.
-const MIGRATIONS: [&str; 7] = [V1, V2, V3, V4, V5, V6, V7];
+const MIGRATIONS: [&str; 8] = [V1, V2, V3, V4, V5, V6, V7, V8];
 
 /// The version this program reads and writes.
 pub(super) fn version() -> i32 {
@@ -188,6 +189,9 @@ CREATE VIEW medium_tag AS
     FROM tagging JOIN json_each(tagging.tags) AS each;
 INSERT INTO full_text (full_text, rank) VALUES ('hashsize', 33554432);
 ";
+
+/// What a medium was called before: see [`departed`](super::departed).
+const V8: &str = "CREATE TABLE departed (id TEXT PRIMARY KEY, path TEXT NOT NULL, md5 BLOB);";
 
 /// Brings a database of ours, or a new one, to today's version in one transaction.
 pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {

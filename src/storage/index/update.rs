@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::LazyLock};
 
 use rusqlite::{ToSql, Transaction, params};
 
-use super::{Index, Packed, Seen, TagIds, base, tagging};
+use super::{Index, Packed, Seen, TagIds, base, departed, tagging};
 use crate::{
     model::{
         entry::{Entry, Facets, FileFacts},
@@ -155,7 +155,11 @@ pub(super) fn next_sequence(transaction: &Transaction<'_>) -> rusqlite::Result<i
     Ok(sequence)
 }
 
-fn remove(transaction: &Transaction<'_>, key: MediaKey, sequence: i64) -> rusqlite::Result<()> {
+pub(super) fn remove(
+    transaction: &Transaction<'_>,
+    key: MediaKey,
+    sequence: i64,
+) -> rusqlite::Result<()> {
     clear(transaction, key)?;
     clear_text(transaction, key)?;
     base::remove(transaction, key)?;
@@ -205,14 +209,7 @@ fn upsert(
     sequence: i64,
     tags: &mut TagIds,
 ) -> rusqlite::Result<(Entry, bool)> {
-    // Another medium may have had this path under another id.
-    let usurped: Vec<u32> = transaction
-        .prepare_cached("SELECT key FROM medium WHERE path = ?1 AND id <> ?2")?
-        .query_map(params![row.facts.path, row.id.as_str()], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
-    for key in usurped {
-        remove(transaction, MediaKey(key), sequence)?;
-    }
+    rename(transaction, row, sequence)?;
     let found: Option<(u32, Md5Bytes, Md5Bytes)> = transaction
         .prepare_cached(
             "SELECT key, iif(bytes = ?2 AND file_modified = ?3, file_md5, NULL), sidecar_md5
@@ -259,6 +256,27 @@ fn upsert(
     }
     children(transaction, key, &row.media)?;
     Ok((entry, known.is_some()))
+}
+
+/// A path that the index knows under another id keeps its key with the new one;
+/// where another medium has that id, the path is that one's from now on.
+fn rename(transaction: &Transaction<'_>, row: &Row, sequence: i64) -> rusqlite::Result<()> {
+    let known: Option<u32> = transaction
+        .prepare_cached("SELECT key FROM medium WHERE path = ?1 AND id <> ?2")?
+        .query_map(params![row.facts.path, row.id.as_str()], |row| row.get(0))?
+        .next()
+        .transpose()?;
+    let Some(key) = known else {
+        return Ok(());
+    };
+    departed::note(transaction, MediaKey(key))?;
+    let renamed = transaction
+        .prepare_cached("UPDATE OR IGNORE medium SET id = ?2 WHERE key = ?1")?
+        .execute(params![key, row.id.as_str()])?;
+    if renamed == 0 {
+        remove(transaction, MediaKey(key), sequence)?;
+    }
+    Ok(())
 }
 
 fn signed(n: u64) -> i64 {
