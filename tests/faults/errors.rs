@@ -113,7 +113,7 @@ fn problems(scene: &Scene, cause: &Cause, point: &Point, ended: &Ended) -> Vec<S
     if ended.code == Some(0) {
         let wrong = differences(&now, &scene.after, &scene.after, true);
         problems.extend(wrong.into_iter().map(|wrong| format!("claimed: {wrong}")));
-    } else {
+    } else if !ended.is_gagged {
         let home = scene.home.path().to_str().unwrap();
         let names_path = ended.stderr.contains(home)
             || ended.stderr.contains("library/")

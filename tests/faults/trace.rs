@@ -112,6 +112,9 @@ pub struct Ended {
     pub code: Option<i32>,
     pub was_killed: bool,
     pub stderr: String,
+    /// The fault hit what the program had to say: points are counted in each thread,
+    /// so one of another thread may be a write to standard error.
+    pub is_gagged: bool,
 }
 
 /// Puts strace with these switches in front of a command.
@@ -143,6 +146,7 @@ fn run(mut command: Command) -> Ended {
         code: output.status.code(),
         was_killed: output.status.signal() == Some(9),
         stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        is_gagged: false,
     }
 }
 
@@ -165,8 +169,12 @@ pub fn injected(command: &Command, log: &Path, point: &Point, fault: &str) -> Co
 
 /// Runs such a command to its end.
 pub fn inject(command: &Command, log: &Path, point: &Point, fault: &str) -> Ended {
-    let ended = run(injected(command, log, point, fault));
+    let mut ended = run(injected(command, log, point, fault));
     // A run that was killed early enough wrote no log.
+    let text = fs::read_to_string(log).unwrap_or_default();
+    ended.is_gagged = text
+        .lines()
+        .any(|line| line.contains(" write(2<") && line.ends_with("(INJECTED)"));
     let _ = fs::remove_file(log);
     ended
 }
