@@ -11,4 +11,5 @@ mod terminal {
     mod faults;
     mod pty;
     mod session;
+    mod soak;
 }

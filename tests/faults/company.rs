@@ -123,7 +123,7 @@ fn assert_whole(home: &Home) {
 fn many_at_once_store_once_and_lose_nothing() {
     let started = Instant::now();
     let (processes, fresh, edits) = if is_long() {
-        (8, 200, 150)
+        (8, 500, 150)
     } else {
         (4, 24, 12)
     };
@@ -243,7 +243,7 @@ fn many_at_once_store_once_and_lose_nothing() {
 #[test]
 fn two_writers_of_one_picture_lose_nothing() {
     let started = Instant::now();
-    let edits = if is_long() { 300 } else { 100 };
+    let edits = if is_long() { 1_000 } else { 100 };
     let home = Home::new_in(&scratch());
     library(&home, 2);
     thread::scope(|scope| {

@@ -242,9 +242,14 @@ impl Terminal {
         );
     }
 
+    /// The number of the program's process.
+    pub fn process(&self) -> u32 {
+        self.child.process_id().unwrap()
+    }
+
     /// Sends the program a signal.
     pub fn end(&self, signal: Signal) {
-        let id = i32::try_from(self.child.process_id().unwrap()).unwrap();
+        let id = i32::try_from(self.process()).unwrap();
         kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
     }
 
@@ -268,12 +273,21 @@ impl Drop for Terminal {
     }
 }
 
+/// Bytes of a question to the terminal, at most.
+const LONGEST_QUESTION: usize = 8;
+
 fn receive(shared: &Shared, reader: &mut dyn Read, answers: Answers) {
     let mut chunk = [0; 16 * 1024];
     let mut answered = 0;
     loop {
         let read = reader.read(&mut chunk).unwrap_or(0);
         let mut received = lock(&shared.received);
+        // What came before was looked at, but for a question that is cut in two.
+        answered = received
+            .bytes
+            .len()
+            .saturating_sub(LONGEST_QUESTION)
+            .max(answered);
         received.parser.process(&chunk[..read]);
         received.bytes.extend_from_slice(&chunk[..read]);
         received.is_closed = read == 0 || shared.hang_up.load(Ordering::SeqCst);
