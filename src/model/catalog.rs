@@ -8,7 +8,9 @@
 //! page is an ordinary catalog that says so.
 
 mod building;
+mod column;
 mod lookup;
+mod natural;
 mod order;
 mod packed;
 mod record;
@@ -17,9 +19,9 @@ mod snapshot;
 mod tags;
 
 use std::{
-    collections::BTreeSet,
+    collections::HashMap,
     sync::{
-        Arc, OnceLock,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -28,7 +30,7 @@ use roaring::RoaringBitmap;
 
 use self::{
     lookup::{Lookup, hash},
-    order::Order,
+    order::Slot,
     packed::{CHUNK, Chunk, Row, flag},
     shared::Shared,
     tags::Tags,
@@ -42,7 +44,9 @@ use super::{
     tagdb::TagDb,
 };
 
-pub use self::{building::Building, record::Record, snapshot::Restoring};
+pub use self::{
+    building::Building, column::Column, order::Order, record::Record, snapshot::Restoring,
+};
 
 /// Sites that get a number; the names of further ones are stored with each post.
 const MAX_SITES: usize = 255;
@@ -72,20 +76,13 @@ pub struct Catalog {
     by_md5: Lookup,
     by_post: Lookup,
     sites: Arc<Vec<Arc<str>>>,
-    order: OnceLock<Arc<Order>>,
-    earlier: Option<Earlier>,
+    /// The orders of all columns.
+    columns: Vec<Slot>,
     complete: bool,
     version: u64,
     lineage: u64,
     /// How the tags are to be read.
     tag_database: Arc<TagDb>,
-}
-
-/// The order of an earlier catalog, and the media whose place in it is not right.
-#[derive(Clone)]
-struct Earlier {
-    order: Arc<Order>,
-    touched: Arc<BTreeSet<MediaKey>>,
 }
 
 fn next_version() -> u64 {
@@ -130,8 +127,7 @@ impl Catalog {
             by_md5: Lookup::default(),
             by_post: Lookup::default(),
             sites: Arc::default(),
-            order: OnceLock::new(),
-            earlier: None,
+            columns: vec![Slot::default(); Column::COUNT],
             complete,
             version,
             lineage: version,
@@ -204,14 +200,7 @@ impl Catalog {
     /// A catalog with these changes, in order. Costs what changes, not what is there.
     pub fn apply(&self, changes: &[Change]) -> Self {
         let mut next = Self {
-            order: OnceLock::new(),
-            earlier: match self.order.get() {
-                Some(order) => Some(Earlier {
-                    order: Arc::clone(order),
-                    touched: Arc::default(),
-                }),
-                None => self.earlier.clone(),
-            },
+            columns: self.columns.iter().map(Slot::to_change).collect(),
             version: next_version(),
             ..self.clone()
         };
@@ -221,12 +210,9 @@ impl Catalog {
                 Change::Remove(key) => next.remove(*key),
             }
         }
-        // An order of which too little is right is made anew.
         let len = next.len();
-        next.earlier
-            .take_if(|earlier| earlier.touched.len() > 64 + len / 8);
-        if let Some(earlier) = next.earlier.take_if(|earlier| earlier.touched.is_empty()) {
-            next.order = OnceLock::from(earlier.order);
+        for slot in &mut next.columns {
+            slot.changed(len);
         }
         next
     }
@@ -248,12 +234,7 @@ impl Catalog {
             (*old.row, old_tags, old.id(), old.post_hashes())
         });
         let posts: Vec<u32> = post_hashes(entry).collect();
-        let is_moved = old.as_ref().is_none_or(|(old_row, _, old_id, _)| {
-            old_row.imported != row.imported || *old_id != entry.id
-        });
-        if is_moved {
-            self.touch(key);
-        }
+        self.touch(key, Some((&row, &bytes)));
         if let Some((old_row, _, old_id, _)) = &old {
             self.forget_names(key, old_row, old_id);
         }
@@ -288,7 +269,7 @@ impl Catalog {
         };
         let (row, id, posts) = (*old.row, old.id(), old.post_hashes());
         let tags: Vec<u32> = packed::numbers(old.details().tags).collect();
-        self.touch(key);
+        self.touch(key, None);
         for tag in tags {
             self.tags.set(tag, key.0, false);
         }
@@ -310,11 +291,27 @@ impl Catalog {
         }
     }
 
-    /// Its place in the order changes.
-    fn touch(&mut self, key: MediaKey) {
-        if let Some(earlier) = &mut self.earlier {
-            Arc::make_mut(&mut earlier.touched).insert(key);
+    /// Its place changes in those orders of which it gets another value.
+    fn touch(&mut self, key: MediaKey, new: Option<(&Row, &[u8])>) {
+        let mut columns = std::mem::take(&mut self.columns);
+        let old = self.record(key);
+        let new = new.map(|(row, bytes)| Record {
+            catalog: self,
+            key,
+            row,
+            bytes,
+        });
+        let others = Column::all().zip(&mut columns);
+        for (column, slot) in others.filter(|(_, slot)| slot.has_earlier()) {
+            let is_moved = match (&old, &new) {
+                (Some(old), Some(new)) => Column::Id.differs(old, new) || column.differs(old, new),
+                _ => true,
+            };
+            if is_moved {
+                slot.touch(key);
+            }
         }
+        self.columns = columns;
     }
 
     fn flip(&mut self, key: MediaKey, old: u64, new: u64) {
@@ -426,6 +423,32 @@ impl Catalog {
         self.records_of_md5(md5).map(|record| record.key).collect()
     }
 
+    /// The media whose bytes others have as well, with how many have them.
+    pub fn same_md5(&self) -> HashMap<MediaKey, usize> {
+        let mut same = HashMap::new();
+        let pairs: Vec<(u32, u32)> = self.by_md5.pairs().collect();
+        for group in pairs
+            .chunk_by(|a, b| a.0 == b.0)
+            .filter(|group| group.len() > 1)
+        {
+            // What has the same hash may differ.
+            let mut counts: HashMap<Md5, usize> = HashMap::new();
+            let md5_of = |key: u32| self.record(MediaKey(key))?.md5();
+            for md5 in group.iter().filter_map(|(_, key)| md5_of(*key)) {
+                *counts.entry(md5).or_default() += 1;
+            }
+            for (_, key) in group {
+                let count = md5_of(*key).and_then(|md5| counts.get(&md5));
+                same.extend(
+                    count
+                        .filter(|count| **count > 1)
+                        .map(|count| (MediaKey(*key), *count)),
+                );
+            }
+        }
+        same
+    }
+
     /// The medium that has this post of a site as a source.
     pub fn post(&self, site: &str, id: &str) -> Option<MediaKey> {
         self.keys_of_post(site, id).next()
@@ -475,6 +498,12 @@ impl Catalog {
     /// part of [`vocabulary`](Self::vocabulary).
     pub fn tag_at(&self, number: u32) -> Option<(&TagName, &RoaringBitmap)> {
         Some((self.tags.name(number)?, self.tags.media(number)?))
+    }
+
+    /// Whether a tag is of a built-in category, by its number.
+    fn tags_of_built_in(&self, place: u8) -> Vec<bool> {
+        let category = BUILT_IN_CATEGORIES.get(usize::from(place)).copied();
+        self.tags_of_category(category.unwrap_or_default())
     }
 
     /// Whether a tag is of a category, by its number.

@@ -131,7 +131,7 @@ impl Query {
                         ..
                     },
                 ..
-            } => Some(order.clone()),
+            } => Some(*order),
             _ => None,
         });
         let implied = |key: Key, by: OrderBy, is_descending: bool| {

@@ -22,6 +22,8 @@ pub enum How {
     SmallestFirst,
     /// All but these.
     AllBut,
+    /// Cut out of the order of a column.
+    Ordered,
     /// Every name of a tag was looked at.
     Names,
     /// Every record was looked at.
@@ -34,7 +36,7 @@ pub enum How {
     Known,
     /// The trash, hidden tags, masks, crops and frames are left out.
     Visible,
-    /// Cut out of the order of all media.
+    /// Cut out of an order of all media.
     OrderKept,
     /// Sorted by a key made for each.
     OrderMade,
@@ -48,6 +50,7 @@ impl How {
             Self::Union => "union of sets",
             Self::SmallestFirst => "smallest set first",
             Self::AllBut => "all but these",
+            Self::Ordered => "cut out of an order",
             Self::Names => "all tag names looked at",
             Self::Records => "all records looked at",
             Self::Index => "index asked for a fact",
@@ -212,7 +215,7 @@ mod tests {
             ],
             true,
         );
-        let text = "fox -night (snow or filesize:>1) (sn* or fox) order:filesize";
+        let text = "fox -night (snow or filesize:>1) (sn* or fox) -name:x order:random";
         let query = Query::parse(text, &catalog).unwrap();
         let plan = explain(&query, &catalog, &NoLookup, 0, &Cancel::default(), 10).unwrap();
         let told: Vec<(usize, &str, How, u64)> = plan
@@ -227,11 +230,12 @@ mod tests {
                 (1, "fox", How::Kept, 3),
                 (1, "or", How::Union, 4),
                 (2, "snow", How::Kept, 2),
-                (2, "filesize:>1", How::Records, 3),
+                (2, "filesize:>1", How::Ordered, 3),
                 (1, "or", How::Union, 4),
                 (2, "sn*", How::Names, 2),
                 (2, "fox", How::Known, 3),
                 (1, "night", How::Kept, 1),
+                (1, "name:x", How::Records, 0),
                 (0, "visible", How::Visible, 2),
                 (0, "order", How::OrderMade, 2),
             ]

@@ -1,21 +1,17 @@
 //! From the set of what was found to the list that is shown.
 
-use std::{cmp::Ordering, collections::HashMap, sync::Arc};
+use std::{cmp::Ordering, sync::Arc};
 
 use roaring::RoaringBitmap;
 
-use super::{
-    terms::{Cancelled, Evaluation},
-    text::natural_cmp,
-};
+use super::terms::{Cancelled, Evaluation};
 use crate::model::{
-    catalog::{Catalog, Record},
-    id::{Md5, MediaKey},
+    catalog::Column,
+    id::MediaKey,
     query::{
         Query,
         tree::{Order, OrderBy},
     },
-    tag::BUILT_IN_CATEGORIES,
 };
 
 /// Samples, orders and cuts off; of what is left, gives no more than the first `most`,
@@ -26,7 +22,6 @@ pub fn arrange(
     mut found: RoaringBitmap,
     most: usize,
 ) -> Result<(Arc<[MediaKey]>, u64), Cancelled> {
-    let catalog = evaluation.catalog;
     if let Some(size) = query.sample() {
         found = sample(&found, size, seed(evaluation.now));
     }
@@ -45,46 +40,26 @@ pub fn arrange(
     if let OrderBy::Unavailable(name) = order.by {
         evaluation.hint(format!("there is nothing to order by {name} yet"));
     }
-    if is_kept(query) {
-        return Ok((by_default(catalog, &found, limit), total));
+    if let Some((column, is_reversed)) = column_of(order) {
+        let favorites_first = order.by == OrderBy::Favcount;
+        let keys = by_column(
+            evaluation,
+            &found,
+            column,
+            is_reversed,
+            favorites_first,
+            limit,
+        )?;
+        return Ok((keys, total));
     }
-    let direction = |ordering: Ordering| {
-        if order.is_descending {
-            ordering.reverse()
-        } else {
-            ordering
-        }
-    };
     let sorted = match order.by {
-        OrderBy::None => found.iter().map(MediaKey).take(limit).collect(),
-        OrderBy::Id => sort(
-            evaluation,
-            &found,
-            limit,
-            |record| record.key(),
-            |a, b| direction(catalog.id_cmp(*a, *b)),
-        )?,
-        OrderBy::Name => sort(
-            evaluation,
-            &found,
-            limit,
-            |record| record.title().into_owned(),
-            |a, b| direction(natural_cmp(a, b)),
-        )?,
-        OrderBy::Path => sort(
-            evaluation,
-            &found,
-            limit,
-            |record| record.path().into_owned(),
-            |a, b| direction(natural_cmp(a, b)),
-        )?,
         OrderBy::Random(wanted) => {
             let seed = wanted.unwrap_or_else(|| seed(evaluation.now));
             sort(
                 evaluation,
                 &found,
                 limit,
-                |record| shuffle(record.key().0, seed),
+                |key| shuffle(key.0, seed),
                 Ord::cmp,
             )?
         }
@@ -94,9 +69,9 @@ pub fn arrange(
                 evaluation,
                 &found,
                 limit,
-                |record| distances.get(&record.key().0).copied().unwrap_or(u32::MAX),
+                |key| distances.get(&key.0).copied().unwrap_or(u32::MAX),
                 // The most similar first is the descending order.
-                |a, b| direction(b.cmp(a)),
+                |a, b| directed(b.cmp(a), order.is_descending),
             )?
         }
         OrderBy::Project => {
@@ -105,119 +80,138 @@ pub fn arrange(
                 evaluation,
                 &found,
                 limit,
-                |record| places.get(&record.key().0).copied().unwrap_or(usize::MAX),
-                |a, b| direction(a.cmp(b)),
+                |key| places.get(&key.0).copied().unwrap_or(usize::MAX),
+                |a, b| directed(a.cmp(b), order.is_descending),
             )?
         }
         OrderBy::Dupsize => {
-            let mut sizes: HashMap<Md5, usize> = HashMap::new();
-            for md5 in catalog.keys().filter_map(|key| catalog.record(key)?.md5()) {
-                *sizes.entry(md5).or_default() += 1;
-            }
-            let size = |record: &Record<'_>| sizes.get(&record.md5()?).copied();
+            let sizes = evaluation.catalog.same_md5();
             sort(
                 evaluation,
                 &found,
                 limit,
-                |record| size(&record).unwrap_or(1),
-                |a, b| direction(a.cmp(b)),
+                |key| sizes.get(&key).copied().unwrap_or(1),
+                |a, b| directed(a.cmp(b), order.is_descending),
             )?
         }
-        OrderBy::Favcount => sort(
-            evaluation,
-            &found,
-            limit,
-            |record| (number(&record, order.by), record.fav()),
-            |a, b| missing_last(a.0, b.0, order.is_descending).then_with(|| b.1.cmp(&a.1)),
-        )?,
-        OrderBy::CategoryCount(place) => {
-            let category = BUILT_IN_CATEGORIES.get(usize::from(place)).copied();
-            let is_counted = catalog.tags_of_category(category.unwrap_or_default());
-            sort(
-                evaluation,
-                &found,
-                limit,
-                |record| record.tag_count_among(&is_counted),
-                |a, b| direction(a.cmp(b)),
-            )?
-        }
-        by => sort(
-            evaluation,
-            &found,
-            limit,
-            |record| number(&record, by),
-            |a, b| missing_last(*a, *b, order.is_descending),
-        )?,
+        _ => found.iter().map(MediaKey).take(limit).collect(),
     };
     evaluation.check()?;
     Ok((sorted.into_iter().take(limit).collect(), total))
 }
 
-/// Whether a query asks for the order that the catalog keeps.
+/// Whether a query asks for an order that the catalog keeps.
 pub fn is_kept(query: &Query) -> bool {
-    query.order().is_none_or(|order| {
-        order.by == OrderBy::Imported && order.is_descending
-            || matches!(order.by, OrderBy::Unavailable(_))
-    })
+    query.order().is_none_or(|order| column_of(order).is_some())
 }
 
-/// Newest import first. Either the order of the whole catalog is gone through until
-/// enough was found, or what was found is sorted by its places in that order.
-fn by_default(catalog: &Catalog, found: &RoaringBitmap, limit: usize) -> Arc<[MediaKey]> {
+/// The column that an order goes by, and whether it goes the other way than the column
+/// itself; `None` for an order that comes from the query.
+fn column_of(order: Order) -> Option<(Column, bool)> {
+    let column = match order.by {
+        OrderBy::Imported => Column::Imported,
+        OrderBy::Id => Column::Id,
+        OrderBy::Date => Column::Created,
+        OrderBy::Modified => Column::Modified,
+        OrderBy::Name => Column::Title,
+        OrderBy::Path => Column::Path,
+        OrderBy::Filesize => Column::Bytes,
+        OrderBy::Width => Column::Width,
+        OrderBy::Height => Column::Height,
+        OrderBy::Mpixels => Column::Mpixels,
+        OrderBy::Ratio => Column::Ratio,
+        OrderBy::Duration => Column::Duration,
+        OrderBy::Frames => Column::Frames,
+        OrderBy::Tagcount => Column::Tags,
+        OrderBy::CategoryCount(place) => Column::CategoryTags(place),
+        OrderBy::Stars => Column::Stars,
+        OrderBy::Score => Column::Score,
+        OrderBy::Favcount => Column::Favcount,
+        OrderBy::Rating => Column::Rating,
+        OrderBy::Unavailable(_) => return Some((Column::Imported, false)),
+        OrderBy::Similarity
+        | OrderBy::Project
+        | OrderBy::Dupsize
+        | OrderBy::Random(_)
+        | OrderBy::None => return None,
+    };
+    Some((column, order.is_descending != column.is_descending()))
+}
+
+fn directed(ordering: Ordering, is_descending: bool) -> Ordering {
+    if is_descending {
+        ordering.reverse()
+    } else {
+        ordering
+    }
+}
+
+/// The first in the order of a column. Either the order of the whole catalog is gone
+/// through until enough was found, or what was found is sorted.
+fn by_column(
+    evaluation: &Evaluation<'_>,
+    found: &RoaringBitmap,
+    column: Column,
+    is_reversed: bool,
+    favorites_first: bool,
+    limit: usize,
+) -> Result<Arc<[MediaKey]>, Cancelled> {
+    let catalog = evaluation.catalog;
     let all = catalog.all().len();
     let wanted = found.len().min(limit as u64);
-    // One in so many was found, and finding out about each costs as much as sorting
-    // some.
+    // One in so many was found, and finding out about each costs a part of what sorting
+    // some does.
     let looked_at = wanted.saturating_mul(all) / found.len().max(1);
-    if looked_at > found.len().saturating_mul(8)
-        && let Some(ranks) = catalog.default_ranks()
-    {
-        return by_ranks(catalog, &ranks, found, limit);
+    if looked_at > found.len().saturating_mul(SORTING) {
+        let keys = found.iter().map(MediaKey);
+        let sorted = catalog.sorted_by(column, is_reversed, favorites_first, keys, limit);
+        return Ok(sorted.into());
     }
-    let order = catalog.default_order();
-    if found.len() == all && limit >= order.len() {
-        return order;
+    let order = catalog.ordered(column);
+    evaluation.check()?;
+    let is_whole = found.len() == all && limit >= order.keys().len();
+    let is_plain = !is_reversed && !favorites_first;
+    if is_whole && is_plain {
+        return Ok(Arc::clone(order.keys()));
     }
     // Asking one by one is slower than unfolding the set, unless it is for a few.
-    let is_found = if looked_at > all / 16 {
+    let unfolded = if looked_at > all / 16 {
         dense(found)
     } else {
         None
     };
-    order
-        .iter()
-        .filter(|key| match &is_found {
-            Some(words) => words
-                .get(key.0 as usize / 64)
-                .is_some_and(|word| word >> (key.0 % 64) & 1 == 1),
-            None => found.contains(key.0),
-        })
-        .take(limit)
-        .copied()
-        .collect()
-}
-
-/// The first of some media by their places in the default order.
-fn by_ranks(
-    catalog: &Catalog,
-    ranks: &[u32],
-    found: &RoaringBitmap,
-    limit: usize,
-) -> Arc<[MediaKey]> {
-    let order = catalog.default_order();
-    let mut places: Vec<u32> = found
-        .iter()
-        .filter_map(|key| ranks.get(key as usize).copied())
-        .collect();
-    if limit < places.len() {
-        places.select_nth_unstable(limit);
-        places.truncate(limit);
+    let is_found = |key: &&MediaKey| match &unfolded {
+        Some(words) => words
+            .get(key.0 as usize / 64)
+            .is_some_and(|word| word >> (key.0 % 64) & 1 == 1),
+        None => found.contains(key.0),
+    };
+    if is_plain {
+        return Ok(order
+            .keys()
+            .iter()
+            .filter(is_found)
+            .take(limit)
+            .copied()
+            .collect());
     }
-    places.sort_unstable();
-    places
-        .into_iter()
-        .filter_map(|place| order.get(place as usize).copied())
-        .collect()
+    let mut first: Vec<MediaKey> = Vec::with_capacity(usize::try_from(wanted).unwrap_or(0));
+    let favorites = catalog.favorites();
+    for group in order.groups(catalog, is_reversed) {
+        let is_favorite = |key: &&MediaKey| favorites.contains(key.0);
+        let group = || group.iter().filter(is_found);
+        if favorites_first {
+            first.extend(group().filter(is_favorite));
+            first.extend(group().filter(|key| !is_favorite(key)));
+        } else {
+            first.extend(group());
+        }
+        if first.len() >= limit {
+            first.truncate(limit);
+            break;
+        }
+    }
+    Ok(first.into())
 }
 
 /// The set as one word for every 64 keys, where that is not wasteful.
@@ -235,8 +229,11 @@ fn dense(found: &RoaringBitmap) -> Option<Vec<u64>> {
     Some(words)
 }
 
-/// Records between two looks at the cancel flag.
+/// Media between two looks at the cancel flag.
 const STEP: usize = 4096;
+
+/// How many media an order is gone through for each that would have to be sorted.
+const SORTING: u64 = 16;
 
 /// Sorts by a key that is made once for each medium, ties by id, and gives the first
 /// `limit`: of many, no more than twice that are kept on the way.
@@ -244,7 +241,7 @@ fn sort<K>(
     evaluation: &Evaluation<'_>,
     found: &RoaringBitmap,
     limit: usize,
-    key_of: impl Fn(Record<'_>) -> K,
+    key_of: impl Fn(MediaKey) -> K,
     compare: impl Fn(&K, &K) -> Ordering,
 ) -> Result<Vec<MediaKey>, Cancelled> {
     let catalog = evaluation.catalog;
@@ -255,11 +252,11 @@ fn sort<K>(
     let full = if is_long { limit * 2 + 64 } else { usize::MAX };
     let mut kept: Vec<(K, MediaKey)> = Vec::new();
     let mut is_bounded = false;
-    for (place, record) in records(catalog, found).enumerate() {
+    for (place, key) in found.iter().map(MediaKey).enumerate() {
         if place % STEP == 0 {
             evaluation.check()?;
         }
-        let keyed = (key_of(record), record.key());
+        let keyed = (key_of(key), key);
         // Behind the last of a whole page there is nothing to keep.
         if is_bounded
             && let Some(last) = kept.get(limit - 1)
@@ -277,70 +274,6 @@ fn sort<K>(
     kept.sort_unstable_by(compare);
     kept.truncate(limit);
     Ok(kept.into_iter().map(|(_, key)| key).collect())
-}
-
-/// The records of some media in the order of their keys: of many, by going through all.
-fn records<'a>(
-    catalog: &'a Catalog,
-    found: &'a RoaringBitmap,
-) -> Box<dyn Iterator<Item = Record<'a>> + 'a> {
-    let all = catalog.all().len();
-    if found.len() == all {
-        return Box::new(catalog.records());
-    }
-    match dense(found).filter(|_| found.len() * 8 > all) {
-        Some(words) => Box::new(catalog.records().filter(move |record| {
-            let key = record.key().0;
-            let word = words.get(key as usize / 64);
-            word.is_some_and(|word| word >> (key % 64) & 1 == 1)
-        })),
-        None => Box::new(found.iter().filter_map(|key| catalog.record(MediaKey(key)))),
-    }
-}
-
-/// Media without a value come last in either direction.
-fn missing_last(a: Option<f64>, b: Option<f64>, is_descending: bool) -> Ordering {
-    match (a, b) {
-        (Some(a), Some(b)) if is_descending => b.total_cmp(&a),
-        (Some(a), Some(b)) => a.total_cmp(&b),
-        (a, b) => b.is_some().cmp(&a.is_some()),
-    }
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "an order needs no more than 52 bits"
-)]
-fn number(record: &Record<'_>, by: OrderBy) -> Option<f64> {
-    let (width, height) = (f64::from(record.width()), f64::from(record.height()));
-    let known = |number: f64| (number > 0.0).then_some(number);
-    match by {
-        OrderBy::Imported => Some(record.imported() as f64),
-        OrderBy::Date => Some(record.created() as f64),
-        OrderBy::Modified => Some(record.modified() as f64),
-        OrderBy::Filesize => Some(record.bytes() as f64),
-        OrderBy::Width => known(width),
-        OrderBy::Height => known(height),
-        OrderBy::Mpixels => known(width * height),
-        OrderBy::Ratio => (width > 0.0 && height > 0.0).then(|| width / height),
-        OrderBy::Duration => record.duration_ms().map(|ms| ms as f64),
-        OrderBy::Frames => Some(f64::from(record.frames())),
-        OrderBy::Tagcount => Some(record.tag_count() as f64),
-        OrderBy::Stars => Some(f64::from(record.stars())),
-        OrderBy::Score => record.score().map(|score| score as f64),
-        OrderBy::Favcount => record.favcount().map(|count| count as f64),
-        OrderBy::Rating => record.rating().map(|rating| f64::from(rating as u8)),
-        OrderBy::CategoryCount(_)
-        | OrderBy::Id
-        | OrderBy::Name
-        | OrderBy::Path
-        | OrderBy::Similarity
-        | OrderBy::Project
-        | OrderBy::Dupsize
-        | OrderBy::Random(_)
-        | OrderBy::None
-        | OrderBy::Unavailable(_) => None,
-    }
 }
 
 fn seed(now: i64) -> u64 {

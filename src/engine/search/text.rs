@@ -1,7 +1,6 @@
-//! Matching of names: substrings, globs, regular expressions, and the order in
-//! which people expect names to stand.
+//! Matching of names: substrings, globs, regular expressions.
 
-use std::{borrow::Cow, cmp::Ordering};
+use std::borrow::Cow;
 
 use crate::model::query::{parser::compile, tree::Pattern};
 
@@ -127,40 +126,6 @@ impl Glob {
     }
 }
 
-/// Numbers compare by value (`2` before `10`), letters without case; texts that are
-/// equal so far compare as they are.
-pub fn natural_cmp(a: &str, b: &str) -> Ordering {
-    let (mut left, mut right) = (a, b);
-    loop {
-        let ((part, rest), (other, other_rest)) = (split_run(left), split_run(right));
-        let is_number = |part: &str| part.starts_with(|c: char| c.is_ascii_digit());
-        let ordering = if is_number(part) && is_number(other) {
-            let (part, other) = (part.trim_start_matches('0'), other.trim_start_matches('0'));
-            part.len().cmp(&other.len()).then_with(|| part.cmp(other))
-        } else {
-            part.chars()
-                .flat_map(char::to_lowercase)
-                .cmp(other.chars().flat_map(char::to_lowercase))
-        };
-        if ordering.is_ne() {
-            return ordering;
-        }
-        if rest.is_empty() && other_rest.is_empty() {
-            return a.cmp(b);
-        }
-        (left, right) = (rest, other_rest);
-    }
-}
-
-/// The digits, or the other characters, that a text starts with.
-fn split_run(text: &str) -> (&str, &str) {
-    let is_number = text.starts_with(|c: char| c.is_ascii_digit());
-    let end = text
-        .find(|c: char| c.is_ascii_digit() != is_number)
-        .unwrap_or(text.len());
-    text.split_at(end)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -188,15 +153,5 @@ mod tests {
         ] {
             assert_eq!(glob(pattern, text), expected, "{pattern} {text}");
         }
-    }
-
-    #[test]
-    fn names_stand_in_natural_order() {
-        let mut names = ["img10", "IMG2", "img1", "b", "img02", "a10b", "a9c", ""];
-        names.sort_by(|a, b| natural_cmp(a, b));
-        assert_eq!(
-            names,
-            ["", "a9c", "a10b", "b", "img1", "IMG2", "img02", "img10"]
-        );
     }
 }

@@ -1,31 +1,124 @@
-//! The default order of all media, and where each stands in it.
+//! All media in the order of a column, and what follows from that: the default order,
+//! the first media of any other, and what lies between two values.
+//!
+//! Invariant: an order is made when it is first asked for, or from that of the catalog
+//! before and what was touched since; it never changes.
+
+mod making;
 
 use std::{
-    cmp::Reverse,
-    collections::BTreeSet,
+    cmp::Ordering,
     sync::{Arc, OnceLock},
 };
 
-use super::Catalog;
+use roaring::RoaringBitmap;
+
+use self::making::Marks;
+use super::{
+    Catalog,
+    column::{Column, Value},
+};
 use crate::model::id::MediaKey;
 
-/// Media in order.
+/// Media in order; ties stand by id.
 pub struct Order {
+    column: Column,
     keys: Arc<[MediaKey]>,
+    /// So many have a value; the others come last.
+    valued: usize,
+    /// Where another value begins.
+    starts: OnceLock<Marks>,
     /// The place of each key; empty where the keys lie too far apart.
     ranks: OnceLock<Arc<[u32]>>,
 }
 
-impl Order {
-    pub fn new(keys: impl Into<Arc<[MediaKey]>>) -> Self {
+/// The order of one column, as far as it was asked for.
+#[derive(Clone, Default)]
+pub(super) struct Slot {
+    order: OnceLock<Arc<Order>>,
+    earlier: Option<Earlier>,
+}
+
+/// The order of an earlier catalog, and the media whose place in it is not right.
+#[derive(Clone)]
+struct Earlier {
+    order: Arc<Order>,
+    touched: Arc<RoaringBitmap>,
+}
+
+impl Slot {
+    pub fn of(order: Order) -> Self {
         Self {
+            order: OnceLock::from(Arc::new(order)),
+            earlier: None,
+        }
+    }
+
+    /// The same for a catalog that is about to change.
+    pub fn to_change(&self) -> Self {
+        Self {
+            order: OnceLock::new(),
+            earlier: match self.order.get() {
+                Some(order) => Some(Earlier {
+                    order: Arc::clone(order),
+                    touched: Arc::default(),
+                }),
+                None => self.earlier.clone(),
+            },
+        }
+    }
+
+    /// Whether there is an order from which another can be made.
+    pub fn has_earlier(&self) -> bool {
+        self.earlier.is_some()
+    }
+
+    /// The place of a medium changes.
+    pub fn touch(&mut self, key: MediaKey) {
+        if let Some(earlier) = &mut self.earlier {
+            Arc::make_mut(&mut earlier.touched).insert(key.0);
+        }
+    }
+
+    /// After the changes, of which `len` media are left.
+    pub fn changed(&mut self, len: usize) {
+        // An order of which too little is right is made anew.
+        self.earlier
+            .take_if(|earlier| earlier.touched.len() > 64 + len as u64 / 8);
+        if let Some(earlier) = self.earlier.take_if(|earlier| earlier.touched.is_empty()) {
+            self.order = OnceLock::from(earlier.order);
+        }
+    }
+}
+
+impl Order {
+    /// Media in the order in which they stand, of which so many have a value.
+    pub(super) fn new(column: Column, keys: impl Into<Arc<[MediaKey]>>, valued: usize) -> Self {
+        Self {
+            column,
             keys: keys.into(),
+            valued,
+            starts: OnceLock::new(),
             ranks: OnceLock::new(),
         }
     }
 
-    fn ranks(&self) -> &Arc<[u32]> {
-        self.ranks.get_or_init(|| {
+    fn with_starts(self, starts: Marks) -> Self {
+        Self {
+            starts: OnceLock::from(starts),
+            ..self
+        }
+    }
+
+    /// In the direction that is the column's own.
+    pub fn keys(&self) -> &Arc<[MediaKey]> {
+        &self.keys
+    }
+
+    /// The place of each key, by the number of the key; `None` where numbers are too
+    /// sparse for that.
+    pub fn ranks(&self) -> Option<&[u32]> {
+        let ranks = self.ranks.get_or_init(|| {
             let last = self.keys.iter().map(|key| key.0 as usize).max();
             let Some(last) = last.filter(|last| *last < 4 * self.keys.len() + 4_096) else {
                 return Arc::default();
@@ -37,81 +130,201 @@ impl Order {
                 }
             }
             ranks.into()
+        });
+        (!ranks.is_empty()).then_some(ranks)
+    }
+
+    /// Those with the same value together, in the column's own direction or the other;
+    /// in either those without a value come last.
+    pub fn groups<'a>(
+        &'a self,
+        catalog: &Catalog,
+        is_reversed: bool,
+    ) -> impl Iterator<Item = &'a [MediaKey]> + use<'a> {
+        let starts = self
+            .starts
+            .get_or_init(|| catalog.find_starts(self.column, &self.keys, self.valued));
+        let (mut first, mut end) = (0, self.valued);
+        let mut others = self.keys.get(self.valued..).filter(|keys| !keys.is_empty());
+        std::iter::from_fn(move || {
+            if first >= end {
+                return others.take();
+            }
+            let (from, until);
+            if is_reversed {
+                (from, until) = (starts.last_before(end), end);
+                end = from;
+            } else {
+                (from, until) = (first, starts.next_after(first).min(end));
+                first = until;
+            }
+            self.keys.get(from..until)
         })
     }
 }
 
 impl Catalog {
-    fn order(&self) -> &Arc<Order> {
-        self.order.get_or_init(|| {
-            if let Some(earlier) = &self.earlier {
-                return Arc::new(self.mend_order(&earlier.order.keys, &earlier.touched));
-            }
-            let mut keys: Vec<_> = self.keys().collect();
-            self.sort_by_default(&mut keys);
-            Arc::new(Order::new(keys))
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "there is a slot for the place of each column"
+    )]
+    fn slot(&self, column: Column) -> &Slot {
+        &self.columns[column.place()]
+    }
+
+    /// All media, hidden ones included, in the order of a column. Not for the thread
+    /// that draws: the first to ask makes it, out of that of the catalog before or anew.
+    pub fn ordered(&self, column: Column) -> &Arc<Order> {
+        let slot = self.slot(column);
+        slot.order.get_or_init(|| {
+            Arc::new(match &slot.earlier {
+                Some(earlier) => self.mend_order(&earlier.order, &earlier.touched),
+                None => self.make_order(column),
+            })
         })
     }
 
-    /// All media, hidden ones included, newest import first and ties by id. Made
-    /// when first asked for; after an edit, from the order before it.
+    /// All media, hidden ones included, newest import first and ties by id.
     pub fn default_order(&self) -> Arc<[MediaKey]> {
-        Arc::clone(&self.order().keys)
+        Arc::clone(self.ordered(Column::Imported).keys())
     }
 
-    /// The place of each key in the [default order](Self::default_order), by the
-    /// number of the key; `None` where numbers are too sparse for that.
-    pub fn default_ranks(&self) -> Option<Arc<[u32]>> {
-        let ranks = self.order().ranks();
-        (!ranks.is_empty()).then(|| Arc::clone(ranks))
+    fn value(&self, column: Column, key: MediaKey) -> Option<Value<'_>> {
+        column.value(&self.record(key)?)
     }
 
-    fn mend_order(&self, order: &[MediaKey], touched: &BTreeSet<MediaKey>) -> Order {
-        let mut moved: Vec<_> = touched
-            .iter()
-            .copied()
-            .filter(|key| self.contains(*key))
-            .collect();
-        self.sort_by_default(&mut moved);
-        let kept: Vec<_> = order
-            .iter()
-            .copied()
-            .filter(|key| !touched.contains(key))
-            .collect();
-        let mut merged = Vec::with_capacity(kept.len() + moved.len());
-        let mut rest = kept.as_slice();
-        for key in moved {
-            let place = rest.partition_point(|known| self.default_cmp(*known, key).is_lt());
-            let (before, after) = rest.split_at(place);
-            merged.extend_from_slice(before);
-            merged.push(key);
-            rest = after;
+    /// The place of two values in the direction of their column, or the other.
+    fn value_cmp(
+        column: Column,
+        is_reversed: bool,
+        a: Option<&Value<'_>>,
+        b: Option<&Value<'_>>,
+    ) -> Ordering {
+        match (a, b) {
+            (Some(a), Some(b)) if column.is_descending() != is_reversed => b.cmp(a),
+            (Some(a), Some(b)) => a.cmp(b),
+            (a, b) => b.is_some().cmp(&a.is_some()),
         }
-        merged.extend_from_slice(rest);
-        Order::new(merged)
-    }
-
-    /// Sorts media the way they stand in the default order.
-    pub fn sort_by_default(&self, keys: &mut [MediaKey]) {
-        keys.sort_by_cached_key(|key| {
-            self.record(*key)
-                .map(|record| (Reverse(record.imported()), record.sort_id()))
-        });
     }
 
     /// By id, the tie of every order.
-    pub fn id_cmp(&self, a: MediaKey, b: MediaKey) -> std::cmp::Ordering {
+    pub fn id_cmp(&self, a: MediaKey, b: MediaKey) -> Ordering {
         let id = |key| self.record(key).map(|record| record.sort_id());
-        id(a).cmp(&id(b))
+        id(a).cmp(&id(b)).then(a.cmp(&b))
     }
 
-    /// Newest import first, ties by id.
-    pub fn default_cmp(&self, a: MediaKey, b: MediaKey) -> std::cmp::Ordering {
-        let (Some(a), Some(b)) = (self.record(a), self.record(b)) else {
-            return a.cmp(&b);
+    /// The first of some media as they stand in the order of a column, whose own
+    /// direction may be reversed; of those with the same value favorites may go first.
+    /// Takes long for many: see [`ordered`](Self::ordered).
+    pub fn sorted_by(
+        &self,
+        column: Column,
+        is_reversed: bool,
+        favorites_first: bool,
+        keys: impl Iterator<Item = MediaKey>,
+        limit: usize,
+    ) -> Vec<MediaKey> {
+        let mut valued: Vec<(Option<Value<'_>>, MediaKey)> =
+            keys.map(|key| (self.value(column, key), key)).collect();
+        let is_favorite = |key: MediaKey| self.favorites().contains(key.0);
+        let compare = |a: &(Option<Value<'_>>, MediaKey), b: &(Option<Value<'_>>, MediaKey)| {
+            Self::value_cmp(column, is_reversed, a.0.as_ref(), b.0.as_ref())
+                .then_with(|| {
+                    (favorites_first && is_favorite(b.1))
+                        .cmp(&(favorites_first && is_favorite(a.1)))
+                })
+                .then_with(|| self.id_cmp(a.1, b.1))
         };
-        b.imported()
-            .cmp(&a.imported())
-            .then_with(|| a.sort_id().cmp(&b.sort_id()))
+        if limit > 0 && limit < valued.len() {
+            valued.select_nth_unstable_by(limit - 1, compare);
+            valued.truncate(limit);
+        }
+        valued.sort_unstable_by(compare);
+        valued.into_iter().map(|(_, key)| key).collect()
     }
+
+    /// The media whose number in a column is between two, both included.
+    pub fn between(&self, column: Column, low: f64, high: f64) -> RoaringBitmap {
+        let order = self.ordered(column);
+        let number = |key: &MediaKey| {
+            let record = self.record(*key);
+            record.and_then(|record| column.number(&record))
+        };
+        // The largest come first.
+        let valued = order.keys.get(..order.valued).unwrap_or_default();
+        let start = valued.partition_point(|key| number(key).is_some_and(|number| number > high));
+        let end = valued.partition_point(|key| number(key).is_some_and(|number| number >= low));
+        self.cut(order, start, end)
+    }
+
+    /// The media with exactly this text in a column.
+    pub fn with_text(&self, column: Column, text: &str) -> RoaringBitmap {
+        let order = self.ordered(column);
+        let place = |key: &MediaKey| {
+            let record = self.record(*key);
+            record
+                .and_then(|record| column.text(&record))
+                .map_or(Ordering::Less, |known| {
+                    super::natural::natural_cmp(&known, text)
+                })
+        };
+        let valued = order.keys.get(..order.valued).unwrap_or_default();
+        let start = valued.partition_point(|key| place(key).is_lt());
+        let end = valued.partition_point(|key| place(key).is_le());
+        self.cut(order, start, end)
+    }
+
+    /// The media whose ids start like this.
+    pub fn with_id_prefix(&self, prefix: &str) -> RoaringBitmap {
+        let order = self.ordered(Column::Id);
+        let is_before = |key: &MediaKey, is_equal: bool| {
+            self.record(*key).is_some_and(|record| {
+                let id = record.id();
+                let start = id.as_str().as_bytes().get(..prefix.len());
+                match start
+                    .unwrap_or(id.as_str().as_bytes())
+                    .cmp(prefix.as_bytes())
+                {
+                    Ordering::Equal => is_equal,
+                    ordering => ordering.is_lt(),
+                }
+            })
+        };
+        let start = order.keys.partition_point(|key| is_before(key, false));
+        let end = order.keys.partition_point(|key| is_before(key, true));
+        self.cut(order, start, end)
+    }
+
+    /// The media that stand at some places of an order.
+    fn cut(&self, order: &Order, start: usize, end: usize) -> RoaringBitmap {
+        let (before, rest) = order.keys.split_at(start.min(order.keys.len()));
+        let (inside, after) = rest.split_at(end.saturating_sub(start).min(rest.len()));
+        if inside.len() > order.keys.len() / 2 {
+            self.all() - media([before, after])
+        } else {
+            media([inside, &[]])
+        }
+    }
+}
+
+/// Fewer keys are sorted, more are marked in a row of bits.
+const FEW: usize = 2_048;
+
+/// The set of some media.
+fn media(parts: [&[MediaKey]; 2]) -> RoaringBitmap {
+    let keys = || parts.into_iter().flatten().map(|key| key.0);
+    let count = parts.iter().map(|part| part.len()).sum::<usize>();
+    let last = keys().max().map_or(0, |key| key as usize);
+    if count < FEW || last / 64 > count {
+        let mut keys: Vec<u32> = keys().collect();
+        keys.sort_unstable();
+        return keys.into_iter().collect();
+    }
+    let mut bits = vec![0_u8; last / 8 + 1];
+    for key in keys() {
+        if let Some(byte) = bits.get_mut(key as usize / 8) {
+            *byte |= 1 << (key % 8);
+        }
+    }
+    RoaringBitmap::from_lsb0_bytes(0, &bits)
 }

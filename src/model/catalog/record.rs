@@ -30,6 +30,24 @@ impl SortId<'_> {
             Self::Text(text) => Cow::Borrowed(text),
         }
     }
+
+    /// The first bytes of its text as a number that compares alike.
+    pub(super) fn start(&self) -> u64 {
+        let mut start = [0; 8];
+        match self {
+            Self::Md5(md5) => {
+                let digits = md5.0.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+                for (to, digit) in start.iter_mut().zip(digits) {
+                    *to = if digit < 10 { b'0' } else { b'a' - 10 } + digit;
+                }
+            }
+            Self::Text(text) => start
+                .iter_mut()
+                .zip(text.bytes())
+                .for_each(|(to, byte)| *to = byte),
+        }
+        u64::from_be_bytes(start)
+    }
 }
 
 impl Ord for SortId<'_> {

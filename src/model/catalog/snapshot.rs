@@ -4,15 +4,16 @@
 //! Whoever stores the frames sees to it that they come back as they were, and in
 //! their order; here no bytes, however wrong, do more than be refused.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use roaring::RoaringBitmap;
 
 use super::{
     Catalog,
+    column::Column,
     lookup::Lookup,
     next_version,
-    order::Order,
+    order::{Order, Slot},
     packed::{CHUNK, Chunk, Reader, Writer, flag},
     shared::Shared,
     tags::Tags,
@@ -200,6 +201,10 @@ impl Restoring {
             pairs.is_sorted_by(|a, b| a < b).then_some(())?;
         }
         let version = next_version();
+        let mut columns = vec![Slot::default(); Column::COUNT];
+        let len = self.order.len();
+        *columns.get_mut(Column::Imported.place())? =
+            Slot::of(Order::new(Column::Imported, self.order, len));
         Some(Catalog {
             chunks: self.chunks,
             tags: Tags::restore(self.tags),
@@ -208,8 +213,7 @@ impl Restoring {
             by_md5: Lookup::of_sorted(&md5s),
             by_post: Lookup::of_sorted(&posts),
             sites: Arc::new(self.sites),
-            order: OnceLock::from(Arc::new(Order::new(self.order))),
-            earlier: None,
+            columns,
             complete: true,
             version,
             lineage: version,

@@ -126,10 +126,70 @@ pub fn assert_same(catalog: &Catalog, model: &BTreeMap<MediaKey, Entry>) {
     assert_eq!(times(&catalog.default_order()), times(&expected));
 }
 
+/// Every order must be what sorting gives, in groups of equal values, and every cut out
+/// of it what looking at each record gives.
+fn assert_ordered(catalog: &Catalog, bound: f64) {
+    for column in Column::all() {
+        let order = catalog.ordered(column);
+        let value = |key: MediaKey| column.value(&catalog.record(key).unwrap());
+        for is_reversed in [false, true] {
+            let sorted = catalog.sorted_by(column, is_reversed, false, catalog.keys(), usize::MAX);
+            let groups: Vec<&[MediaKey]> = order.groups(catalog, is_reversed).collect();
+            assert!(groups.concat() == sorted, "{column:?}");
+            for group in &groups {
+                assert!(group.iter().all(|key| value(*key) == value(group[0])));
+            }
+            let is_apart = |pair: &[&[MediaKey]]| value(pair[0][0]) != value(pair[1][0]);
+            assert!(groups.windows(2).all(is_apart), "{column:?}");
+        }
+        assert_eq!(
+            order.groups(catalog, false).collect::<Vec<_>>().concat(),
+            order.keys().to_vec()
+        );
+        let number = |record: &Record<'_>| column.number(record);
+        let found = catalog.between(column, bound - 90.0, bound);
+        let expected = catalog.records().filter(|record| {
+            number(record).is_some_and(|number| number >= bound - 90.0 && number <= bound)
+        });
+        assert_eq!(
+            found,
+            expected.map(|record| record.key().0).collect(),
+            "{column:?}"
+        );
+    }
+    for text in ["jpg", "png", "gif", ""] {
+        let expected = (catalog.records())
+            .filter(|record| Column::Extension.text(record).as_deref() == Some(text));
+        assert_eq!(
+            catalog.with_text(Column::Extension, text),
+            expected.map(|record| record.key().0).collect()
+        );
+    }
+    for prefix in ["found 1", "found", "00", "a", "found 12345"] {
+        let expected = catalog
+            .records()
+            .filter(|record| record.id().as_str().starts_with(prefix));
+        assert_eq!(
+            catalog.with_id_prefix(prefix),
+            expected.map(|record| record.key().0).collect()
+        );
+    }
+    let mut counts: BTreeMap<Md5, Vec<MediaKey>> = BTreeMap::new();
+    for record in catalog.records() {
+        if let Some(md5) = record.md5() {
+            counts.entry(md5).or_default().push(record.key());
+        }
+    }
+    let expected = counts.values().filter(|keys| keys.len() > 1);
+    let expected = expected.flat_map(|keys| keys.iter().map(|key| (*key, keys.len())));
+    assert_eq!(catalog.same_md5(), expected.collect());
+}
+
 proptest! {
     #[test]
     fn apply_agrees_with_a_plain_map(
         start in prop::collection::vec((0..600_u32, any::<u64>()), 0..20),
+        bound in -150.0..400.0,
         steps in prop::collection::vec(
             (any::<bool>(), prop::collection::vec((0..600_u32, prop::option::weighted(0.7, any::<u64>())), 0..5)),
             0..6,
@@ -146,7 +206,7 @@ proptest! {
         assert_same(&catalog, &model);
         for (asks_order, changes) in steps {
             if asks_order {
-                catalog.default_order();
+                assert_ordered(&catalog, bound);
             }
             let before = (catalog.clone(), model.clone());
             let changes: Vec<Change> = changes
@@ -164,6 +224,7 @@ proptest! {
             catalog = catalog.apply(&changes);
             assert_same(&catalog, &model);
             assert_same(&before.0, &before.1);
+            assert_ordered(&catalog, bound);
             prop_assert_ne!(before.0.version(), catalog.version());
         }
     }
@@ -188,8 +249,35 @@ fn an_edit_of_tags_keeps_the_order_and_the_vocabulary() {
 }
 
 #[test]
+fn a_long_order_is_mended_where_it_was_touched() {
+    let number = |key: u32| u64::from(key).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let mut catalog = Catalog::from_entries(
+        (0..6_000).map(|key| entry(key, number(key))).collect(),
+        true,
+    );
+    for round in 0..3 {
+        assert_ordered(&catalog, 60.0);
+        let changes: Vec<Change> = (0..90)
+            .map(|n| match n % 3 {
+                0 => Change::Remove(MediaKey(n * 60 + round)),
+                1 => Change::Upsert(entry(7_000 + n * 3 + round, number(n))),
+                _ => Change::Upsert(entry(n * 50 + round, number(n * 7 + round))),
+            })
+            .collect();
+        catalog = catalog.apply(&changes);
+    }
+    assert_ordered(&catalog, 60.0);
+}
+
+#[test]
 fn a_far_key_costs_little() {
     let catalog = Catalog::from_entries(vec![entry(u32::MAX, 5)], false);
+    assert_ordered(&catalog, 50.0);
+    let more = catalog.apply(&[
+        Change::Upsert(entry(1, 9)),
+        Change::Upsert(entry(u32::MAX, 8)),
+    ]);
+    assert_ordered(&more, 50.0);
     assert_eq!(catalog.len(), 1);
     assert!(catalog.record(MediaKey(u32::MAX)).is_some());
     assert!(!catalog.is_complete());

@@ -182,7 +182,7 @@ pub struct Similar {
 }
 
 /// An order of results.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Order {
     pub by: OrderBy,
     pub is_descending: bool,

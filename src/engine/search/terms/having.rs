@@ -4,9 +4,16 @@ use std::{borrow::Cow, collections::HashMap};
 
 use roaring::{MultiOps, RoaringBitmap};
 
-use super::{Evaluation, Media, Result, scalars::number};
-use crate::engine::tag_similarity::{Measure, nearest};
+use super::{
+    Evaluation, Media, Result,
+    scalars::{category_place, column},
+};
+use crate::engine::{
+    search::explain::How,
+    tag_similarity::{Measure, nearest},
+};
 use crate::model::{
+    catalog::Column,
     entry::Facets,
     fact::{Detail, Fact, PART},
     hash::PerceptualHash,
@@ -14,7 +21,7 @@ use crate::model::{
     media::{MediaKind, Rating, Status},
     query::{
         key::Key,
-        tree::{Items, Similar, Value},
+        tree::{Items, NumberTest, Similar, Value},
     },
     text::display_text,
 };
@@ -57,10 +64,18 @@ impl<'a> Evaluation<'a> {
             Key::Site | Key::Post => self.scan(|record| record.posts().next().is_some())?,
             Key::Phash => self.scan(|record| record.phash().is_some())?,
             Key::Of => self.scan(|record| record.origin().is_some())?,
-            Key::Tag | Key::Direct => self.scan(|record| record.tag_count() > 0)?,
-            Key::Tagcount | Key::Stars | Key::Frames => self.scan(|record| {
-                number(record, key, category, 0).is_some_and(|number| number > 0.0)
-            })?,
+            Key::Tagcount if category.is_some() => {
+                let category = category.unwrap_or_default();
+                match category_place(category) {
+                    Some(place) => self.above(Column::CategoryTags(place), 1.0)?,
+                    None => self.tags_where(|name| name.category == category)?,
+                }
+            }
+            Key::Tag | Key::Direct | Key::Src | Key::Tagcount => self.above(Column::Tags, 1.0)?,
+            Key::Stars | Key::Frames => match column(key) {
+                Some((column, _)) => self.above(column, 1.0)?,
+                None => Cow::default(),
+            },
             Key::Width
             | Key::Height
             | Key::Mpixels
@@ -68,8 +83,11 @@ impl<'a> Evaluation<'a> {
             | Key::Filesize
             | Key::Duration
             | Key::Score
-            | Key::Favcount => self.scan(|record| number(record, key, category, 0).is_some())?,
-            Key::Orient => self.scan(|record| record.width() > 0 && record.height() > 0)?,
+            | Key::Favcount => match column(key) {
+                Some((column, least)) => self.above(column, least)?,
+                None => Cow::default(),
+            },
+            Key::Orient => self.above(Column::Ratio, 0.0)?,
             Key::Filename
             | Key::Path
             | Key::Folder
@@ -81,7 +99,6 @@ impl<'a> Evaluation<'a> {
             | Key::Modified
             | Key::Filemod
             | Key::Age => Cow::Borrowed(self.catalog.all()),
-            Key::Src => self.scan(|record| record.tag_count() > 0)?,
             Key::Conf => self.detail(Detail::Fact(Fact::Confidences), |_| true)?,
             Key::Removed => self.detail(Detail::Fact(Fact::Removed), |_| true)?,
             Key::Fps => self.detail(Detail::Fact(Fact::FrameRate), |_| true)?,
@@ -135,17 +152,28 @@ impl<'a> Evaluation<'a> {
         Cow::Owned(kinds.map(|kind| self.catalog.of_kind(kind)).union())
     }
 
-    fn oriented(&mut self, word: &str) -> Result<Media<'a>> {
-        let wanted = match word {
-            "portrait" => std::cmp::Ordering::Less,
-            "landscape" => std::cmp::Ordering::Greater,
-            _ => std::cmp::Ordering::Equal,
+    /// The media with a number in a column that is no less than another.
+    pub(super) fn above(&mut self, column: Column, least: f64) -> Result<Media<'a>> {
+        let test = NumberTest {
+            low: least,
+            high: f64::INFINITY,
+            is_negated: false,
         };
-        self.scan(|record| {
-            record.width() > 0
-                && record.height() > 0
-                && record.width().cmp(&record.height()) == wanted
-        })
+        self.in_column(column, least, &[test])
+    }
+
+    fn oriented(&mut self, word: &str) -> Result<Media<'a>> {
+        let (low, high) = match word {
+            "portrait" => (0.0, 1.0_f64.next_down()),
+            "landscape" => (1.0_f64.next_up(), f64::INFINITY),
+            _ => (1.0, 1.0),
+        };
+        let test = NumberTest {
+            low,
+            high,
+            is_negated: false,
+        };
+        self.in_column(Column::Ratio, 0.0, &[test])
     }
 
     /// One word of a list.
@@ -172,7 +200,15 @@ impl<'a> Evaluation<'a> {
             Key::Is => self.is(word)?,
             Key::Has => self.has(word)?,
             Key::Needs => self.needs(word)?,
-            Key::Ext => self.scan(|record| has_extension(&record.path(), word))?,
+            Key::Ext => {
+                self.did(How::Ordered);
+                let word = word.to_ascii_lowercase();
+                let mut found = RoaringBitmap::new();
+                for extension in [word.as_str()].into_iter().chain(same_extension(&word)) {
+                    found |= self.catalog.with_text(Column::Extension, extension);
+                }
+                Cow::Owned(found)
+            }
             Key::Site => self.scan(|record| record.posts().any(|(site, _)| site == word))?,
             Key::Post => match word.split_once(':') {
                 Some((site, id)) => Cow::Owned(
@@ -183,7 +219,7 @@ impl<'a> Evaluation<'a> {
                 ),
                 None => self.scan(|record| record.posts().any(|(_, id)| id == word))?,
             },
-            Key::Id => self.ids(word)?,
+            Key::Id => self.ids(word),
             Key::Md5 => self.md5(word)?,
             Key::Phash => self.scan(|record| {
                 record
@@ -191,7 +227,7 @@ impl<'a> Evaluation<'a> {
                     .is_some_and(|hash| hash.to_string().starts_with(word))
             })?,
             Key::Of => {
-                let ids = self.named(word)?;
+                let ids = self.named(word);
                 self.scan(|record| {
                     record
                         .origin()
@@ -199,8 +235,8 @@ impl<'a> Evaluation<'a> {
                 })?
             }
             Key::Parent => {
-                let ids = self.named(word)?;
-                let mut family = self.ids(word)?.into_owned();
+                let ids = self.named(word);
+                let mut family = self.ids(word).into_owned();
                 family |= self
                     .scan(|record| {
                         record
@@ -212,7 +248,7 @@ impl<'a> Evaluation<'a> {
             }
             Key::Child => {
                 let parents: Vec<String> = self
-                    .ids(word)?
+                    .ids(word)
                     .iter()
                     .filter_map(|key| self.catalog.record(MediaKey(key)))
                     .filter_map(|record| record.parent().map(str::to_owned))
@@ -232,7 +268,7 @@ impl<'a> Evaluation<'a> {
                 let ids = if id.is_empty() {
                     Vec::new()
                 } else {
-                    self.named(id)?
+                    self.named(id)
                 };
                 self.related(|known, other| {
                     known == kind && (id.is_empty() || ids.iter().any(|id| id == other))
@@ -253,7 +289,7 @@ impl<'a> Evaluation<'a> {
 
     fn duplicate(&mut self, word: &str) -> Result<Media<'a>> {
         Ok(match word {
-            "exact" => self.exact_duplicates()?,
+            "exact" => self.exact_duplicates(),
             "pixel" => self.pixel_duplicates()?,
             "near" => self.related(|kind, _| matches!(kind, "similar" | "duplicates"))?,
             "reviewed" => self.related(|kind, _| DECISIONS.contains(&kind))?,
@@ -264,7 +300,7 @@ impl<'a> Evaluation<'a> {
     /// All that are in a group of duplicates, whatever kind.
     fn duplicates(&mut self) -> Result<Media<'a>> {
         let parts = [
-            self.exact_duplicates()?,
+            self.exact_duplicates(),
             self.pixel_duplicates()?,
             self.duplicate("near")?,
         ];
@@ -272,18 +308,9 @@ impl<'a> Evaluation<'a> {
     }
 
     /// Media whose bytes another one has as well.
-    fn exact_duplicates(&mut self) -> Result<Media<'a>> {
-        let mut first: HashMap<Md5, u32> = HashMap::new();
-        let mut found = RoaringBitmap::new();
-        self.scan(|record| {
-            if let Some(md5) = record.md5()
-                && let Some(other) = first.insert(md5, record.key().0)
-            {
-                found.extend([other, record.key().0]);
-            }
-            false
-        })?;
-        Ok(Cow::Owned(found))
+    fn exact_duplicates(&self) -> Media<'a> {
+        let same = self.catalog.same_md5();
+        Cow::Owned(same.into_keys().map(|key| key.0).collect())
     }
 
     /// Media whose pixels another one has as well.
@@ -372,7 +399,7 @@ impl<'a> Evaluation<'a> {
             "thumb" => self.all_but(&self.with(Facets::NEEDS_THUMBNAIL)),
             "pool" | "project" => self.has_any(Key::Project, None)?,
             "dup" => Self::union(&[
-                self.exact_duplicates()?,
+                self.exact_duplicates(),
                 self.pixel_duplicates()?,
                 self.related(|kind, _| kind == "duplicates")?,
             ]),
@@ -403,26 +430,27 @@ impl<'a> Evaluation<'a> {
     }
 
     /// An id, or all that start like it.
-    fn ids(&mut self, word: &str) -> Result<Media<'a>> {
+    fn ids(&mut self, word: &str) -> Media<'a> {
         let exact = word
             .parse()
             .ok()
             .and_then(|id: MediaId| self.catalog.key_of(&id));
         if let Some(key) = exact {
-            return Ok(Cow::Owned(RoaringBitmap::from([key.0])));
+            return Cow::Owned(RoaringBitmap::from([key.0]));
         }
         if word.chars().count() < MIN_PREFIX {
             self.hint(format!(
                 "an id starts with at least {MIN_PREFIX} characters"
             ));
-            return Ok(Cow::default());
+            return Cow::default();
         }
-        self.scan(|record| record.id().as_str().starts_with(word))
+        self.did(How::Ordered);
+        Cow::Owned(self.catalog.with_id_prefix(word))
     }
 
     /// The ids that a word names; itself, when there is no such medium here.
-    fn named(&mut self, word: &str) -> Result<Vec<String>> {
-        let keys = self.ids(word)?;
+    fn named(&mut self, word: &str) -> Vec<String> {
+        let keys = self.ids(word);
         let mut ids: Vec<String> = keys
             .iter()
             .filter_map(|key| self.catalog.record(MediaKey(key)))
@@ -431,7 +459,7 @@ impl<'a> Evaluation<'a> {
         if ids.is_empty() {
             ids.push(word.to_owned());
         }
-        Ok(ids)
+        ids
     }
 
     fn md5(&mut self, word: &str) -> Result<Media<'a>> {
@@ -448,7 +476,7 @@ impl<'a> Evaluation<'a> {
 
     /// The pictures whose tags are most like those of one.
     fn similar_by_tags(&mut self, similar: &Similar, measure: Measure) -> Result<Media<'a>> {
-        let wanted = self.ids(&similar.id)?;
+        let wanted = self.ids(&similar.id);
         let count = similar.count.unwrap_or(DEFAULT_COUNT);
         let mut found = RoaringBitmap::new();
         for key in wanted.iter().map(MediaKey) {
@@ -476,7 +504,7 @@ impl<'a> Evaluation<'a> {
             return Ok(self.unavailable(&format!("similar: by {}", display_text(by))));
         }
         let hashes: Vec<PerceptualHash> = self
-            .ids(&similar.id)?
+            .ids(&similar.id)
             .iter()
             .filter_map(|key| self.catalog.record(MediaKey(key))?.phash())
             .collect();
@@ -520,14 +548,13 @@ fn nothing() -> Value {
     }
 }
 
-fn has_extension(path: &str, wanted: &str) -> bool {
-    let Some((_, extension)) = path.rsplit_once('.') else {
-        return false;
-    };
-    let same = |a: &str, b: &str| wanted == a && extension.eq_ignore_ascii_case(b);
-    extension.eq_ignore_ascii_case(wanted)
-        || same("jpg", "jpeg")
-        || same("jpeg", "jpg")
-        || same("tif", "tiff")
-        || same("tiff", "tif")
+/// The other way to write an extension.
+fn same_extension(extension: &str) -> Option<&'static str> {
+    Some(match extension {
+        "jpg" => "jpeg",
+        "jpeg" => "jpg",
+        "tif" => "tiff",
+        "tiff" => "tif",
+        _ => return None,
+    })
 }

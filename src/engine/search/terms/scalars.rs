@@ -12,13 +12,17 @@ use jiff::{
 use roaring::RoaringBitmap;
 
 use super::{Evaluation, Media, Result};
-use crate::model::{
-    catalog::Record,
-    entry::parse_time,
-    fact::{Detail, Fact, PART},
-    query::{
-        key::Key,
-        tree::{DateTest, Moment, NumberTest},
+use crate::{
+    engine::search::explain::How,
+    model::{
+        catalog::Column,
+        entry::parse_time,
+        fact::{Detail, Fact, PART},
+        query::{
+            key::Key,
+            tree::{DateTest, Moment, NumberTest},
+        },
+        tag::BUILT_IN_CATEGORIES,
     },
 };
 
@@ -32,7 +36,6 @@ impl<'a> Evaluation<'a> {
         if let Some(category) = category {
             return self.category_counts(category, tests);
         }
-        let now = self.now;
         let is_met = |number: f64| tests.iter().any(|test| test.matches(number));
         match key {
             Key::Chars => self.counted_in(Detail::Caption, tests, |text| text.chars().count()),
@@ -79,23 +82,45 @@ impl<'a> Evaluation<'a> {
             Key::Fps => self.any_part(Fact::FrameRate, |rate| rate.parse().is_ok_and(is_met)),
             Key::Pages => self.any_part(Fact::Pages, |pages| pages.parse().is_ok_and(is_met)),
             Key::Conf => self.any_part(Fact::Confidences, |conf| conf.parse().is_ok_and(is_met)),
-            Key::Tagcount
-            | Key::Width
-            | Key::Height
-            | Key::Mpixels
-            | Key::Ratio
-            | Key::Filesize
-            | Key::Duration
-            | Key::Frames
-            | Key::Age
-            | Key::Stars
-            | Key::Score
-            | Key::Favcount
-            | Key::Sitecount => {
-                self.scan(|record| number(record, key, None, now).is_some_and(is_met))
+            Key::Age => {
+                // Who is at least that old was there by then.
+                let until = |age: f64| seconds(self.now) - age;
+                let imported: Vec<NumberTest> = (tests.iter())
+                    .map(|test| NumberTest {
+                        low: until(test.high),
+                        high: until(test.low),
+                        is_negated: test.is_negated,
+                    })
+                    .collect();
+                self.in_column(Column::Imported, f64::NEG_INFINITY, &imported)
             }
-            _ => Ok(self.unavailable(&format!("{}:", key.name()))),
+            _ => match column(key) {
+                Some((column, least)) => self.in_column(column, least, tests),
+                None => Ok(self.unavailable(&format!("{}:", key.name()))),
+            },
         }
+    }
+
+    /// The media whose number in a column is no less than the least that counts as one,
+    /// and passes a test.
+    pub(super) fn in_column(
+        &mut self,
+        column: Column,
+        least: f64,
+        tests: &[NumberTest],
+    ) -> Result<Media<'a>> {
+        self.did(How::Ordered);
+        let mut found = RoaringBitmap::new();
+        for test in tests {
+            self.check()?;
+            let inside = self.catalog.between(column, test.low.max(least), test.high);
+            found |= if test.is_negated {
+                self.catalog.between(column, least, f64::INFINITY) - inside
+            } else {
+                inside
+            };
+        }
+        Ok(Cow::Owned(found))
     }
 
     /// Counts something in a text; media without one have none of it.
@@ -146,12 +171,11 @@ impl<'a> Evaluation<'a> {
     }
 
     fn category_counts(&mut self, category: &str, tests: &[NumberTest]) -> Result<Media<'a>> {
+        if let Some(place) = category_place(category) {
+            return self.in_column(Column::CategoryTags(place), 0.0, tests);
+        }
         let is_counted = self.catalog.tags_of_category(category);
-        self.scan(|record| {
-            let count = record.tag_count_among(&is_counted);
-            let count = f64::from(u32::try_from(count).unwrap_or(u32::MAX));
-            tests.iter().any(|test| test.matches(count))
-        })
+        self.scan(|record| is_met(record.tag_count_among(&is_counted), tests))
     }
 
     pub(super) fn dates(&mut self, key: Key, tests: &[DateTest]) -> Result<Media<'a>> {
@@ -161,10 +185,20 @@ impl<'a> Evaluation<'a> {
                 .iter()
                 .any(|(from, until, is_negated)| (time >= *from && time < *until) != *is_negated)
         };
+        let in_column = |this: &mut Self, column| {
+            let tests: Vec<NumberTest> = (ranges.iter())
+                .map(|(from, until, is_negated)| NumberTest {
+                    low: seconds(*from),
+                    high: seconds(until.saturating_sub(1)),
+                    is_negated: *is_negated,
+                })
+                .collect();
+            this.in_column(column, f64::NEG_INFINITY, &tests)
+        };
         match key {
-            Key::Date => self.scan(|record| is_met(record.created())),
-            Key::Imported => self.scan(|record| is_met(record.imported())),
-            Key::Modified => self.scan(|record| is_met(record.modified())),
+            Key::Date => in_column(self, Column::Created),
+            Key::Imported => in_column(self, Column::Imported),
+            Key::Modified => in_column(self, Column::Modified),
             Key::Taken => self.any_part(Fact::Taken, |time| parse_time(time).is_some_and(is_met)),
             Key::Created => {
                 self.any_part(Fact::Created, |time| parse_time(time).is_some_and(is_met))
@@ -238,36 +272,38 @@ fn is_met(count: usize, tests: &[NumberTest]) -> bool {
     tests.iter().any(|test| test.matches(count))
 }
 
-/// The number that a key means, when the medium has one.
+/// The column of the number that a key means, and the least that counts as having one.
+pub(super) fn column(key: Key) -> Option<(Column, f64)> {
+    Some(match key {
+        Key::Tagcount => (Column::Tags, 0.0),
+        Key::Width => (Column::Width, 0.0),
+        Key::Height => (Column::Height, 0.0),
+        Key::Mpixels => (Column::Mpixels, 0.0),
+        Key::Ratio => (Column::Ratio, 0.0),
+        // A file without bytes has no size.
+        Key::Filesize => (Column::Bytes, 1.0),
+        Key::Duration => (Column::Duration, 0.0),
+        Key::Frames => (Column::Frames, 0.0),
+        Key::Stars => (Column::Stars, 0.0),
+        Key::Score => (Column::Score, f64::NEG_INFINITY),
+        Key::Favcount => (Column::Favcount, f64::NEG_INFINITY),
+        Key::Sitecount => (Column::Posts, 0.0),
+        _ => return None,
+    })
+}
+
+/// The place of a built-in category.
+pub(super) fn category_place(category: &str) -> Option<u8> {
+    let place = BUILT_IN_CATEGORIES
+        .iter()
+        .position(|known| *known == category)?;
+    u8::try_from(place).ok()
+}
+
 #[expect(
     clippy::cast_precision_loss,
-    reason = "no count, size or time here needs more than 52 bits"
+    reason = "no time here needs more than 52 bits"
 )]
-pub(super) fn number(
-    record: &Record<'_>,
-    key: Key,
-    category: Option<&str>,
-    now: i64,
-) -> Option<f64> {
-    let (width, height) = (f64::from(record.width()), f64::from(record.height()));
-    let known = |number: f64| (number > 0.0).then_some(number);
-    match key {
-        Key::Tagcount => Some(match category {
-            Some(category) => record.tags().filter(|tag| tag.category == category).count() as f64,
-            None => record.tag_count() as f64,
-        }),
-        Key::Width => known(width),
-        Key::Height => known(height),
-        Key::Mpixels => known(width * height / 1e6),
-        Key::Ratio => (width > 0.0 && height > 0.0).then(|| width / height),
-        Key::Filesize => known(record.bytes() as f64),
-        Key::Duration => record.duration_ms().map(|ms| ms as f64),
-        Key::Frames => Some(f64::from(record.frames())),
-        Key::Age => Some(now.saturating_sub(record.imported()) as f64),
-        Key::Stars => Some(f64::from(record.stars())),
-        Key::Score => record.score().map(|score| score as f64),
-        Key::Favcount => record.favcount().map(|count| count as f64),
-        Key::Sitecount => Some(record.posts().count() as f64),
-        _ => None,
-    }
+fn seconds(time: i64) -> f64 {
+    time as f64
 }

@@ -10,7 +10,10 @@ use crate::{
         explain::How,
         text::{Glob, glob},
     },
-    model::{catalog::Catalog, tag::TagName},
+    model::{
+        catalog::{Catalog, Column},
+        tag::TagName,
+    },
 };
 
 /// What a tag of a query stands for.
@@ -96,7 +99,7 @@ impl<'a> Evaluation<'a> {
     /// `*` in any place of a name; implied tags count.
     pub(super) fn wildcard(&mut self, category: Option<&str>, pattern: &str) -> Result<Media<'a>> {
         if category.is_none() && pattern.bytes().all(|b| b == b'*') {
-            return self.scan(|record| record.tag_count() > 0);
+            return self.above(Column::Tags, 1.0);
         }
         let is_of_category =
             |name: &TagName| category.is_none_or(|category| name.category == category);

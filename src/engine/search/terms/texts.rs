@@ -6,6 +6,7 @@ use super::{Evaluation, Media, Result};
 use crate::{
     engine::search::text::{Matcher, glob},
     model::{
+        catalog::Column,
         fact::{Detail, Fact, PART},
         query::{
             BuiltIn, Query,
@@ -136,7 +137,7 @@ impl<'a> Evaluation<'a> {
             return Ok(named);
         }
         let others = self.detail(Detail::Fact(Fact::Provenance), |_| true)?;
-        let mut tagged = self.scan(|record| record.tag_count() > 0)?.into_owned();
+        let mut tagged = self.above(Column::Tags, 1.0)?.into_owned();
         tagged -= others.as_ref();
         Ok(Self::union(&[named, Cow::Owned(tagged)]))
     }
