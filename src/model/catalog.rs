@@ -235,7 +235,11 @@ impl Catalog {
         });
         let posts: Vec<u32> = post_hashes(entry).collect();
         self.touch(key, Some((&row, &bytes)));
-        if let Some((old_row, _, old_id, _)) = &old {
+        // Nothing is found by another name than before, most times.
+        let is_renamed = old.as_ref().is_none_or(|(old_row, _, old_id, _)| {
+            *old_id != entry.id || old_row.md5() != row.md5()
+        });
+        if let Some((old_row, _, old_id, _)) = old.as_ref().filter(|_| is_renamed) {
             self.forget_names(key, old_row, old_id);
         }
         let (old_row, old_tags, _, old_posts) =
@@ -252,11 +256,13 @@ impl Catalog {
         for new in posts.iter().filter(|post| !old_posts.contains(post)) {
             self.by_post.insert(*new, key.0);
         }
-        if let Some(hash) = id_hash(&row, entry.id.as_str()) {
-            self.by_id.insert(hash, key.0);
-        }
-        if let Some(hash) = md5_hash(&row) {
-            self.by_md5.insert(hash, key.0);
+        if is_renamed {
+            if let Some(hash) = id_hash(&row, entry.id.as_str()) {
+                self.by_id.insert(hash, key.0);
+            }
+            if let Some(hash) = md5_hash(&row) {
+                self.by_md5.insert(hash, key.0);
+            }
         }
         self.flip(key, old_row.flags, row.flags);
         let (chunk, slot) = place(key);
@@ -509,8 +515,8 @@ impl Catalog {
     /// Whether a tag is of a category, by its number.
     pub fn tags_of_category(&self, category: &str) -> Vec<bool> {
         self.tags
-            .iter()
-            .map(|(name, _)| name.category == category)
+            .names()
+            .map(|name| name.category == category)
             .collect()
     }
 

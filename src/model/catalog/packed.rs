@@ -4,6 +4,7 @@
 //! Times are stored as differences, tags as short numbers (frequent tags have the
 //! lowest), an id that is the md5 and a path that follows from it not at all.
 
+mod chunk;
 mod stored;
 
 use std::borrow::Cow;
@@ -13,6 +14,8 @@ use crate::model::{
     id::Md5,
     media::{MediaKind, Rating, Status},
 };
+
+pub use self::chunk::Chunk;
 
 /// Media of one chunk.
 pub const CHUNK: usize = 256;
@@ -115,85 +118,6 @@ pub fn flags(entry: &Entry) -> u64 {
 
 fn is_hex_of(text: &str, md5: Md5) -> bool {
     text.len() == 32 && !text.bytes().any(|b| b.is_ascii_uppercase()) && text.parse() == Ok(md5)
-}
-
-#[derive(Clone, Default)]
-pub struct Chunk {
-    /// Empty, or [`CHUNK`] long.
-    rows: Vec<Row>,
-    bytes: Vec<u8>,
-    /// Bytes that no row points to any more.
-    wasted: usize,
-}
-
-impl Chunk {
-    /// The row at a place, when something is there, and its bytes.
-    pub fn row(&self, slot: usize) -> Option<(&Row, &[u8])> {
-        let row = self.rows.get(slot).filter(|row| row.is(flag::PRESENT))?;
-        let start = row.offset as usize;
-        let bytes = self.bytes.get(start..start + row.length as usize)?;
-        Some((row, bytes))
-    }
-
-    /// All rows there are with their places and bytes, in order.
-    pub fn rows(&self) -> impl Iterator<Item = (usize, &Row, &[u8])> {
-        let rows = self.rows.iter().enumerate();
-        rows.filter(|(_, row)| row.is(flag::PRESENT))
-            .filter_map(|(slot, row)| {
-                let start = row.offset as usize;
-                let bytes = self.bytes.get(start..start + row.length as usize)?;
-                Some((slot, row, bytes))
-            })
-    }
-
-    /// Writes a row; its bytes come from [`encode`].
-    pub fn set(&mut self, slot: usize, mut row: Row, bytes: &[u8]) {
-        self.clear(slot);
-        if self.rows.is_empty() {
-            self.rows = vec![Row::default(); CHUNK];
-        }
-        if self.wasted > self.bytes.len() / 2 {
-            self.compact();
-        }
-        let (Ok(offset), Ok(length)) =
-            (u32::try_from(self.bytes.len()), u32::try_from(bytes.len()))
-        else {
-            // Four gigabytes in one chunk: its sidecars could not have been read.
-            return;
-        };
-        (row.offset, row.length) = (offset, length);
-        self.bytes.extend_from_slice(bytes);
-        if let Some(place) = self.rows.get_mut(slot) {
-            *place = row;
-        }
-    }
-
-    pub fn clear(&mut self, slot: usize) {
-        if let Some(row) = self.rows.get_mut(slot) {
-            self.wasted += row.length as usize;
-            *row = Row::default();
-        }
-    }
-
-    /// Bytes on the heap.
-    pub fn size(&self) -> usize {
-        self.rows.capacity() * size_of::<Row>() + self.bytes.capacity()
-    }
-
-    pub fn shrink(&mut self) {
-        self.bytes.shrink_to_fit();
-    }
-
-    fn compact(&mut self) {
-        let mut packed = Vec::with_capacity(self.bytes.len() - self.wasted);
-        for row in &mut self.rows {
-            let start = row.offset as usize;
-            let bytes = self.bytes.get(start..start + row.length as usize);
-            row.offset = u32::try_from(packed.len()).unwrap_or(0);
-            packed.extend_from_slice(bytes.unwrap_or_default());
-        }
-        (self.bytes, self.wasted) = (packed, 0);
-    }
 }
 
 /// What the bytes of a row say, without copying any of it.

@@ -22,7 +22,67 @@ const CHUNK: usize = 64;
 #[derive(Clone)]
 struct Slot {
     name: Arc<TagName>,
-    media: Arc<RoaringBitmap>,
+    media: Tagged,
+}
+
+/// Changes of one set that are noted before it is copied.
+const NOTED: usize = 1_024;
+
+/// The media of a tag. An edit of many pictures touches most of the tags there are,
+/// and copying all their sets would take longer than all else: what changes is noted,
+/// and whoever asks for the set first puts it together.
+#[derive(Clone)]
+struct Tagged {
+    base: Arc<RoaringBitmap>,
+    /// Keys, and whether they are in the set now; later ones count.
+    changes: Vec<(u32, bool)>,
+    /// The base with the changes, once somebody asked.
+    now: OnceLock<Arc<RoaringBitmap>>,
+}
+
+impl Tagged {
+    fn new(media: RoaringBitmap) -> Self {
+        Self {
+            base: Arc::new(media),
+            changes: Vec::new(),
+            now: OnceLock::new(),
+        }
+    }
+
+    fn now(&self) -> &Arc<RoaringBitmap> {
+        if self.changes.is_empty() {
+            return &self.base;
+        }
+        self.now.get_or_init(|| {
+            let mut media = RoaringBitmap::clone(&self.base);
+            for (key, is_on) in &self.changes {
+                put(&mut media, *key, *is_on);
+            }
+            Arc::new(media)
+        })
+    }
+
+    fn set(&mut self, key: u32, is_on: bool) {
+        if self.changes.len() == NOTED {
+            self.now();
+        }
+        if let Some(now) = self.now.take() {
+            self.base = now;
+            self.changes.clear();
+        }
+        match Arc::get_mut(&mut self.base) {
+            Some(media) if self.changes.is_empty() => put(media, key, is_on),
+            _ => self.changes.push((key, is_on)),
+        }
+    }
+}
+
+fn put(media: &mut RoaringBitmap, key: u32, is_on: bool) {
+    if is_on {
+        media.insert(key);
+    } else {
+        media.remove(key);
+    }
 }
 
 /// The names met so far, while a catalog is built.
@@ -199,7 +259,7 @@ impl Tags {
     }
 
     pub fn media(&self, number: u32) -> Option<&Arc<RoaringBitmap>> {
-        self.slot(number).map(|slot| &slot.media)
+        self.slot(number).map(|slot| slot.media.now())
     }
 
     /// The numbers of the tags with this value, of any category.
@@ -250,7 +310,7 @@ impl Tags {
         }
         self.slots.get_mut(self.len / CHUNK).push(Slot {
             name,
-            media: Arc::new(media),
+            media: Tagged::new(media),
         });
         self.len += 1;
     }
@@ -258,12 +318,7 @@ impl Tags {
     pub fn set(&mut self, number: u32, key: u32, is_on: bool) {
         let chunk = self.slots.get_mut(number as usize / CHUNK);
         if let Some(slot) = chunk.get_mut(number as usize % CHUNK) {
-            let media = Arc::make_mut(&mut slot.media);
-            if is_on {
-                media.insert(key);
-            } else {
-                media.remove(key);
-            }
+            slot.media.set(key, is_on);
         }
     }
 
@@ -274,7 +329,7 @@ impl Tags {
                 text: String::new(),
                 ends: Vec::with_capacity(self.len),
             };
-            for (name, _) in self.iter() {
+            for name in self.names() {
                 values.text.push_str(&name.value);
                 let end = u32::try_from(values.text.len()).unwrap_or(u32::MAX);
                 values.ends.push(end);
@@ -299,7 +354,12 @@ impl Tags {
         self.slots
             .iter()
             .flatten()
-            .map(|slot| (slot.name.as_ref(), &slot.media))
+            .map(|slot| (slot.name.as_ref(), slot.media.now()))
+    }
+
+    /// Every name that has a number, in the order of the numbers.
+    pub fn names(&self) -> impl Iterator<Item = &TagName> {
+        self.slots.iter().flatten().map(|slot| slot.name.as_ref())
     }
 
     pub fn categories(&self) -> impl Iterator<Item = &str> {

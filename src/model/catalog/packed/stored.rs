@@ -1,6 +1,6 @@
 //! A chunk as bytes and back.
 
-use super::{CHUNK, Chunk, Reader, Row, Writer, flag};
+use super::{CHUNK, Chunk, Reader, Row, Writer, chunk::Base, flag};
 
 /// Bytes of a row before those that [`encode`](super::encode) made.
 const ROW: usize = 16 + 3 * 8 + 2 * 4;
@@ -35,7 +35,7 @@ impl Chunk {
             length += reader.checked_bytes()?.len();
         }
         *reader = start;
-        let mut chunk = Self {
+        let mut chunk = Base {
             rows: vec![Row::default(); if rows == 0 { 0 } else { CHUNK }],
             bytes: Vec::with_capacity(length),
             wasted: 0,
@@ -60,7 +60,7 @@ impl Chunk {
             *chunk.rows.get_mut(slot)? = row;
             chunk.bytes.extend_from_slice(bytes);
         }
-        Some(chunk)
+        Some(Self::of(chunk))
     }
 }
 
