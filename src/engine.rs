@@ -34,6 +34,7 @@ pub mod save;
 pub mod search;
 pub mod source;
 pub mod suggest;
+pub mod tag_counts;
 pub mod tag_similarity;
 pub mod tags;
 pub mod thumbnail;

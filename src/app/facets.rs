@@ -11,11 +11,14 @@ use super::{
     message::{Counted, Effect},
     query_bar::term_of,
 };
-use crate::model::{
-    catalog::Catalog,
-    edit::apply_all,
-    id::MediaKey,
-    tag::{Tag, TagName},
+use crate::{
+    engine::tag_counts::tag_counts,
+    model::{
+        catalog::Catalog,
+        edit::apply_all,
+        id::MediaKey,
+        tag::{Tag, TagName},
+    },
 };
 
 /// The state of the sidebar; it is open when it is among the panes shown.
@@ -36,7 +39,8 @@ pub struct Facets {
 /// One tag of the result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FacetRow {
-    pub name: TagName,
+    /// As the catalog has it.
+    pub name: Arc<TagName>,
     pub count: u64,
 }
 
@@ -52,7 +56,7 @@ impl Facets {
         if generation != self.generation {
             return false;
         }
-        let current = self.rows.get(self.cursor).map(|row| row.name.clone());
+        let current = self.rows.get(self.cursor).map(|row| Arc::clone(&row.name));
         self.rows = Arc::clone(rows);
         self.is_stale = false;
         let place = current.and_then(|name| self.rows.iter().position(|row| row.name == name));
@@ -124,54 +128,44 @@ pub fn count(
     catalog: &Catalog,
     keys: &[MediaKey],
     pending: &Changes,
-    is_cancelled: &dyn Fn() -> bool,
+    is_cancelled: &(dyn Fn() -> bool + Sync),
 ) -> Option<Vec<FacetRow>> {
-    let (_, known) = catalog.vocabulary();
-    let mut counts: Vec<u64> = vec![0; known];
-    // Tags that only unsaved edits have.
+    let (edited, stored): (Vec<MediaKey>, Vec<MediaKey>) = if pending.unsaved() == 0 {
+        (Vec::new(), Vec::new())
+    } else {
+        keys.iter().partition(|key| pending.has_pending(**key))
+    };
+    let stored = if edited.is_empty() { keys } else { &stored };
+    let counts = tag_counts(catalog, stored, is_cancelled)?;
+    // Those of unsaved edits, some of which no medium has yet.
     let mut others: HashMap<TagName, u64> = HashMap::new();
-    for (n, key) in keys.iter().enumerate() {
-        if n % 1024 == 0 && is_cancelled() {
-            return None;
-        }
-        let Some(record) = catalog.record(*key) else {
-            continue;
-        };
-        if pending.has_pending(*key) {
-            let mut media = sketch(&record);
-            apply_all(&pending.pending(*key), &mut media);
-            for name in media.tags.iter().map(Tag::name) {
-                *others.entry(name).or_default() += 1;
-            }
-        } else {
-            for number in record.tag_numbers() {
-                if let Some(count) = counts.get_mut(number as usize) {
-                    *count += 1;
-                }
-            }
+    for record in edited.iter().filter_map(|key| catalog.record(*key)) {
+        let mut media = sketch(&record);
+        apply_all(&pending.pending(record.key()), &mut media);
+        for name in media.tags.iter().map(Tag::name) {
+            *others.entry(name).or_default() += 1;
         }
     }
     let mut rows: Vec<(f64, FacetRow)> = Vec::new();
-    let mut push = |name: &TagName, count: u64, everywhere: u64| {
-        let row = FacetRow {
-            name: name.clone(),
-            count,
-        };
-        rows.push((
-            prominence(count, keys.len(), everywhere, catalog.len()),
-            row,
-        ));
+    let mut push = |name: Arc<TagName>, count: u64, everywhere: u64| {
+        let prominence = prominence(count, keys.len(), everywhere, catalog.len());
+        rows.push((prominence, FacetRow { name, count }));
     };
     for (number, count) in (0..).zip(counts) {
-        if let Some((name, media)) = catalog.tag_at(number) {
-            let count = count + others.remove(name).unwrap_or(0);
+        if count == 0 && others.is_empty() {
+            continue;
+        }
+        if let Some(name) = catalog.tag_name(number)
+            && let Some((_, media)) = catalog.tag_at(number)
+        {
+            let count = count + others.remove(name.as_ref()).unwrap_or(0);
             if count > 0 {
-                push(name, count, media.len());
+                push(Arc::clone(name), count, media.len());
             }
         }
     }
-    for (name, count) in &others {
-        push(name, *count, *count);
+    for (name, count) in others {
+        push(Arc::new(name), count, count);
     }
     // The place of a category is looked up once for each row, not at every comparison.
     let tags = catalog.tag_database();
@@ -190,7 +184,7 @@ pub fn count(
             (place, prominence, row)
         })
         .collect();
-    rows.sort_by(|(a_place, a_prominence, a), (b_place, b_prominence, b)| {
+    rows.sort_unstable_by(|(a_place, a_prominence, a), (b_place, b_prominence, b)| {
         a_place
             .cmp(b_place)
             .then(b_prominence.total_cmp(a_prominence))

@@ -506,6 +506,11 @@ impl Catalog {
         Some((self.tags.name(number)?, self.tags.media(number)?))
     }
 
+    /// The name of the tag with this number, to keep: it is not copied.
+    pub fn tag_name(&self, number: u32) -> Option<&Arc<TagName>> {
+        self.tags.shared_name(number)
+    }
+
     /// Whether a tag is of a built-in category, by its number.
     fn tags_of_built_in(&self, place: u8) -> Vec<bool> {
         let category = BUILT_IN_CATEGORIES.get(usize::from(place)).copied();

@@ -97,7 +97,7 @@ impl Editor {
             .map(|row| {
                 let have = usize::try_from(row.count).unwrap_or(of);
                 TagRow {
-                    name: row.name.clone(),
+                    name: TagName::clone(&row.name),
                     text: display_text(&row.name.value).into_owned(),
                     presence: presence(have, of),
                     have,

@@ -255,7 +255,11 @@ impl Tags {
     }
 
     pub fn name(&self, number: u32) -> Option<&TagName> {
-        self.slot(number).map(|slot| slot.name.as_ref())
+        self.shared_name(number).map(AsRef::as_ref)
+    }
+
+    pub fn shared_name(&self, number: u32) -> Option<&Arc<TagName>> {
+        self.slot(number).map(|slot| &slot.name)
     }
 
     pub fn media(&self, number: u32) -> Option<&Arc<RoaringBitmap>> {
