@@ -24,6 +24,7 @@ mod tagdb;
 mod tagdb_arguments;
 mod trash;
 mod verify;
+mod worker;
 
 use std::{
     ffi::OsString,
@@ -150,6 +151,7 @@ fn dispatch(
         Command::Ingest(arguments) => ingest::ingest(context, &arguments)?,
         Command::Watch => ingest::watch(context)?,
         Command::Scan => ingest::scan(context)?,
+        Command::Worker(arguments) => worker::worker(context, &arguments)?,
         Command::Cache(arguments) => cache::cache(context, &arguments)?,
         Command::Backup(arguments) => backup::backup(context, &arguments)?,
         Command::Trash(arguments) => trash::trash(context, &arguments)?,

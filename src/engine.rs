@@ -11,6 +11,7 @@ mod caching;
 mod catalog_file;
 pub mod catalog_store;
 mod changes;
+pub mod cluster;
 pub mod companion;
 pub mod decode;
 pub mod demo;
@@ -276,6 +277,7 @@ impl Engine {
             }),
         );
         core.follow_up_changes();
+        core.share_ingest();
         let saver = Saver::start(
             Arc::clone(&core.library),
             Arc::clone(&core.catalog),

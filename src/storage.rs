@@ -168,6 +168,11 @@ impl Library {
         &self.shelf.identity.id
     }
 
+    /// The name of this machine.
+    pub fn host(&self) -> &str {
+        &self.shelf.host
+    }
+
     pub fn root(&self) -> &Path {
         self.shelf.layout.root()
     }

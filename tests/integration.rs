@@ -15,6 +15,8 @@ mod integration {
     #[cfg(feature = "redis")]
     mod cache_redis;
     mod cli;
+    #[cfg(feature = "redis")]
+    mod cluster;
     mod git;
     #[cfg(unix)]
     mod hostile;

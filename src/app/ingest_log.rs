@@ -9,7 +9,10 @@ use std::{
 
 use super::{action::Action, list};
 use crate::{
-    engine::event::{IngestEvent, IngestOutcome, Stage},
+    engine::{
+        cluster::NO_KEY,
+        event::{IngestEvent, IngestOutcome, Stage},
+    },
     model::{id::MediaKey, text::display_text},
 };
 
@@ -74,6 +77,8 @@ pub struct Running {
     pub path: PathBuf,
     /// The stage it is in; those before are done.
     pub stage: Option<Stage>,
+    /// The worker that has it, when that is another process.
+    pub by: Option<String>,
     /// When it started, since the start of the session.
     pub started: Duration,
 }
@@ -208,8 +213,14 @@ impl IngestLog {
                     name: name_of(&path),
                     path,
                     stage: None,
+                    by: None,
                     started: elapsed,
                 });
+            }
+            IngestEvent::Taken { file, by } => {
+                if let Some(running) = self.running.iter_mut().find(|row| row.file == file) {
+                    running.by = Some(display_text(&by).into_owned());
+                }
             }
             IngestEvent::Stage { file, stage } => {
                 if let Some(running) = self.running.iter_mut().find(|row| row.file == file) {
@@ -222,8 +233,9 @@ impl IngestLog {
                 outcome,
                 stage_micros,
             } => {
-                self.running.retain(|row| row.file != file);
-                self.finish(path, outcome, stage_micros);
+                let running = self.running.iter().position(|row| row.file == file);
+                let by = running.and_then(|place| self.running.remove(place).by);
+                self.finish(path, outcome, by, stage_micros);
             }
             IngestEvent::State {
                 paused,
@@ -326,7 +338,7 @@ impl IngestLog {
         match self.current()?.outcome {
             IngestOutcome::Stored { key, .. }
             | IngestOutcome::Kept { key, .. }
-            | IngestOutcome::Duplicate { key, .. } => Some(key),
+            | IngestOutcome::Duplicate { key, .. } => Some(key).filter(|key| *key != NO_KEY),
             _ => None,
         }
     }
@@ -365,7 +377,13 @@ impl IngestLog {
         self.show_cursor();
     }
 
-    fn finish(&mut self, path: PathBuf, outcome: IngestOutcome, stage_micros: [u32; 6]) {
+    fn finish(
+        &mut self,
+        path: PathBuf,
+        outcome: IngestOutcome,
+        by: Option<String>,
+        stage_micros: [u32; 6],
+    ) {
         let counts = &mut self.counts;
         let (kind, text) = match &outcome {
             IngestOutcome::Stored { .. } => {
@@ -415,6 +433,10 @@ impl IngestLog {
                 (OutcomeKind::Failed, reason.clone())
             }
             IngestOutcome::Cancelled => (OutcomeKind::Waiting, "cancelled".to_owned()),
+        };
+        let text = match by {
+            Some(by) => format!("{text}, by {by}"),
+            None => text,
         };
         self.finished_this_second += 1;
         self.outcomes.push_front(Finished {

@@ -88,6 +88,8 @@ pub enum Command {
     Watch,
     /// File what lies in the library's ingest folder, once.
     Scan,
+    /// Help the ingest of another host that shares the library, until Ctrl-C.
+    Worker(WorkerArgs),
     /// Find pictures.
     Search(SearchArgs),
     /// Change tags, ratings and captions of all that match.
@@ -214,6 +216,29 @@ pub struct IngestArgs {
     /// Take what was thrown away for good, too.
     #[arg(long)]
     pub force: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Needs a Redis server that both know (cache.redis_url, REDIS_URL or REDIS_HOST) and the
+library on storage that both see. Whatever is ingested while a worker is alive is shared
+with it: by `ingest`, `scan` and `watch`, and by the inbox of an open gallery. Each file
+is filed as the one who was asked would have filed it, and shown there.
+
+Prints one line for each file. Ctrl-C, or a signal to end, finishes what is in hand and
+hands back the rest. The work of a worker that died is taken over by the others within
+seconds; a file that several of them died over is put aside.
+
+Examples:
+  tagloupe worker /mnt/nas/pictures
+  REDIS_URL=rediss://nas:6380 tagloupe worker --threads 4")]
+pub struct WorkerArgs {
+    /// The library [default: as for all commands].
+    #[arg(value_name = "LIBRARY", value_hint = ValueHint::DirPath)]
+    pub folder: Option<PathBuf>,
+    /// Files worked on at once [default: ingest.workers, else one fewer than cores].
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
 }
 
 /// How an original gets into the library.

@@ -81,8 +81,8 @@ impl Report {
 pub fn doctor(context: &Context, surroundings: &Surroundings) -> Result<Status> {
     let mut report = Report::default();
     check_terminal(&mut report, context, surroundings);
-    check_library(&mut report, context);
-    cache::check(&mut report);
+    let library = check_library(&mut report, context);
+    cache::check(&mut report, library.as_deref());
     check_limits(&mut report);
     check_programs(&mut report);
     if context.options.json {
@@ -174,13 +174,14 @@ fn check_terminal(report: &mut Report, context: &Context, surroundings: &Surroun
     }
 }
 
-fn check_library(report: &mut Report, context: &Context) {
+/// Returns the id of the library, if there is one.
+fn check_library(report: &mut Report, context: &Context) -> Option<String> {
     const AREA: &str = "library";
     let Ok(root) = context.root() else {
         let value = "none around the current folder and none named";
         let fix = "tagloupe init DIR makes one";
         report.add_with_fix(AREA, "library", State::Note, value, fix);
-        return;
+        return None;
     };
     let shown = root.display().to_string();
     if Library::recognise(&root) != Recognised::Library {
@@ -192,14 +193,14 @@ fn check_library(report: &mut Report, context: &Context) {
             format!("{shown} is none"),
             fix,
         );
-        return;
+        return None;
     }
     let library = match Library::open(&root) {
         Ok(library) => library,
         Err(error) => {
             let fix = "look at that file; originals and sidecars are not concerned";
             report.add_with_fix(AREA, "library", State::Wrong, error.chain(), fix);
-            return;
+            return None;
         }
     };
     report.add(AREA, "library", State::Good, shown);
@@ -242,6 +243,7 @@ fn check_library(report: &mut Report, context: &Context) {
         }
     }
     check_git(report, &library);
+    Some(library.id().to_owned())
 }
 
 /// Whether git, where it keeps a library, merges its sidecars by our driver.

@@ -130,7 +130,7 @@ fn run(
     })
 }
 
-fn summary(tally: &Tally) -> String {
+pub(super) fn summary(tally: &Tally) -> String {
     let mut parts = vec![format!("{} stored", tally.stored + tally.kept)];
     if tally.duplicates > 0 {
         parts.push(counted(tally.duplicates, "duplicate", "duplicates"));
@@ -218,7 +218,7 @@ pub fn watch(context: &Context) -> Result<Status> {
 }
 
 /// One line for a file that came to an end.
-fn tell(context: &Context, path: &Path, outcome: &IngestOutcome) -> Result<()> {
+pub(super) fn tell(context: &Context, path: &Path, outcome: &IngestOutcome) -> Result<()> {
     let mut parts = vec![format!("{}: {}", word(outcome), path.display())];
     let mut object = json!({"outcome": word(outcome), "file": path.to_string_lossy()});
     match outcome {

@@ -137,6 +137,12 @@ pub enum IngestEvent {
         file: u64,
         path: PathBuf,
     },
+    /// A worker has the file, in another process or on another host.
+    Taken {
+        file: u64,
+        /// Which one: `host:process`.
+        by: String,
+    },
     /// The file entered this stage.
     Stage {
         file: u64,

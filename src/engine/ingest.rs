@@ -12,10 +12,14 @@
 
 mod commit;
 mod door;
+#[cfg(feature = "redis")]
+mod giving;
 mod hashes;
 mod metadata;
 mod queue;
 mod run;
+#[cfg(feature = "redis")]
+mod taking;
 mod walk;
 
 use std::{
@@ -117,6 +121,9 @@ struct Shared {
     /// Ends work at the next border between two stages.
     stop: Cancel,
     failures: Arc<Failures>,
+    /// Once it shares its work with others.
+    #[cfg(feature = "redis")]
+    others: std::sync::OnceLock<giving::Others>,
 }
 
 /// The ingest of one library: its queue, its workers, its committer, its watcher.
@@ -143,6 +150,8 @@ impl IngestPipeline {
             committer,
             stop: Cancel::default(),
             failures: Arc::default(),
+            #[cfg(feature = "redis")]
+            others: std::sync::OnceLock::new(),
             parts,
             settings,
         });
@@ -394,6 +403,18 @@ impl Shared {
             if self.queue.is_idle() {
                 self.committer.hurry();
             }
+        }
+    }
+
+    /// Whether other hosts work on the same library.
+    fn has_others(&self) -> bool {
+        #[cfg(feature = "redis")]
+        {
+            self.others.get().is_some()
+        }
+        #[cfg(not(feature = "redis"))]
+        {
+            false
         }
     }
 

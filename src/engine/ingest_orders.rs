@@ -8,12 +8,22 @@ use std::{
 
 use super::{
     Core, Engine, EngineSettings,
+    cluster::{WorkerNews, WorkerTally},
     event::Level,
     ingest::{self, IngestPipeline, IngestSettings, Listener, Submission, Tally},
     job::{Cancel, JobId, Progress},
     watch::WatchSettings,
 };
+#[cfg(feature = "redis")]
+use super::{
+    cache::{Failure, redis::board::Board},
+    job::spawn_scoped,
+};
 use crate::storage::Transfer;
+
+#[cfg(feature = "redis")]
+const NO_SERVER: &str = "hosts meet at a Redis server, and none is named: set \
+                         cache.redis_url, REDIS_URL, or REDIS_HOST";
 
 /// How often the progress of an ingest is told.
 const INGEST_PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
@@ -48,6 +58,19 @@ impl Engine {
     ) -> Tally {
         let submission = self.core.ingest.submit_with(paths, how, Some(listener));
         self.core.await_ingest(&submission, cancel, on)
+    }
+
+    /// Helps the ingest of others that share this library's Redis until it is
+    /// cancelled, and waits. What is in hand then is finished, the rest handed back.
+    ///
+    /// # Errors
+    /// When there is no Redis to meet the others at, or the index cannot be read.
+    pub fn help_now(
+        &self,
+        cancel: &Cancel,
+        on: &mut dyn FnMut(WorkerNews),
+    ) -> Result<WorkerTally, String> {
+        self.core.help(cancel, on)
     }
 
     /// The folder whose files are filed into the library.
@@ -137,6 +160,59 @@ impl EngineSettings {
 }
 
 impl Core {
+    /// Lets workers elsewhere help from now on, where the settings name a Redis.
+    #[cfg(feature = "redis")]
+    pub(super) fn share_ingest(&self) {
+        match self.board() {
+            None => {}
+            Some(Ok(board)) => {
+                if let Err(error) = self.ingest.share(board, &self.cache) {
+                    tracing::warn!("no worker is asked to help: {error}");
+                }
+            }
+            // The cache has said so, too.
+            Some(Err(failure)) => tracing::warn!("no worker is asked to help: {failure}"),
+        }
+    }
+
+    #[cfg(not(feature = "redis"))]
+    #[expect(clippy::unused_self, reason = "as with Redis")]
+    pub(super) fn share_ingest(&self) {}
+
+    /// The board of this library; `None` without a Redis.
+    #[cfg(feature = "redis")]
+    fn board(&self) -> Option<Result<Board, Failure>> {
+        let server = self.settings.cache.server()?;
+        Some(Board::open(server, self.library.id()))
+    }
+
+    #[cfg(feature = "redis")]
+    fn help(&self, cancel: &Cancel, on: &mut dyn FnMut(WorkerNews)) -> Result<WorkerTally, String> {
+        let Some(board) = self.board() else {
+            return Err(NO_SERVER.to_owned());
+        };
+        let board = board.map_err(|failure| failure.to_string())?;
+        std::thread::scope(|scope| {
+            // What the others file is a duplicate here, too.
+            let follower = spawn_scoped(scope, "follow", || {
+                self.refresh(JobId::next());
+                self.follow();
+            });
+            if let Err(error) = follower {
+                return Err(format!("cannot start a thread: {error}"));
+            }
+            let tally = self.ingest.help(board, self.cache.origin(), cancel, on);
+            self.stop.stop();
+            Ok(tally)
+        })
+    }
+
+    #[cfg(not(feature = "redis"))]
+    #[expect(clippy::unused_self, reason = "as with Redis")]
+    fn help(&self, _: &Cancel, _: &mut dyn FnMut(WorkerNews)) -> Result<WorkerTally, String> {
+        Err("this program was built without Redis".to_owned())
+    }
+
     /// Waits for the end of a submission, telling how far it is.
     fn await_ingest(
         &self,

@@ -88,6 +88,20 @@ pub fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Resul
         .spawn(work)
 }
 
+/// As [`spawn`] for a thread that ends before the scope does.
+///
+/// # Errors
+/// When the system has no thread to give.
+pub fn spawn_scoped<'scope>(
+    scope: &'scope std::thread::Scope<'scope, '_>,
+    name: &str,
+    work: impl FnOnce() + Send + 'scope,
+) -> std::io::Result<std::thread::ScopedJoinHandle<'scope, ()>> {
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn_scoped(scope, work)
+}
+
 /// Lets everybody else go first, for as long as this thread lives.
 pub fn step_back() {
     // Elsewhere it would slow down the whole process.

@@ -9,7 +9,7 @@ use std::{
 use super::{
     Library,
     error::Error,
-    inbox, intake,
+    files, inbox, intake,
     journal::{self, JournalSurvey, PendingChange},
     md5_lock::{self, Md5Lock},
     recover,
@@ -245,6 +245,22 @@ impl Library {
     pub fn lock_md5(&self, md5: &Md5, timeout: Duration) -> Result<Md5Lock, Error> {
         let locks = self.shelf.layout.locks();
         md5_lock::lock(&locks, md5_lock::Purpose::Door, md5, timeout)
+    }
+
+    /// Enters originals that another host filed, where this index lacks them: paths
+    /// below the library. Returns how many were new.
+    pub fn enter_filed(&self, paths: &[String]) -> Result<usize, Error> {
+        self.at_desk(|desk| {
+            let mut entered = 0;
+            for path in paths {
+                let is_known = desk.index.place_by_path(path)?.is_some();
+                if !is_known && files::stat(&self.shelf.absolute(path)?)?.is_some() {
+                    desk.reindex(path)?;
+                    entered += 1;
+                }
+            }
+            Ok(entered)
+        })
     }
 
     /// Changes the tag database in the name of an operation, which stays open.

@@ -10,7 +10,7 @@ use crate::{
 
 const AREA: &str = "cache";
 
-pub(super) fn check(report: &mut Report) {
+pub(super) fn check(report: &mut Report, library: Option<&str>) {
     let (config, _) = Config::load(&variable);
     let settings = config.cache.settings();
     let disk = format!("on disk, up to {}", human_bytes(settings.disk_bytes));
@@ -29,13 +29,18 @@ pub(super) fn check(report: &mut Report) {
             report.add_with_fix(AREA, "backend", State::Wrong, value, fix);
         }
         (Choice::Auto | Choice::Redis, Some(address)) => {
-            check_redis(report, &settings, address);
+            check_redis(report, &settings, address, library);
         }
     }
 }
 
 #[cfg(feature = "redis")]
-fn check_redis(report: &mut Report, settings: &CacheSettings, address: &RedisAddress) {
+fn check_redis(
+    report: &mut Report,
+    settings: &CacheSettings,
+    address: &RedisAddress,
+    library: Option<&str>,
+) {
     use std::time::Duration;
 
     use crate::engine::cache::redis::Redis;
@@ -54,6 +59,9 @@ fn check_redis(report: &mut Report, settings: &CacheSettings, address: &RedisAdd
             let used = human_bytes(usage.used_bytes);
             let value = format!("{address} answers: {} keys, {used}, {limit}", usage.keys);
             report.add(AREA, "Redis", State::Good, value);
+            if let Some(library) = library {
+                check_workers(report, address, library);
+            }
         }
         Err(failure) => {
             let value = format!("{address}: {failure}; the disk stands in, up to {fallback}");
@@ -63,8 +71,35 @@ fn check_redis(report: &mut Report, settings: &CacheSettings, address: &RedisAdd
     }
 }
 
+/// Who helps with the ingest, and what they died over.
+#[cfg(feature = "redis")]
+fn check_workers(report: &mut Report, address: &RedisAddress, library: &str) {
+    use crate::engine::cache::redis::board::Board;
+
+    let asked = Board::open(address, library)
+        .and_then(|mut board| Ok((board.alive()?.len(), board.put_aside()?)));
+    let (workers, dead) = match asked {
+        Ok(asked) => asked,
+        Err(failure) => {
+            return report.add(AREA, "workers", State::Note, failure.to_string());
+        }
+    };
+    let value = format!("{workers} help with the ingest");
+    report.add(AREA, "workers", State::Good, value);
+    if let Some(newest) = dead.first() {
+        let value = format!("{} files that workers died over, last {newest}", dead.len());
+        let fix = "look at these files; ingest them again where nothing else runs";
+        report.add_with_fix(AREA, "put aside", State::Note, value, fix);
+    }
+}
+
 #[cfg(not(feature = "redis"))]
-fn check_redis(report: &mut Report, settings: &CacheSettings, address: &RedisAddress) {
+fn check_redis(
+    report: &mut Report,
+    settings: &CacheSettings,
+    address: &RedisAddress,
+    _library: Option<&str>,
+) {
     let fallback = human_bytes(settings.disk_bytes);
     let value = format!("{address}: not built in; the disk stands in, up to {fallback}");
     let fix = "build with the feature redis, which is on by default";

@@ -213,6 +213,12 @@ impl Keyspace {
         format!("tl:{}:epoch", self.library)
     }
 
+    /// What hosts share that is no cache: work, who is there, who holds what. No
+    /// generation leaves it behind, and no pattern clears it.
+    pub fn shared(&self, name: &str) -> String {
+        format!("tl:{}:{name}", self.library)
+    }
+
     /// Where changes are told.
     pub fn channel(&self) -> String {
         format!("tl:{}:changes", self.library)

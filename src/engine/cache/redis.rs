@@ -7,6 +7,7 @@
 //! Never `KEYS`: patterns walk with SCAN and delete with UNLINK, and are matched
 //! here ([`super::glob`]), so that they mean the same as on the other backends.
 
+pub mod board;
 pub mod hearing;
 mod lanes;
 

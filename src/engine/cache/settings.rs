@@ -153,6 +153,14 @@ pub struct CacheSettings {
     pub policies: Policies,
 }
 
+impl CacheSettings {
+    /// The server that hosts share, unless it is not to be used.
+    pub fn server(&self) -> Option<&RedisAddress> {
+        let is_wanted = matches!(self.choice, Choice::Auto | Choice::Redis);
+        self.redis.as_ref().filter(|_| is_wanted)
+    }
+}
+
 impl Default for CacheSettings {
     fn default() -> Self {
         Self {

@@ -75,15 +75,15 @@ pub(super) fn enter(shared: &Shared, item: &Item, how: Transfer) -> Result<Admit
         Refusal::End(end) => end,
     })?;
     check_place(shared, path)?;
-    match probe(path) {
-        Ok(_) => {}
+    let format = match probe(path) {
+        Ok(probe) => probe.format,
         Err(DecodeError::Io { source, .. }) => return Err(unreadable(&source)),
         Err(error) => {
             let now = crate::model::entry::format_time((shared.settings.clock)());
             let companions = super::super::companion::gather(path, &now);
             return Err(reject(shared, path, how, &companions, &error.to_string()));
         }
-    }
+    };
     let (md5, bytes) = md5_file(path, &shared.stop).map_err(|error| {
         if error.kind() == io::ErrorKind::Interrupted {
             End::Outcome(IngestOutcome::Cancelled)
@@ -97,6 +97,7 @@ pub(super) fn enter(shared: &Shared, item: &Item, how: Transfer) -> Result<Admit
     check_unchanged(path, &stamp)?;
     let lock = take_lock(shared, item, &md5)?;
     check_index(shared)?;
+    enter_filed(shared, &md5, format.extension());
     if let Some(known) = find_known(shared, &md5, bytes, path).map_err(|e| storage_end(&e))? {
         return Err(match known {
             Known::Same(twin) => {
@@ -111,7 +112,7 @@ pub(super) fn enter(shared: &Shared, item: &Item, how: Transfer) -> Result<Admit
             }
         });
     }
-    if !shared.settings.takes_purged
+    if !(shared.settings.takes_purged || item.submission.takes_purged)
         && let Some(stone) = (shared.parts.library.tombstone(&md5)).map_err(|e| storage_end(&e))?
     {
         drop(lock);
@@ -193,6 +194,25 @@ fn check_index(shared: &Shared) -> Result<(), End> {
         reason: "the index is not complete yet".to_owned(),
         pause: PAUSE,
     })
+}
+
+/// Another host may have filed it a moment ago, of which this index has not heard.
+/// Where names are made of md5s the file itself tells.
+fn enter_filed(shared: &Shared, md5: &Md5, extension: &str) {
+    let library = &shared.parts.library;
+    let folder = match library.kind() {
+        LayoutKind::Bucketed => format!("images/{}", md5.bucket()),
+        LayoutKind::Flat => "images".to_owned(),
+        LayoutKind::InPlace => return,
+    };
+    if !shared.has_others() {
+        return;
+    }
+    let path = format!("{folder}/{md5}.{extension}");
+    if let Err(error) = library.enter_filed(&[path]) {
+        // A store finds the file, too.
+        tracing::debug!("what another host filed is not seen: {}", error.chain());
+    }
 }
 
 fn take_lock(shared: &Shared, item: &Item, md5: &Md5) -> Result<Md5Lock, End> {

@@ -1,11 +1,14 @@
 //! What waits for an ingest worker: single files, folders that are walked only as
 //! fast as workers take from them, and files that are tried again later.
 
+#[cfg(feature = "redis")]
+mod away;
+
 use std::{
     collections::{BTreeMap, VecDeque},
     path::{Path, PathBuf},
     sync::{
-        Arc, Condvar, Mutex, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -52,7 +55,8 @@ impl Tally {
         taken + self.quarantined + self.refused + self.failed + self.cancelled
     }
 
-    fn count(&mut self, outcome: &IngestOutcome) {
+    /// Counts one more.
+    pub(super) fn count(&mut self, outcome: &IngestOutcome) {
         match outcome {
             IngestOutcome::Stored { .. } => self.stored += 1,
             IngestOutcome::Kept { .. } => self.kept += 1,
@@ -78,6 +82,8 @@ pub struct Submission {
     pub(super) is_watched: bool,
     /// Undone together; the files of a watched folder are undone one by one.
     pub(super) group: Option<OperationId>,
+    /// Whether what was thrown away for good may come back, whatever the settings say.
+    pub(super) takes_purged: bool,
     listener: Option<Listener>,
     progress: Mutex<SubmissionProgress>,
     changed: Condvar,
@@ -101,6 +107,7 @@ impl Submission {
             cancel: Cancel::default(),
             is_watched,
             group: None,
+            takes_purged: false,
             listener,
             progress: Mutex::default(),
             changed: Condvar::new(),
@@ -204,6 +211,8 @@ pub(super) struct Item {
     pub is_found: bool,
     /// When it was first taken, so that patience has an end.
     pub since: Instant,
+    /// Was given to others in vain: it is done here.
+    pub is_local: bool,
 }
 
 impl Item {
@@ -229,6 +238,8 @@ struct State {
     delayed: BTreeMap<(Instant, u64), Item>,
     /// Workers that are just now taking paths from a folder.
     pulling: usize,
+    /// Files that others have, who may give them back.
+    away: usize,
     paused: bool,
     workers: usize,
     closed: Option<Close>,
@@ -304,7 +315,7 @@ impl Queue {
         submission.open(1);
         let item = self.item(path.to_owned(), submission, true);
         state.ready.push_back(item);
-        self.changed.notify_one();
+        self.changed.notify_all();
         true
     }
 
@@ -315,7 +326,7 @@ impl Queue {
             submission.open(1);
             let item = self.item(path.to_owned(), submission, false);
             state.ready.push_front(item);
-            self.changed.notify_one();
+            self.changed.notify_all();
         }
     }
 
@@ -347,16 +358,7 @@ impl Queue {
                 if state.delayed.len() < DELAYED
                     && let Some(feed) = state.feeds.pop_front()
                 {
-                    state.pulling += 1;
-                    drop(state);
-                    let (items, feed) = self.pull(feed);
-                    state = lock(&self.state);
-                    state.pulling -= 1;
-                    state.ready.extend(items);
-                    if let Some(feed) = feed {
-                        state.feeds.push_front(feed);
-                    }
-                    self.changed.notify_all();
+                    state = self.pull_into(state, feed);
                     continue;
                 }
                 if state.closed == Some(Close::Drain) && state.is_empty() {
@@ -382,6 +384,25 @@ impl Queue {
                     .unwrap_or_else(PoisonError::into_inner),
             };
         }
+    }
+
+    /// Takes a few paths from a submission without holding up the others.
+    fn pull_into<'q>(
+        &'q self,
+        mut state: MutexGuard<'q, State>,
+        feed: Feed,
+    ) -> MutexGuard<'q, State> {
+        state.pulling += 1;
+        drop(state);
+        let (items, feed) = self.pull(feed);
+        let mut state = lock(&self.state);
+        state.pulling -= 1;
+        state.ready.extend(items);
+        if let Some(feed) = feed {
+            state.feeds.push_front(feed);
+        }
+        self.changed.notify_all();
+        state
     }
 
     /// Takes a few paths from a submission; it comes back unless it is used up.
@@ -422,6 +443,7 @@ impl Queue {
             submission: Arc::clone(submission),
             is_found,
             since: Instant::now(),
+            is_local: false,
         }
     }
 
@@ -511,5 +533,22 @@ impl State {
             && self.feeds.is_empty()
             && self.delayed.is_empty()
             && self.pulling == 0
+            && self.away == 0
+    }
+
+    /// Whether nothing will come any more.
+    fn is_over(&self) -> bool {
+        self.closed == Some(Close::Drain) && self.is_empty()
+    }
+
+    /// Whether more waits than the workers here take at once.
+    fn has_plenty(&self) -> bool {
+        let is_open = !self.paused && self.closed != Some(Close::Now);
+        is_open && (self.has_more_ready() || !self.feeds.is_empty())
+    }
+
+    fn has_more_ready(&self) -> bool {
+        let due = self.delayed.range(..(Instant::now(), 0));
+        self.ready.len() + due.take(self.workers + 1).count() > self.workers
     }
 }

@@ -237,6 +237,12 @@ fn running(app: &App, file: &Running, line: Rect, cursor: Option<Style>, canvas:
         .text_right(line.right(), line.x + width + 2, y, &time, muted)
         .saturating_sub(2);
     let mut x = line.x + width + 4;
+    if let Some(by) = &file.by {
+        // Its stages are known where it is.
+        let by = format!("by {by}");
+        canvas.text(x, y, right.saturating_sub(x), &by, muted);
+        return;
+    }
     if right.saturating_sub(x) < 52 {
         let stage = file.stage.map_or("", Stage::name);
         canvas.text(

@@ -38,6 +38,8 @@ pub enum Change {
     Everything,
     /// Another host changed these originals, or what goes with them.
     Files(Vec<String>),
+    /// Another process tells of a file in the ingest, as JSON.
+    Ingest(String),
 }
 
 /// A name for the log, and what hears changes.
@@ -209,6 +211,9 @@ impl Cache {
         if let Some(pattern) = message["removed"].as_str() {
             self.take_change(&Change::Removed(pattern.to_owned()));
         }
+        if !message["ingest"].is_null() {
+            self.take_change(&Change::Ingest(message["ingest"].to_string()));
+        }
         if let Some(paths) = message["files"].as_array() {
             let paths = paths.iter().filter_map(Json::as_str);
             self.take_change(&Change::Files(paths.map(str::to_owned).collect()));
@@ -230,7 +235,7 @@ impl Cache {
                     let _ = memory.clear(&full);
                 }
                 // They carry the version of their file.
-                Change::Files(_) => {}
+                Change::Files(_) | Change::Ingest(_) => {}
             }
         }
         let listeners = lock(&self.listeners).clone();

@@ -138,6 +138,11 @@ impl Cache {
         }
     }
 
+    /// What tells the messages of this process from those of others.
+    pub(in crate::engine) fn origin(&self) -> &str {
+        &self.origin
+    }
+
     /// Whether other hosts see what this one keeps.
     pub fn is_shared_now(&self) -> bool {
         #[cfg(feature = "redis")]

@@ -316,7 +316,7 @@ pub fn connect(client: &Client) -> RedisResult<Connection> {
 }
 
 /// Whether an error is what the server said to the question, and not its loss.
-fn is_answer(error: &RedisError) -> bool {
+pub fn is_answer(error: &RedisError) -> bool {
     !error.is_io_error() && !error.is_connection_dropped() && !is_refusal(error)
 }
 
