@@ -84,7 +84,15 @@ impl Aftermath {
                 !waiting.closed && waiting.catalog.is_none() && waiting.files.is_empty()
             })
             .unwrap_or_else(PoisonError::into_inner);
-        (!state.closed).then(|| std::mem::take(&mut *state))
+        if state.closed {
+            // What was written last is told before the end: nobody else tells it.
+            let catalog = state.catalog.take()?;
+            return Some(Waiting {
+                catalog: Some(catalog),
+                ..Waiting::default()
+            });
+        }
+        Some(std::mem::take(&mut *state))
     }
 }
 

@@ -15,10 +15,9 @@ use super::{
     watch::WatchSettings,
 };
 #[cfg(feature = "redis")]
-use super::{
-    cache::{Failure, redis::board::Board},
-    job::spawn_scoped,
-};
+use super::{cache::Failure, job::spawn_scoped};
+#[cfg(feature = "redis")]
+use crate::engine::cache::redis::board::Board;
 use crate::storage::Transfer;
 
 #[cfg(feature = "redis")]

@@ -16,7 +16,6 @@ use super::{
         cache::{
             Failure,
             layer::{Cache, Change},
-            redis::board::{Board, Standing},
         },
         cluster::{How, Job, NO_KEY, Place, Report, Verdict},
         event::{Event, IngestEvent, IngestOutcome},
@@ -25,7 +24,10 @@ use super::{
     IngestPipeline, Shared,
     queue::Item,
 };
-use crate::model::id::MediaKey;
+use crate::{
+    engine::cache::redis::board::{Board, Standing},
+    model::id::MediaKey,
+};
 
 /// How often it is asked who is there, and where what was given away stands.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);

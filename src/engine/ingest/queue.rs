@@ -212,6 +212,7 @@ pub(super) struct Item {
     /// When it was first taken, so that patience has an end.
     pub since: Instant,
     /// Was given to others in vain: it is done here.
+    #[cfg(feature = "redis")]
     pub is_local: bool,
 }
 
@@ -443,6 +444,7 @@ impl Queue {
             submission: Arc::clone(submission),
             is_found,
             since: Instant::now(),
+            #[cfg(feature = "redis")]
             is_local: false,
         }
     }
@@ -534,21 +536,5 @@ impl State {
             && self.delayed.is_empty()
             && self.pulling == 0
             && self.away == 0
-    }
-
-    /// Whether nothing will come any more.
-    fn is_over(&self) -> bool {
-        self.closed == Some(Close::Drain) && self.is_empty()
-    }
-
-    /// Whether more waits than the workers here take at once.
-    fn has_plenty(&self) -> bool {
-        let is_open = !self.paused && self.closed != Some(Close::Now);
-        is_open && (self.has_more_ready() || !self.feeds.is_empty())
-    }
-
-    fn has_more_ready(&self) -> bool {
-        let due = self.delayed.range(..(Instant::now(), 0));
-        self.ready.len() + due.take(self.workers + 1).count() > self.workers
     }
 }

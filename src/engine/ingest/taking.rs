@@ -15,17 +15,17 @@ use serde_json::json;
 
 use super::{
     super::{
-        cache::{
-            Failure,
-            redis::board::{Answer, Board, Claimed},
-        },
+        cache::Failure,
         cluster::{Job, Report, Verdict, WorkerNews, WorkerTally},
         event::IngestOutcome,
         job::{Cancel, lock},
     },
     IngestPipeline, Listener, Submission,
 };
-use crate::storage::LayoutKind;
+use crate::{
+    engine::cache::redis::board::{Answer, Board, Claimed},
+    storage::LayoutKind,
+};
 
 /// How often a worker tells that it is alive.
 const BEAT_INTERVAL: Duration = Duration::from_secs(1);

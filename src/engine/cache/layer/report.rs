@@ -139,6 +139,7 @@ impl Cache {
     }
 
     /// What tells the messages of this process from those of others.
+    #[cfg(feature = "redis")]
     pub(in crate::engine) fn origin(&self) -> &str {
         &self.origin
     }

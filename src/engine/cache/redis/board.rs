@@ -107,7 +107,7 @@ return whose";
 /// Takes an entry off the board unless somebody else than the named ones has it.
 const TAKE_BACK: &str = "\
 local held = redis.pcall('XPENDING', KEYS[1], 'ingest', ARGV[1], ARGV[1], 1)
-if held[1] and ARGV[2] ~= 'force' then return 0 end
+if held[1] and held[1][2] ~= 'nobody' and ARGV[2] ~= 'force' then return 0 end
 redis.pcall('XACK', KEYS[1], 'ingest', ARGV[1])
 redis.call('XDEL', KEYS[1], ARGV[1])
 return 1";

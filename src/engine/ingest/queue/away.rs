@@ -116,6 +116,22 @@ impl Queue {
 }
 
 impl State {
+    /// Whether nothing will come any more.
+    fn is_over(&self) -> bool {
+        self.closed == Some(Close::Drain) && self.is_empty()
+    }
+
+    /// Whether more waits than the workers here take at once.
+    fn has_plenty(&self) -> bool {
+        let is_open = !self.paused && self.closed != Some(Close::Now);
+        is_open && (self.has_more_ready() || !self.feeds.is_empty())
+    }
+
+    fn has_more_ready(&self) -> bool {
+        let due = self.delayed.range(..(Instant::now(), 0));
+        self.ready.len() + due.take(self.workers + 1).count() > self.workers
+    }
+
     /// What is ready and may be done elsewhere.
     fn take_not_local(&mut self) -> Option<Item> {
         if let Some(place) = self.ready.iter().position(|item| !item.is_local) {
