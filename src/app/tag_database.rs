@@ -68,7 +68,7 @@ impl App {
                 });
             }
             TagCommand::Merge(from, to) => {
-                let from = self.tag_named(&from);
+                let from = self.catalog.stored_name(&from);
                 let mut to_name = self.tag_named(&to);
                 let is_new = self.catalog.tag_count(&to_name) == 0
                     && !self.catalog.tag_database().knows(&to_name);

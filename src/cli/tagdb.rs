@@ -69,15 +69,20 @@ pub fn tagdb(context: &Context, arguments: &TagDbArgs) -> Result<Status> {
             to,
             leave_alias,
         } => {
-            let (from, to) = (desk.name(from), desk.new_name(from, to));
+            let (from, to) = (desk.stored_name(from), desk.new_name(from, to));
             if desk.engine.catalog().tag_count(&to) > 0 {
                 bail!("{to} is a tag already; tagloupe tagdb merge makes one of the two");
             }
             desk.rename(&from, &to, *leave_alias)
         }
         A::Merge { from, into } => {
-            let (from, to) = (desk.name(from), desk.new_name(from, into));
-            desk.rename(&from, &to, true)
+            let (tag, to) = (desk.stored_name(from), desk.new_name(from, into));
+            if tag == to {
+                let said = format!("{from} is {to} already, and no picture has it otherwise");
+                desk.context.output.note(&said);
+                return Ok(Status::Nothing);
+            }
+            desk.rename(&tag, &to, true)
         }
         A::Hide { tag, off } => desk.mark(tag, if *off { "show" } else { "hide" }, |name| {
             TagEdit::Hide(name, !off)
@@ -140,6 +145,10 @@ impl Desk<'_> {
         let catalog = self.engine.catalog();
         let category = |value: &str| catalog.category_of(value).map(str::to_owned);
         catalog.tag_database().read_name(text, category)
+    }
+
+    fn stored_name(&self, text: &str) -> TagName {
+        self.engine.catalog().stored_name(text)
     }
 
     /// The new name of a tag: in the category of the old one, unless another is named.

@@ -22,9 +22,6 @@ use crate::{
     storage::Change,
 };
 
-/// Media that are written down as one intent before the first is changed.
-const BATCH: usize = 256;
-
 /// What renaming a tag did.
 #[derive(Clone, Debug, Default)]
 pub struct RenameReport {
@@ -247,7 +244,7 @@ impl Core {
         on: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
     ) -> Result<RenameReport, String> {
         if from == to || to.value.is_empty() {
-            return Err(format!("{from} cannot be renamed to {to}"));
+            return Err(format!("{from} is the tag {to} already"));
         }
         let catalog = self.catalog.load();
         let edits: Arc<[Edit]> = Arc::new([Edit::RenameTag {
@@ -266,12 +263,10 @@ impl Core {
         };
         let operation = self.library.operation(&*step.action);
         let now = self.now();
-        if step.changes.len() > BATCH {
-            // A crash in its middle does not leave half of it.
-            let intent = save::by_id(&self.catalog, &step.changes);
-            let kept = self.library.keep_pending(&operation, &intent, now);
-            kept.map_err(|error| error.chain())?;
-        }
+        // A crash between the tag database and the last picture does not leave half.
+        let intent = save::by_id(&self.catalog, &step.changes);
+        let kept = self.library.keep_pending(&operation, &intent, now);
+        kept.map_err(|error| error.chain())?;
         let renamed = self.library.change_tags(
             &operation,
             &mut |tags| {

@@ -40,7 +40,7 @@ use super::{
     id::{Md5, MediaId, MediaKey},
     media::{MediaKind, Rating, Status},
     query::Vocabulary,
-    tag::{BUILT_IN_CATEGORIES, TagName},
+    tag::{BUILT_IN_CATEGORIES, TagName, normalize},
     tagdb::TagDb,
 };
 
@@ -552,6 +552,20 @@ impl Catalog {
             .filter(|(_, media)| !media.is_empty())
             .max_by_key(|(_, media)| media.len())
             .map(|(name, _)| name.category.as_str())
+    }
+
+    /// A tag as a person writes it who wants to change it where it stands on pictures,
+    /// even if it is no more than another name of a tag by now.
+    pub fn stored_name(&self, text: &str) -> TagName {
+        let value = normalize(text);
+        let is_alias = self.tag_database.alias(&value).is_some();
+        match self.category_of(&value).filter(|_| is_alias) {
+            Some(category) => TagName::new(category, &value),
+            None => {
+                let category = |value: &str| self.category_of(value).map(str::to_owned);
+                self.tag_database.read_name(text, category)
+            }
+        }
     }
 
     /// The categories of the tags ever seen, in no particular order.

@@ -312,6 +312,10 @@ impl Desk<'_> {
                     on(done, total)
                 },
             )?;
+            if reverted.is_unfinished && flow.is_continue() {
+                // What a passing fault prevented is taken back when it has gone.
+                self.journal.hold_open([&operation]);
+            }
             // One that is stopped half way ends here: doing it again puts back what
             // was taken back, and nothing goes on by itself.
             self.journal.done(operation.id)?;

@@ -147,6 +147,8 @@ macro_rules! refused {
 refused! {
     tagging_one_picture: TAG_ONE;
     tagging_fifty_pictures: TAG_FIFTY;
+    merging_two_tags: RENAME;
+    undoing: UNDO;
     changing_caption_and_rating: CAPTION;
     filing_a_copy: INGEST;
     filing_by_moving: INGEST_MOVE;

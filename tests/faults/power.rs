@@ -676,6 +676,8 @@ macro_rules! powered_off {
 powered_off! {
     tagging_one_picture: TAG_ONE;
     tagging_five_pictures: TAG_FIVE;
+    merging_two_tags: RENAME;
+    undoing: UNDO;
     changing_caption_and_rating: CAPTION;
     filing_a_copy: INGEST;
     filing_by_moving: INGEST_MOVE;

@@ -59,6 +59,30 @@ pub static TAG_FIVE: Scenario = Scenario {
     ..BASE
 };
 
+pub static RENAME: Scenario = Scenario {
+    name: "merge two tags",
+    needs_recovery: true,
+    command: &["tagdb", "merge", "kept", "chosen"],
+    again: &[0, 1],
+    sample: 12,
+    ..BASE
+};
+
+pub static UNDO: Scenario = Scenario {
+    name: "undo",
+    needs_recovery: true,
+    setup: |home| {
+        three(home);
+        // Run again, it would take back what came before.
+        fs::remove_dir_all(home.library().join("journal")).unwrap();
+        home.on_library(&["tag", "", "+fox", "-kept"]).expect(0);
+    },
+    command: &["undo"],
+    again: &[0, 1],
+    sample: 12,
+    ..BASE
+};
+
 pub static CAPTION: Scenario = Scenario {
     name: "caption and rating",
     needs_recovery: true,
