@@ -83,6 +83,8 @@ struct State {
     waiting: usize,
     link_free: Instant,
     last: Instant,
+    /// The last key.
+    pressed: Duration,
     is_closed: bool,
 }
 
@@ -147,12 +149,13 @@ impl Line {
             .expect("the program starts");
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
-                accountant: Accountant::default(),
+                accountant: Accountant::new((columns, rows)),
                 coming: VecDeque::new(),
                 going: VecDeque::new(),
                 waiting: 0,
                 link_free: now,
                 last: now,
+                pressed: Duration::ZERO,
                 is_closed: false,
             }),
             bell: Condvar::new(),
@@ -204,6 +207,7 @@ impl Line {
             state.going.push_back((at, vec![key]));
         }
         state.last = Instant::now();
+        state.pressed = self.shared.start.elapsed();
         drop(state);
         self.shared.bell.notify_all();
     }
@@ -229,12 +233,15 @@ impl Line {
         Times(pressed.iter().filter_map(shown).collect())
     }
 
-    /// How long the text went on after now.
-    pub fn text_settles(&self) -> Duration {
-        let now = self.shared.start.elapsed();
+    /// How long after the last key the words of the screen were those that stay, and
+    /// how long pictures came.
+    pub fn rests(&self) -> (Duration, Duration) {
         self.settle();
-        let last = self.sheet().texts.last().copied();
-        last.unwrap_or_default().saturating_sub(now)
+        let state = self.shared.lock();
+        let after = |time: Duration| time.saturating_sub(state.pressed);
+        let sheet = &state.accountant.sheet;
+        let pictures = sheet.last_picture.unwrap_or_default();
+        (after(sheet.last_words), after(pictures))
     }
 
     /// Waits until nothing comes any more.

@@ -21,6 +21,9 @@ pub struct Sheet {
     pub last_picture: Option<Duration>,
     /// When text came, as often as it did.
     pub texts: Vec<Duration>,
+    /// When the words of the screen changed last; the status line, which tells of
+    /// the link, does not count, nor do pictures made of text.
+    pub last_words: Duration,
 }
 
 impl Sheet {
@@ -35,9 +38,10 @@ impl Sheet {
 }
 
 /// Reads the stream as a terminal does, as far as the account needs it.
-#[derive(Debug, Default)]
 pub struct Accountant {
     pub sheet: Sheet,
+    screen: vt100::Parser,
+    words: String,
     pending: Vec<u8>,
     alive: HashSet<u32>,
     sent: HashMap<u32, usize>,
@@ -47,9 +51,23 @@ pub struct Accountant {
 }
 
 impl Accountant {
+    pub fn new((columns, rows): (u16, u16)) -> Self {
+        Self {
+            sheet: Sheet::default(),
+            screen: vt100::Parser::new(rows, columns, 0),
+            words: String::new(),
+            pending: Vec::new(),
+            alive: HashSet::new(),
+            sent: HashMap::new(),
+            loading: None,
+            color: 0,
+        }
+    }
+
     /// Takes bytes that arrived then; gives the questions among them.
     pub fn take(&mut self, bytes: &[u8], at: Duration) -> Vec<Vec<u8>> {
         self.sheet.bytes += bytes.len();
+        self.read_words(bytes, at);
         self.pending.extend_from_slice(bytes);
         let mut questions = Vec::new();
         while !self.pending.is_empty() {
@@ -60,6 +78,23 @@ impl Accountant {
             self.token(&token, at, &mut questions);
         }
         questions
+    }
+
+    fn read_words(&mut self, bytes: &[u8], at: Duration) {
+        self.screen.process(bytes);
+        let (rows, columns) = self.screen.screen().size();
+        let words: String = self
+            .screen
+            .screen()
+            .rows(0, columns)
+            .take(usize::from(rows) - 1)
+            .flat_map(|row| row.chars().collect::<Vec<_>>())
+            .filter(char::is_ascii_alphanumeric)
+            .collect();
+        if words != self.words {
+            self.words = words;
+            self.sheet.last_words = at;
+        }
     }
 
     fn token(&mut self, token: &[u8], at: Duration, questions: &mut Vec<Vec<u8>>) {

@@ -558,14 +558,13 @@ impl Catalog {
     /// even if it is no more than another name of a tag by now.
     pub fn stored_name(&self, text: &str) -> TagName {
         let value = normalize(text);
-        let is_alias = self.tag_database.alias(&value).is_some();
-        match self.category_of(&value).filter(|_| is_alias) {
-            Some(category) => TagName::new(category, &value),
-            None => {
-                let category = |value: &str| self.category_of(value).map(str::to_owned);
-                self.tag_database.read_name(text, category)
-            }
+        if self.tag_database.alias(&value).is_some()
+            && let Some(category) = self.category_of(&value)
+        {
+            return TagName::new(category, &value);
         }
+        let category = |value: &str| self.category_of(value).map(str::to_owned);
+        self.tag_database.read_name(text, category)
     }
 
     /// The categories of the tags ever seen, in no particular order.

@@ -141,13 +141,17 @@ impl Capabilities {
     /// others.
     pub fn repeats(&self) -> bool {
         const KNOWN: [&str; 6] = ["kitty", "foot", "xterm(", "wezterm", "ghostty", "iterm2"];
-        let name = self.version.to_ascii_lowercase();
-        !self.in_tmux && KNOWN.iter().any(|known| name.starts_with(known))
+        !self.in_tmux && self.is_one_of(&KNOWN)
+    }
+
+    fn is_one_of(&self, names: &[&str]) -> bool {
+        let version = self.version.to_ascii_lowercase();
+        names.iter().any(|name| version.starts_with(name))
     }
 
     /// Whether a placeholder is repeated like any character: seen in kitty alone.
     pub fn repeats_placeholders(&self) -> bool {
-        self.repeats() && self.version.to_ascii_lowercase().starts_with("kitty")
+        self.repeats() && self.is_one_of(&["kitty"])
     }
 
     /// Whether rows are moved by command, and the pictures on them exactly along.
@@ -159,7 +163,9 @@ impl Capabilities {
             Graphics::KittyDirect => self.repeats_placeholders(),
             Graphics::Kitty => true,
             Graphics::Halfblocks => self.in_tmux || self.repeats(),
-            Graphics::Iterm2 | Graphics::None => false,
+            // In these a picture is part of the cells it covers.
+            Graphics::Iterm2 => !self.in_tmux && self.is_one_of(&["iterm2", "wezterm", "mlterm"]),
+            Graphics::None => false,
         }
     }
 

@@ -12,7 +12,10 @@ use ratatui::{layout::Size, style::Color};
 
 use super::{
     iterm2, kitty,
-    raster::{Align, Crop, Ground, Outline, WHOLE, backing, lay_mask, outline, pad, scale},
+    raster::{
+        Align, CROP_UNIT, Crop, Ground, Outline, TINY, WHOLE, backing, lay_mask, outline, pad,
+        scale,
+    },
     sixel,
 };
 use crate::{
@@ -73,6 +76,12 @@ pub struct Over {
     pub outlines: Box<[Outline]>,
 }
 
+impl Over {
+    fn is_empty(&self) -> bool {
+        self.mask.is_none() && self.outlines.is_empty()
+    }
+}
+
 /// A number for rectangles; 0 for none.
 pub fn outlines_hash(outlines: &[Outline]) -> u64 {
     if outlines.is_empty() {
@@ -94,8 +103,8 @@ pub struct Version {
 impl Version {
     /// A look made from a picture that is so many pixels wide.
     pub fn new(look: &Look, source_width: u32, quality: Quality) -> Self {
-        let part = u64::from(source_width) * u64::from(look.crop[2] - look.crop[0])
-            / u64::from(super::raster::CROP_UNIT);
+        let part =
+            u64::from(source_width) * u64::from(look.crop[2] - look.crop[0]) / u64::from(CROP_UNIT);
         let shown = match quality {
             Quality::Preview => look.size.0 / 2,
             Quality::Balanced | Quality::Lossless => look.size.0,
@@ -200,6 +209,40 @@ impl Encoder {
         }
     }
 
+    /// A part that is seen larger than it is goes as it is, and kitty enlarges it: eight
+    /// times as large has 64 times the pixels. What is drawn over it would be enlarged
+    /// as well, and tiny pictures keep their square pixels.
+    fn as_it_is(
+        &self,
+        job: &Job,
+        canvas: (u32, u32),
+        size: (u32, u32),
+    ) -> ((u32, u32), (u32, u32)) {
+        let part = |from: u32, to: u32, side: u32| {
+            let share = u64::from(to.saturating_sub(from)) * u64::from(side);
+            u32::try_from(share.div_ceil(u64::from(CROP_UNIT))).unwrap_or(u32::MAX)
+        };
+        let [left, top, right, bottom] = job.look.crop;
+        let part = (
+            part(left, right, job.pixels.width),
+            part(top, bottom, job.pixels.height),
+        );
+        let is_kitty = matches!(self.graphics, Graphics::Kitty | Graphics::KittyDirect);
+        let is_larger = part.0 < size.0 && part.1 < size.1;
+        if !is_kitty || !is_larger || part.0.max(part.1) <= TINY || !job.over.is_empty() {
+            return (canvas, size);
+        }
+        let scaled = |side: u32, part: u32, whole: u32| {
+            let side = u64::from(side) * u64::from(part) / u64::from(whole.max(1));
+            u32::try_from(side).unwrap_or(u32::MAX).max(part)
+        };
+        let canvas = (
+            scaled(canvas.0, part.0, size.0),
+            scaled(canvas.1, part.1, size.1),
+        );
+        (canvas, part)
+    }
+
     fn encode(&self, job: &Job) -> Option<Body> {
         let quality = job.version.quality;
         let canvas = self.canvas(job.cells, quality);
@@ -209,6 +252,7 @@ impl Encoder {
             _ => job.look.size,
         };
         let size = (size.0.min(canvas.0), size.1.min(canvas.1));
+        let (canvas, size) = self.as_it_is(job, canvas, size);
         let mut scaled = scale(&job.pixels, job.look.crop, size)?;
         if let Some(mask) = &job.over.mask {
             lay_mask(&mut scaled, &scale(mask, job.look.crop, size)?);
@@ -422,6 +466,61 @@ impl Workshop {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tui::probe::ColorDepth;
+
+    /// The size of the PNG for a square part of a picture of 1000 x 1000 pixels that
+    /// is shown on 40 x 20 cells of 10 x 20.
+    fn sent(part: u32, over: Over) -> (u32, u32) {
+        let look = Look {
+            key: MediaKey(1),
+            stamp: 0,
+            crop: [0, 0, part, part].map(|px| px * CROP_UNIT / 1000),
+            size: (400, 400),
+            align: Align::Center,
+            mask: None,
+            frame: 0,
+            outlines: 0,
+        };
+        let pixels = Arc::new(Pixels {
+            width: 1000,
+            height: 1000,
+            rgba: vec![200; 4_000_000],
+        });
+        let encoder = Arc::new(Encoder {
+            graphics: Graphics::Kitty,
+            cell: (10, 20),
+            theme: Theme::load("dark", None, ColorDepth::TrueColor).0,
+        });
+        let job = Job {
+            version: Version::new(&look, 1000, Quality::Lossless),
+            look,
+            pixels,
+            over,
+            cells: Size::new(40, 20),
+            encoder: Arc::clone(&encoder),
+        };
+        let Some(Body::Png(png)) = encoder.encode(&job) else {
+            panic!("no PNG");
+        };
+        let png = image::load_from_memory(&png).unwrap();
+        (png.width(), png.height())
+    }
+
+    #[test]
+    fn a_part_that_is_enlarged_is_sent_as_it_is() {
+        assert_eq!(sent(1000, Over::default()), (400, 400));
+        assert_eq!(sent(400, Over::default()), (400, 400));
+        assert_eq!(sent(100, Over::default()), (100, 100));
+        assert_eq!(sent(50, Over::default()), (400, 400), "pixel art");
+        let outlined = Over {
+            outlines: Box::new([Outline {
+                area: WHOLE,
+                color: [9; 3],
+            }]),
+            ..Over::default()
+        };
+        assert_eq!(sent(100, outlined), (400, 400), "a thin line stays thin");
+    }
 
     #[test]
     fn what_is_kept_comes_back_and_nonsense_does_not() {

@@ -14,6 +14,9 @@ pub type Crop = [u32; 4];
 pub const WHOLE: Crop = [0, 0, CROP_UNIT, CROP_UNIT];
 pub const CROP_UNIT: u32 = 65_536;
 
+/// Pictures of at most this many pixels a side are drawn with square pixels.
+pub const TINY: u32 = 64;
+
 /// A rectangle to draw over a picture: left, top, right and bottom in shares of the
 /// whole, as in a [`Crop`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -51,7 +54,7 @@ pub fn fit(natural: (u32, u32), area: (u32, u32), graphics: Graphics) -> (u32, u
     let fits = width <= area_width && height <= area_height;
     let (width, height) = if fits && graphics != Graphics::Halfblocks {
         let room = (area_width / width).min(area_height / height);
-        let factor = if width.max(height) <= 64 {
+        let factor = if width.max(height) <= u64::from(TINY) {
             room.clamp(1, 4)
         } else {
             1
@@ -81,7 +84,8 @@ pub fn scale(pixels: &Pixels, crop: Crop, (width, height): (u32, u32)) -> Option
     let (left, top) = (side(crop[0], pixels.width), side(crop[1], pixels.height));
     let (right, bottom) = (side(crop[2], pixels.width), side(crop[3], pixels.height));
     let (part_width, part_height) = ((right - left).max(1.0), (bottom - top).max(1.0));
-    let grows = f64::from(width) >= 2.0 * part_width && part_width.max(part_height) <= 64.0;
+    let grows =
+        f64::from(width) >= 2.0 * part_width && part_width.max(part_height) <= f64::from(TINY);
     // Never the nearest pixel of a large picture: that is visible.
     let algorithm = if grows {
         fir::ResizeAlg::Nearest
