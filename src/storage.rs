@@ -32,6 +32,7 @@ mod reads;
 mod rebuild;
 mod recover;
 mod relink;
+mod remote_lock;
 mod requests;
 mod saved_searches;
 mod scan;
@@ -48,7 +49,7 @@ use std::{
     fs,
     ops::ControlFlow,
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, OnceLock, PoisonError, RwLock},
 };
 
 use crate::model::{entry::Entry, id::Md5};
@@ -68,6 +69,7 @@ pub use journal::{JournalSurvey, PendingChange};
 pub use layout::{Layout, LayoutKind};
 pub use md5_lock::Md5Lock;
 pub use merge_files::merge_files;
+pub use remote_lock::{RemoteGuard, RemoteLocks, Taken};
 pub use requests::{
     Change, Followed, Incoming, IndexState, LookedAt, Past, Pending, RebuildProgress,
     RebuildSummary, Recognised, Recovered, Reverted, Stored, Transfer, Trashed, Unhashed, Which,
@@ -127,6 +129,7 @@ impl Library {
                 layout,
                 identity,
                 host,
+                remote: OnceLock::new(),
             },
             index: RwLock::new(Arc::new(index)),
         })

@@ -28,6 +28,8 @@ use super::{
     pictures::{PictureParts, fetch},
     search::{Found, Lookup},
 };
+#[cfg(feature = "redis")]
+use crate::engine::cache::redis::locks::Locks;
 use crate::{
     model::{catalog::Catalog, id::MediaKey, query::Query},
     storage::Library,
@@ -100,7 +102,15 @@ impl Aftermath {
 pub(super) fn open(library: &Library, settings: &EngineSettings) -> Arc<Cache> {
     let folders = library.cache_folders();
     let folders: Vec<&Path> = folders.iter().map(PathBuf::as_path).collect();
-    Cache::open(library.id(), &folders, &settings.cache, settings.clock)
+    let cache = Cache::open(library.id(), &folders, &settings.cache, settings.clock);
+    #[cfg(feature = "redis")]
+    if let Some(server) = cache.server() {
+        match Locks::new(server, library.id()) {
+            Ok(locks) => library.share_locks(Arc::new(locks)),
+            Err(error) => tracing::warn!("locks are those of the storage alone: {error}"),
+        }
+    }
+    cache
 }
 
 impl Engine {

@@ -214,7 +214,7 @@ impl Desk<'_> {
             }
         }
         let ids = places.iter().map(|(_, place)| &place.id);
-        let _locks = match self.lock_sidecars(ids) {
+        let locks = match self.lock_sidecars(ids) {
             Ok(locks) => locks,
             Err(error) => return fail(outcomes, open, &error),
         };
@@ -237,7 +237,7 @@ impl Desk<'_> {
             return fail(outcomes, open, &error);
         }
         let written = parallel::write(prepared, |(at, ready)| {
-            let mut writes = Writes::default();
+            let mut writes = Writes::under(&locks);
             (at, self.save(ready, &mut writes), writes)
         });
         for (at, outcome, written) in written {

@@ -9,7 +9,7 @@ use super::{
     index::{Index, Place, Row},
     journal::Journal,
     marks::Marks,
-    md5_lock::{self, Md5Lock, Purpose},
+    md5_lock::{Md5Lock, Purpose},
     rebuild::is_current,
     shelf::{Shelf, Spot, is_original, stem},
     tombstones::Tombstones,
@@ -37,16 +37,13 @@ impl Desk<'_> {
         &self,
         ids: impl Iterator<Item = &'a MediaId>,
     ) -> Result<Vec<Md5Lock>, Error> {
-        let folder = self.shelf.layout.locks();
         let mut buckets: BTreeMap<u8, Md5> = BTreeMap::new();
         for id in ids {
             let md5 = files::md5_of(id.as_str().as_bytes());
             buckets.insert(md5.0[0], md5);
         }
-        buckets
-            .values()
-            .map(|md5| md5_lock::lock(&folder, Purpose::Sidecar, md5, LOCK_TIMEOUT))
-            .collect()
+        self.shelf
+            .lock_all(Purpose::Sidecar, buckets.values(), LOCK_TIMEOUT)
     }
 
     /// The sidecar of a medium now; the index is healed when its row was wrong.

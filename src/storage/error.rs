@@ -42,6 +42,9 @@ pub enum Error {
     /// Someone else held the lock for longer than the caller would wait.
     #[error("lock {} is still held after {} s", show(.path), .waited.as_secs())]
     Locked { path: PathBuf, waited: Duration },
+    /// The lock passed to another host before this one had written; nothing was.
+    #[error("{} is not written: its lock passed to another host", show(.path))]
+    Superseded { path: PathBuf },
     #[error("no medium with key {} in the index", .0.0)]
     UnknownKey(MediaKey),
     #[error("{} holds {found}, not {expected}", show(.path))]
@@ -122,6 +125,7 @@ impl Error {
             Self::File { .. }
             | Self::Index { .. }
             | Self::Locked { .. }
+            | Self::Superseded { .. }
             | Self::Unsynced { .. } => true,
             Self::Repeated { may_pass, .. } => *may_pass,
             _ => false,

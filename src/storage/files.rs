@@ -10,12 +10,13 @@ use std::{
     fs::{self, File, OpenOptions, Permissions},
     io::{self, Read, Seek as _, Write as _},
     path::{Path, PathBuf},
+    sync::Arc,
     time::UNIX_EPOCH,
 };
 
 use tempfile::{NamedTempFile, TempPath};
 
-use super::error::Error;
+use super::{error::Error, md5_lock::Md5Lock, remote_lock::RemoteGuard};
 use crate::model::id::Md5;
 
 const TEMP_PREFIX: &str = ".tagloupe-";
@@ -161,9 +162,29 @@ pub(super) enum Replaced {
 #[derive(Debug, Default)]
 pub(super) struct Writes {
     folders: BTreeSet<PathBuf>,
+    /// Locks of other hosts which must still be held when a file gets its name.
+    guards: Vec<Arc<dyn RemoteGuard>>,
 }
 
 impl Writes {
+    /// Changes under locks: a file whose lock passed to another host is not written.
+    pub(super) fn under(locks: &[Md5Lock]) -> Self {
+        let guards = locks.iter().filter_map(|lock| lock.remote.clone());
+        Self {
+            guards: guards.collect(),
+            ..Self::default()
+        }
+    }
+
+    fn check_held(&self, path: &Path) -> Result<(), Error> {
+        if self.guards.iter().all(|guard| guard.still_held()) {
+            return Ok(());
+        }
+        Err(Error::Superseded {
+            path: path.to_owned(),
+        })
+    }
+
     /// Replaces or creates a file. Equal bytes are not written; returns whether
     /// anything was.
     pub(super) fn replace(&mut self, path: &Path, bytes: &[u8]) -> Result<bool, Error> {
@@ -252,6 +273,7 @@ impl Writes {
         let holds_expected = |path: &Path| -> Result<bool, Error> {
             Ok(md5_of_file(path, &mut || true)? == Some(expected))
         };
+        self.check_held(path)?;
         step().map_err(Error::file("write", path))?;
         match exchange(&temp, path) {
             Ok(()) => {
@@ -284,6 +306,7 @@ impl Writes {
         temp: &mut Option<TempPath>,
         path: &Path,
     ) -> Result<bool, Error> {
+        self.check_held(path)?;
         let Some(from) = temp.take() else {
             return Ok(false);
         };

@@ -17,7 +17,7 @@ use super::{
     inbox,
     journal::{Md5Text, Part, StoreItem},
     layout::{HIDDEN_HOME, LayoutKind},
-    md5_lock::{self, Purpose},
+    md5_lock::Purpose,
     path_text::{decode, encode},
     requests::{Incoming, Stored, Transfer},
     shelf::{Loaded, Spot, is_original, new_sidecar, stem},
@@ -108,8 +108,8 @@ impl Desk<'_> {
             ..incoming
         };
         let spot = self.spot(path)?;
-        let _lock = self.lock_sidecar(&id)?;
-        let mut writes = Writes::default();
+        let lock = self.lock_sidecar(&id)?;
+        let mut writes = Writes::under(std::slice::from_ref(&lock));
         let bytes = files::stat(&stays.source)?.map_or(0, |stat| stat.bytes);
         let described = self.describe(spot, id, &stays, bytes, now)?;
         self.note_store(operation, &described, &stays, now)?;
@@ -130,8 +130,8 @@ impl Desk<'_> {
         let target = self.shelf.absolute(&path)?;
         let id = MediaId::from(incoming.md5);
         let spot = Spot::new(&path, std::slice::from_ref(&path), false);
-        let _lock = self.lock_sidecar(&id)?;
-        let mut writes = Writes::default();
+        let lock = self.lock_sidecar(&id)?;
+        let mut writes = Writes::under(std::slice::from_ref(&lock));
         if let Some(stat) = files::stat(&target)? {
             // Left by a crash before its commit, or not what its name says.
             let found = files::md5_of_file(&target, &mut || true)?;
@@ -166,10 +166,9 @@ impl Desk<'_> {
         let (base, extension) = name.rsplit_once('.').unwrap_or((&name, "bin"));
         // Two stores that choose a name at once would give two files one stem.
         let lock = files::md5_of(folder.as_bytes());
-        let locks = self.shelf.layout.locks();
-        let _lock = md5_lock::lock(&locks, Purpose::Sidecar, &lock, LOCK_TIMEOUT)?;
+        let lock = self.shelf.lock(Purpose::Sidecar, &lock, LOCK_TIMEOUT)?;
         let target = self.shelf.absolute(&format!("{folder}/{name}"))?;
-        let mut writes = Writes::default();
+        let mut writes = Writes::under(std::slice::from_ref(&lock));
         let mut temp = Some(bring(&incoming, &target)?);
         let bytes = match &temp {
             Some(temp) => files::stat(temp)?.map_or(0, |stat| stat.bytes),

@@ -10,10 +10,11 @@
 use std::{
     fs::{self, File, TryLockError},
     path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use super::error::Error;
+use super::{error::Error, remote_lock::RemoteGuard};
 use crate::model::id::Md5;
 
 /// The longest pause between two attempts to take a lock that is held.
@@ -29,6 +30,16 @@ pub struct Md5Lock {
     _file: File,
     /// The share of the lock on the library.
     _library: Option<File>,
+    /// The same on other hosts; of locks that were taken together the first has it.
+    pub(super) remote: Option<Arc<dyn RemoteGuard>>,
+}
+
+impl Md5Lock {
+    /// False when another host has taken it since. To be asked at the last moment
+    /// before something is written.
+    pub fn still_held(&self) -> bool {
+        self.remote.as_ref().is_none_or(|guard| guard.still_held())
+    }
 }
 
 /// What a lock guards. The two sets are apart because the door asks for a sidecar
@@ -58,6 +69,7 @@ pub(super) fn lock(
     Ok(Md5Lock {
         _file: take(folder, &path, timeout, File::try_lock)?,
         _library: Some(library),
+        remote: None,
     })
 }
 
@@ -67,6 +79,7 @@ pub(super) fn lock_library(folder: &Path, timeout: Duration) -> Result<Md5Lock, 
     Ok(Md5Lock {
         _file: take(folder, &folder.join(LIBRARY), timeout, File::try_lock)?,
         _library: None,
+        remote: None,
     })
 }
 
@@ -104,6 +117,7 @@ pub(super) fn try_lock_file(path: &Path) -> Result<Md5Lock, Error> {
         Ok(()) => Ok(Md5Lock {
             _file: file,
             _library: None,
+            remote: None,
         }),
         Err(TryLockError::WouldBlock) => Err(Error::Locked {
             path: path.to_owned(),
@@ -113,7 +127,8 @@ pub(super) fn try_lock_file(path: &Path) -> Result<Md5Lock, Error> {
     }
 }
 
-fn lock_path(folder: &Path, purpose: Purpose, md5: &Md5) -> PathBuf {
+/// The file of a lock; its name is that of the lock everywhere.
+pub(super) fn lock_path(folder: &Path, purpose: Purpose, md5: &Md5) -> PathBuf {
     let suffix = match purpose {
         Purpose::Door => "",
         Purpose::Sidecar => ".sidecar",

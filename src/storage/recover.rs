@@ -18,7 +18,7 @@ use super::{
     error::Error,
     files::{self, Replaced, Writes},
     journal::{self, Held, Journal, Part, Record, Records, State, StoreItem},
-    md5_lock::{self, Purpose},
+    md5_lock::Purpose,
     path_text::decode,
     requests::{Pending, Recovered, Reverted},
 };
@@ -259,8 +259,7 @@ fn finish_rest(
 /// A picture that was placed gets its sidecar and its row; one that was not is still
 /// where it came from. Says how many media needed something.
 fn finish_store(desk: &Desk<'_>, item: &StoreItem) -> Result<usize, Error> {
-    let locks = desk.shelf.layout.locks();
-    let _door = md5_lock::lock(&locks, Purpose::Door, &item.md5.0, LOCK_TIMEOUT)?;
+    let _door = desk.shelf.lock(Purpose::Door, &item.md5.0, LOCK_TIMEOUT)?;
     let target = desk.shelf.absolute(&item.path)?;
     if files::stat(&target)?.is_none() {
         return withdraw(desk, item);

@@ -12,7 +12,7 @@ use super::{
     files::{self, Replaced, Writes},
     journal::Part,
     library_file,
-    md5_lock::{self, Purpose},
+    md5_lock::Purpose,
     requests::Reverted,
 };
 use crate::model::{operation::Operation, tagdb::LineChange};
@@ -62,8 +62,7 @@ impl Desk<'_> {
     ) -> Result<(), Error> {
         let path = self.shelf.layout.library_file();
         let md5 = files::md5_of(b"library.json");
-        let locks = self.shelf.layout.locks();
-        let _lock = md5_lock::lock(&locks, Purpose::Sidecar, &md5, LOCK_TIMEOUT)?;
+        let _lock = self.shelf.lock(Purpose::Sidecar, &md5, LOCK_TIMEOUT)?;
         for _ in 0..MAX_ATTEMPTS {
             let (mut object, md5) = library_file::read_for_change(&path)?;
             let filters = object

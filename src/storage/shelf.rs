@@ -1,7 +1,10 @@
 //! One medium on disk: which sidecar and caption belong to an original, and what
 //! they say. Knows files, not the index.
 
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+};
 
 use super::{
     error::Error,
@@ -9,6 +12,7 @@ use super::{
     index::{Packed, Row, Seen, Stamp},
     layout::Layout,
     library_file::Identity,
+    remote_lock::RemoteLocks,
 };
 use crate::model::{
     entry::FileFacts,
@@ -135,6 +139,8 @@ pub(super) struct Shelf {
     pub layout: Layout,
     pub identity: Identity,
     pub host: String,
+    /// Where locks are taken besides the lock files.
+    pub remote: OnceLock<Arc<dyn RemoteLocks>>,
 }
 
 impl Shelf {

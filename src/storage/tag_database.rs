@@ -12,7 +12,7 @@ use super::{
     error::Error,
     files::{self, Replaced, Writes},
     journal::Part,
-    md5_lock::{self, Md5Lock, Purpose},
+    md5_lock::{Md5Lock, Purpose},
     requests::Reverted,
 };
 use crate::model::{
@@ -42,9 +42,8 @@ impl Desk<'_> {
     }
 
     fn lock_tags(&self) -> Result<Md5Lock, Error> {
-        let locks = self.shelf.layout.locks();
         let md5 = files::md5_of(b"tagdb.jsonl");
-        md5_lock::lock(&locks, Purpose::Sidecar, &md5, LOCK_TIMEOUT)
+        self.shelf.lock(Purpose::Sidecar, &md5, LOCK_TIMEOUT)
     }
 
     pub(super) fn tag_database_stamp(&self) -> TagDbStamp {

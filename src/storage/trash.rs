@@ -24,7 +24,7 @@ use super::{
     index::Place,
     intake::{free_name, shorten},
     journal::Part,
-    md5_lock::{self, Md5Lock, Purpose},
+    md5_lock::{Md5Lock, Purpose},
     path_text::decode,
     requests::Trashed,
     shelf::stem,
@@ -276,8 +276,7 @@ impl Desk<'_> {
     /// The lock under which the files of a medium are planned and moved.
     pub(super) fn lock_sidecar(&self, id: &MediaId) -> Result<Md5Lock, Error> {
         let bucket = files::md5_of(id.as_str().as_bytes());
-        let locks = self.shelf.layout.locks();
-        md5_lock::lock(&locks, Purpose::Sidecar, &bucket, LOCK_TIMEOUT)
+        self.shelf.lock(Purpose::Sidecar, &bucket, LOCK_TIMEOUT)
     }
 
     /// What moving a medium to the trash takes. Several may be planned before the

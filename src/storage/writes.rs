@@ -243,8 +243,7 @@ impl Library {
 
     /// Takes the door's lock for an md5, across threads and processes.
     pub fn lock_md5(&self, md5: &Md5, timeout: Duration) -> Result<Md5Lock, Error> {
-        let locks = self.shelf.layout.locks();
-        md5_lock::lock(&locks, md5_lock::Purpose::Door, md5, timeout)
+        self.shelf.lock(md5_lock::Purpose::Door, md5, timeout)
     }
 
     /// Enters originals that another host filed, where this index lacks them: paths

@@ -10,6 +10,7 @@
 pub mod board;
 pub mod hearing;
 mod lanes;
+pub mod locks;
 
 use std::{sync::Arc, time::Duration};
 

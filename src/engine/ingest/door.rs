@@ -316,6 +316,17 @@ fn same_bytes(one: &Path, other: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
+/// Another host may have been let in, when this process stood still for long.
+pub(super) fn check_held(admitted: &Admitted) -> Result<(), End> {
+    if admitted.lock.still_held() {
+        return Ok(());
+    }
+    Err(End::Later {
+        reason: "its lock passed to another host".to_owned(),
+        pause: PAUSE,
+    })
+}
+
 /// Merges what came with a duplicate into the medium we have; then it may go.
 fn duplicate(
     shared: &Shared,
@@ -431,7 +442,10 @@ fn growing(shared: &Shared) -> End {
 pub(super) fn storage_end(error: &Error) -> End {
     match error {
         // Held by another process, changed since it was hashed, or just stored.
-        Error::Locked { .. } | Error::WrongBytes { .. } | Error::AlreadyStored(_) => End::Later {
+        Error::Locked { .. }
+        | Error::Superseded { .. }
+        | Error::WrongBytes { .. }
+        | Error::AlreadyStored(_) => End::Later {
             reason: error.chain(),
             pause: PAUSE,
         },

@@ -40,7 +40,7 @@ const EACH: usize = 2;
 /// How long Redis may be away before what was given is done here.
 const LOST: Duration = Duration::from_secs(3);
 /// How long to wait for the answer about a file that somebody has taken away.
-const GONE_PATIENCE: Duration = Duration::from_secs(30);
+const GONE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What an ingest knows of those that help it.
 pub(super) struct Others {

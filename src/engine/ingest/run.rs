@@ -111,6 +111,7 @@ fn stages(shared: &Shared, item: &Item, track: &mut Track) -> Result<Staged, End
     goes_on()?;
     track.enter(Stage::Files);
     door::check_unchanged(&item.path, &admitted.stamp)?;
+    door::check_held(&admitted)?;
     let operation = item.operation(&shared.parts.library);
     let stored = shared
         .parts

@@ -7,7 +7,10 @@ use serde_json::Value as Json;
 
 use super::{Backend, Cache, Family, Key};
 #[cfg(feature = "redis")]
-use crate::engine::cache::redis::hearing::{Heard, Hearing};
+use crate::engine::cache::redis::{
+    Redis,
+    hearing::{Heard, Hearing},
+};
 #[cfg(feature = "redis")]
 use crate::engine::cache::settings::CacheSettings;
 use crate::engine::{
@@ -136,6 +139,12 @@ impl Cache {
         } else {
             "off"
         }
+    }
+
+    /// The server that this cache uses, there or not.
+    #[cfg(feature = "redis")]
+    pub(in crate::engine) fn server(&self) -> Option<Arc<Redis>> {
+        self.redis.clone()
     }
 
     /// What tells the messages of this process from those of others.
