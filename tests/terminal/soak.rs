@@ -30,7 +30,7 @@ const VISITS: [&str; 10] = [
     "/\x15rating:none width:>10\r",
     "/\x15\r",
     "iiFF",
-    "wC\x1bw",
+    "ww",
     "++--",
     "?\x1b",
 ];
