@@ -146,11 +146,17 @@ impl Error {
         let mut cause = std::error::Error::source(self);
         while let Some(error) = cause {
             text.push_str(": ");
-            text.push_str(&error.to_string());
+            text.push_str(without_number(&error.to_string()));
             cause = error.source();
         }
         display_text(&text).into_owned()
     }
+}
+
+/// What the system says, without its number of it, which helps nobody.
+fn without_number(text: &str) -> &str {
+    let number = text.rfind(" (os error ").filter(|_| text.ends_with(')'));
+    number.map_or(text, |at| &text[..at])
 }
 
 fn show(path: &Path) -> String {

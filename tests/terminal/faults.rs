@@ -1,7 +1,7 @@
 //! What must not go wrong when something else does: suspending, signals, a
 //! terminal that hangs up, a panic.
 
-use std::{fs, path::PathBuf};
+use std::{fs, io::Write as _, path::PathBuf, process::Command};
 
 use rustix::process::Signal;
 
@@ -90,6 +90,59 @@ fn a_terminal_that_hangs_up_ends_the_program() {
     home.on_library(&["scan"]).expect(0);
     let run = home.on_library(&["search", "--count"]).expect(0);
     assert_eq!(run.text(), "13\n");
+}
+
+/// Mounts a small disk, makes a library on it and opens that.
+const START: &str = "mount -t tmpfs -o size=4m none library && \
+    \"$0\" init library && \"$0\" --library library ingest source && exec \"$0\" library";
+
+#[test]
+fn a_full_disk_keeps_the_edit_until_there_is_room() {
+    // A small disk that only the program sees; where that is not allowed to whoever
+    // runs this, there is none to fill.
+    let may = |switch: &str| {
+        let tried = Command::new("unshare").args([switch, "true"]).output();
+        tried.is_ok_and(|tried| tried.status.success())
+    };
+    let Some(switch) = ["-m", "-Urm"].into_iter().find(|switch| may(switch)) else {
+        println!("no mounts of its own: not tried");
+        return;
+    };
+    let home = Home::new();
+    fs::create_dir(home.library()).unwrap();
+    write_pictures(&home.path().join("source"), 0..1);
+    let arguments = [switch, "sh", "-c", START, program()];
+    let mut terminal =
+        Terminal::start_with(&home, (100, 30), Answers::Plain, "unshare", &arguments, &[]);
+    terminal.wait("the gallery", |screen| {
+        screen.alternate_screen() && screen.contents().contains("1/1")
+    });
+    let outside = PathBuf::from(format!("/proc/{}/root", terminal.process()));
+    let library = outside.join(home.library().strip_prefix("/").unwrap());
+    let sidecar = || {
+        let files = crate::support::files_below(&library.join("images"));
+        let sidecar = files
+            .into_iter()
+            .find(|path| path.extension().is_some_and(|e| e == "json"));
+        fs::read_to_string(library.join("images").join(sidecar.unwrap())).unwrap()
+    };
+    let before = sidecar();
+
+    let mut filler = fs::File::create(library.join("filler")).unwrap();
+    while filler.write(&[0; 512]).is_ok_and(|written| written > 0) {}
+    terminal.keys("tfox\r\x13");
+    terminal.wait_for("No space left on device");
+    terminal.wait_for("1 unsaved");
+    assert_eq!(sidecar(), before);
+    drop(filler);
+    fs::remove_file(library.join("filler")).unwrap();
+    terminal.keys("\x13");
+    terminal.wait("everything saved", |screen| {
+        !screen.contents().contains("unsaved")
+    });
+    assert!(sidecar().contains("fox"), "{}", sidecar());
+    terminal.keys("q");
+    assert!(terminal.wait_exit().success());
 }
 
 #[test]

@@ -129,7 +129,10 @@ pub fn draw(app: &App, area: Rect, is_tiny: bool, canvas: &mut Canvas) {
                 .style(Role::Strong)
                 .remove_modifier(ratatui::style::Modifier::BOLD)
         };
-        canvas.text(x, y, right.saturating_sub(x + 1), &notice.text, style);
+        // Why it failed stands at the end.
+        let room = right.saturating_sub(x + 1);
+        let said = text::truncate_middle(&notice.text, room, canvas.glyphs.ellipsis);
+        canvas.text(x, y, room, &said, style);
         return;
     }
     if let Some(job) = app.jobs.iter().max_by_key(|job| job.total.unwrap_or(0)) {
