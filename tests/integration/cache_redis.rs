@@ -3,8 +3,10 @@
 
 use std::{
     fs,
+    net::TcpListener,
     ops::ControlFlow,
     path::Path,
+    process::{Command, Stdio},
     sync::{
         Arc, Barrier,
         atomic::{AtomicUsize, Ordering},
@@ -34,7 +36,7 @@ use tagloupe::{
 };
 
 use super::redis_server::{RedisServer, wait_until};
-use super::support::write_picture;
+use super::support::{Home, write_picture, write_text};
 
 const LONG: Duration = Duration::from_secs(20);
 const V: Version = Version(1);
@@ -391,4 +393,108 @@ fn an_edit_on_one_host_is_seen_on_the_other() {
         drain(&mut other_events);
         one.catalog().tag_count(&name) == 1
     });
+}
+
+/// A certificate for 127.0.0.1 and the authority that vouches for it, made on the spot.
+fn make_certificates(folder: &Path) {
+    let openssl = |arguments: &str| {
+        let made = Command::new("openssl")
+            .args(arguments.split(' '))
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .output()
+            .expect("no openssl: install the Debian package openssl, as tests/run does");
+        let notes = String::from_utf8_lossy(&made.stderr);
+        assert!(made.status.success(), "openssl {arguments}: {notes}");
+    };
+    let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
+    openssl(&format!(
+        "req -x509 {key} -keyout ca.key -out ca.pem -days 30 -subj /CN=Authority"
+    ));
+    openssl(&format!(
+        "req {key} -keyout server.key -out server.csr -subj /CN=redis"
+    ));
+    write_text(&folder.join("names"), "subjectAltName=IP:127.0.0.1\n");
+    openssl(
+        "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 30 \
+         -extfile names -out server.pem",
+    );
+}
+
+#[test]
+fn an_encrypted_server_is_used_when_somebody_vouches_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    make_certificates(folder.path());
+    let port = TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .unwrap()
+        .port()
+        .to_string();
+    let place = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (certificate, key, authority) = (place("server.pem"), place("server.key"), place("ca.pem"));
+    let _server = RedisServer::start_on_port(&[
+        "--tls-port",
+        &port,
+        "--tls-cert-file",
+        &certificate,
+        "--tls-key-file",
+        &key,
+        "--tls-ca-cert-file",
+        &authority,
+        "--tls-auth-clients",
+        "no",
+        "--requirepass",
+        "sesame",
+    ]);
+    let address = |credentials: &str| {
+        RedisAddress::parse(&format!("rediss://{credentials}127.0.0.1:{port}/0")).unwrap()
+    };
+    let trusted = address(":sesame@").with_authority(authority.clone().into());
+    let redis = Redis::connect(&trusted, LONG).unwrap();
+    assert!(redis.wait_until_known(LONG), "{}", redis.breaker().reason());
+    redis.set("tl:a", &b"1"[..].into(), None).unwrap();
+    assert_eq!(redis.get("tl:a").unwrap().as_deref(), Some(&b"1"[..]));
+
+    // Whom the system trusts does not include who made these a moment ago.
+    let redis = Redis::connect(&address(":sesame@"), LONG).unwrap();
+    assert!(!redis.wait_until_known(LONG));
+    let told = redis.breaker().reason();
+    assert!(told.contains("certificate"), "{told}");
+    assert!(!told.contains("sesame"), "{told}");
+    // Neither does another authority.
+    let other = tempfile::tempdir().unwrap();
+    make_certificates(other.path());
+    let wrong = address(":sesame@").with_authority(other.path().join("ca.pem"));
+    let redis = Redis::connect(&wrong, LONG).unwrap();
+    assert!(!redis.wait_until_known(LONG));
+    assert!(redis.breaker().reason().contains("REDIS_CA"));
+    let refused = address(":wrong@").with_authority(authority.clone().into());
+    let redis = Redis::connect(&refused, LONG).unwrap();
+    assert!(!redis.wait_until_known(LONG));
+    assert_eq!(redis.breaker().reason(), "it refuses the password");
+    let absent = address("").with_authority(place("absent.pem").into());
+    let Err(Failure::Refused(told)) = Redis::connect(&absent, LONG).map(|_| ()) else {
+        panic!("connected");
+    };
+    assert!(told.contains("absent.pem"), "{told}");
+
+    // And so says the doctor.
+    let home = Home::new();
+    let asked = |authority: &str| {
+        let mut doctor = home.command(&["doctor"]);
+        doctor.env("REDIS_URL", address(":sesame@").secret());
+        let told = doctor.env("REDIS_CA", authority).output().unwrap().stdout;
+        String::from_utf8(told).unwrap()
+    };
+    let told = asked(&authority);
+    assert!(
+        told.contains("ok    Redis: rediss://***@127.0.0.1"),
+        "{told}"
+    );
+    let told = asked(&other.path().join("ca.pem").to_string_lossy());
+    assert!(
+        told.contains("wrong Redis: ") && told.contains("cache.redis_ca"),
+        "{told}"
+    );
+    assert!(!told.contains("sesame"), "{told}");
 }

@@ -57,7 +57,7 @@ impl Home {
     }
 
     /// Variables of the tester's session that must not leak into a test.
-    pub const FOREIGN: [&str; 16] = [
+    pub const FOREIGN: [&str; 17] = [
         "TAGLOUPE_LIBRARY",
         "TAGLOUPE_CONFIG_DIR",
         "TAGLOUPE_LOG",
@@ -67,6 +67,7 @@ impl Home {
         "TMUX",
         "STY",
         "CACHE_SIZE_MB",
+        "REDIS_CA",
         "REDIS_DB",
         "REDIS_ENABLED",
         "REDIS_HOST",

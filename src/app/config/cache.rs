@@ -3,7 +3,7 @@
 //!
 //! Invariant: what is shown or written never holds a password.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
 use super::{Environment, Setting};
 use crate::engine::cache::{
@@ -25,6 +25,8 @@ pub struct CacheConfig {
     /// In the memory of this process.
     pub memory_mb: u64,
     pub redis: Option<RedisAddress>,
+    /// The file of who vouches for it, with TLS; `None`: whom the system trusts.
+    pub redis_ca: Option<PathBuf>,
     /// Seconds by the first word of the keys.
     pub ttl: BTreeMap<Family, u64>,
 }
@@ -36,6 +38,7 @@ impl Default for CacheConfig {
             size_mb: 1000,
             memory_mb: 64,
             redis: None,
+            redis_ca: None,
             ttl: Family::ALL
                 .into_iter()
                 .map(|family| (family, default_ttl(family).as_secs()))
@@ -64,6 +67,9 @@ impl CacheConfig {
             "memory_mb" => value
                 .number(key, 1..=1_000_000)
                 .map(|size| self.memory_mb = size),
+            "redis_ca" => value.text(key).map(|path| {
+                self.redis_ca = (!path.is_empty()).then(|| PathBuf::from(path));
+            }),
             "redis_url" => value.text(key).and_then(|url| self.set_url(url)),
             _ => {
                 let family = name.strip_prefix("ttl.").and_then(Family::by_name)?;
@@ -133,6 +139,9 @@ impl CacheConfig {
         if let (Some(address), Some(password)) = (&self.redis, &password) {
             self.redis = Some(address.with_password(password));
         }
+        if let Some(path) = variable("REDIS_CA") {
+            self.redis_ca = Some(PathBuf::from(path));
+        }
         if enabled == Some(false) {
             self.redis = None;
             if self.backend == Choice::Redis {
@@ -162,6 +171,16 @@ impl CacheConfig {
             None => line(format_args!("# redis_url = \"redis://localhost:6379/0\"")),
         }
         line(format_args!(
+            "# with TLS (rediss://): who vouches for the server, where the system does not know"
+        ));
+        match &self.redis_ca {
+            Some(path) => line(format_args!(
+                "redis_ca = {}",
+                quoted(&path.to_string_lossy())
+            )),
+            None => line(format_args!("# redis_ca = \"/etc/ssl/redis-ca.pem\"")),
+        }
+        line(format_args!(
             "\n# seconds that entries are good for; 0: until they make room"
         ));
         line(format_args!("[cache.ttl]"));
@@ -177,7 +196,10 @@ impl CacheConfig {
             choice: self.backend,
             disk_bytes: self.size_mb.saturating_mul(1_000_000),
             memory_bytes: self.memory_mb.saturating_mul(1_000_000),
-            redis: self.redis.clone(),
+            redis: match (self.redis.clone(), self.redis_ca.clone()) {
+                (Some(address), Some(file)) => Some(address.with_authority(file)),
+                (address, _) => address,
+            },
             redis_patience: PATIENCE,
             policies: Policies {
                 ttl: ttl

@@ -13,7 +13,7 @@ use std::{
 
 use super::super::job::lock;
 
-/// Answers in a row that came too late. With the 50 ms that each caller waits, and
+/// Answers in a row that came too late. With the 40 ms that each caller waits, and
 /// [`RESPITE`], a frozen server is left alone well within half a second.
 const LATE: u32 = 3;
 /// How long nobody is made to wait after somebody waited in vain, so that what asks

@@ -14,7 +14,7 @@ pub mod locks;
 
 use std::{sync::Arc, time::Duration};
 
-use redis::{Cmd, FromRedisValue, Pipeline, cmd, pipe};
+use redis::{Cmd, FromRedisValue, Pipeline, TlsCertificates, cmd, pipe};
 
 use self::lanes::Lanes;
 use super::{
@@ -140,7 +140,21 @@ impl Redis {
 pub(in crate::engine) fn client(address: &RedisAddress) -> Result<redis::Client, Failure> {
     // Fails when it was done before, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    redis::Client::open(address.secret()).map_err(|error| {
+    let made = match address.authority().filter(|_| address.is_encrypted()) {
+        None => redis::Client::open(address.secret()),
+        Some(file) => {
+            let certificates = std::fs::read(file).map_err(|error| {
+                let file = file.display();
+                Failure::Refused(format!("cannot read the certificates {file}: {error}"))
+            })?;
+            let trusted = TlsCertificates {
+                client_tls: None,
+                root_cert: Some(certificates),
+            };
+            redis::Client::build_with_tls(address.secret(), trusted)
+        }
+    };
+    made.map_err(|error| {
         let reason = error.detail().unwrap_or("it cannot be read");
         Failure::Refused(format!("the Redis address is wrong: {reason}"))
     })

@@ -4,13 +4,15 @@
 
 use std::{
     fmt::{self, Write as _},
+    path::{Path, PathBuf},
     time::Duration,
 };
 
 use super::policy::Policies;
 
-/// How long a caller waits for Redis.
-pub const PATIENCE: Duration = Duration::from_millis(50);
+/// How long a caller waits for Redis: with what it takes to wake up afterwards, less
+/// than 50 ms.
+pub const PATIENCE: Duration = Duration::from_millis(40);
 
 /// Where entries lie behind the memory tier.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,7 +50,10 @@ impl Choice {
 /// The URL of a Redis server: `redis://`, `rediss://` with TLS, or
 /// `redis+unix:///path`. Shown without its password.
 #[derive(Clone, PartialEq, Eq)]
-pub struct RedisAddress(String);
+pub struct RedisAddress {
+    url: String,
+    authority: Option<PathBuf>,
+}
 
 impl RedisAddress {
     /// # Errors
@@ -56,7 +61,7 @@ impl RedisAddress {
     pub fn parse(url: &str) -> Result<Self, String> {
         let known = ["redis://", "rediss://", "redis+unix://", "unix://"];
         if known.iter().any(|scheme| url.starts_with(scheme)) {
-            Ok(Self(url.to_owned()))
+            Ok(Self::of_url(url.to_owned()))
         } else {
             Err(format!(
                 "a Redis address begins with {}",
@@ -73,7 +78,7 @@ impl RedisAddress {
         } else {
             host.to_owned()
         };
-        let address = Self(format!("redis://{host}:{port}/{db}"));
+        let address = Self::of_url(format!("redis://{host}:{port}/{db}"));
         match password {
             Some(password) => address.with_password(password),
             None => address,
@@ -82,7 +87,7 @@ impl RedisAddress {
 
     /// The same with a password, unless it has one.
     pub fn with_password(&self, password: &str) -> Self {
-        let (scheme, rest) = self.0.split_once("://").unwrap_or(("redis", &self.0));
+        let (scheme, rest) = self.url.split_once("://").unwrap_or(("redis", &self.url));
         if scheme.contains("unix") || rest.split('/').next().unwrap_or(rest).contains('@') {
             return self.clone();
         }
@@ -90,12 +95,41 @@ impl RedisAddress {
         push_escaped(&mut url, password);
         url.push('@');
         url.push_str(rest);
-        Self(url)
+        Self {
+            url,
+            authority: self.authority.clone(),
+        }
+    }
+
+    /// The same, trusting with TLS only who this file (PEM) vouches for, instead of
+    /// whom the system trusts.
+    pub fn with_authority(self, file: PathBuf) -> Self {
+        Self {
+            authority: Some(file),
+            ..self
+        }
+    }
+
+    /// Who vouches for the server, where that is not left to the system.
+    pub fn authority(&self) -> Option<&Path> {
+        self.authority.as_deref()
+    }
+
+    /// Whether the connection is encrypted.
+    pub fn is_encrypted(&self) -> bool {
+        self.url.starts_with("rediss://")
+    }
+
+    fn of_url(url: String) -> Self {
+        Self {
+            url,
+            authority: None,
+        }
     }
 
     /// The whole of it, for whoever connects.
     pub fn secret(&self) -> &str {
-        &self.0
+        &self.url
     }
 }
 
@@ -113,7 +147,7 @@ fn push_escaped(url: &mut String, text: &str) {
 /// With `***` in place of user and password.
 impl fmt::Display for RedisAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (scheme, rest) = self.0.split_once("://").unwrap_or(("redis", &self.0));
+        let (scheme, rest) = self.url.split_once("://").unwrap_or(("redis", &self.url));
         let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
         // The last one: a password that was not escaped may hold some.
         let shown = path

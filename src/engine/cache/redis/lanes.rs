@@ -39,6 +39,8 @@ const FIRST_PROBE: Duration = Duration::from_millis(500);
 const PROBE_INTERVAL: Duration = Duration::from_secs(5);
 
 const LATE: &str = "it does not answer in time";
+const UNTRUSTED: &str = "nobody who is trusted here vouches for its certificate: name the \
+                         file of its authority (REDIS_CA, or cache.redis_ca)";
 const REFUSED: &str = "it refuses the password";
 
 type Work = Box<dyn FnOnce(&mut Connection) -> Result<(), RedisError> + Send>;
@@ -346,6 +348,17 @@ pub fn reason(error: &RedisError) -> String {
         Some("NOAUTH") => "it wants a password (REDIS_PASSWORD, or in cache.redis_url)".to_owned(),
         Some("WRONGPASS") => REFUSED.to_owned(),
         _ if error.kind() == redis::ErrorKind::AuthenticationFailed => REFUSED.to_owned(),
-        _ => error.to_string(),
+        _ => {
+            let told = error.to_string();
+            // As the TLS library says it: an authority that is not known, or another one
+            // of the same name.
+            let is_of_stranger = ["UnknownIssuer", "BadSignature"]
+                .iter()
+                .any(|word| told.contains(word));
+            if told.contains("invalid peer certificate") && is_of_stranger {
+                return UNTRUSTED.to_owned();
+            }
+            told
+        }
     }
 }

@@ -13,7 +13,7 @@ use std::{
 use redis::{Cmd, cmd};
 
 use super::{
-    super::{Failure, key::Keyspace},
+    super::{Failure, key::Keyspace, settings::PATIENCE},
     Redis,
 };
 use crate::{
@@ -135,6 +135,8 @@ impl Drop for Locks {
 impl RemoteLocks for Locks {
     fn try_take(&self, names: &[String]) -> Taken {
         let shared = &self.shared;
+        // A command that has just begun may be faster than the connection.
+        shared.redis.wait_until_known(PATIENCE);
         let keys: Vec<String> = names
             .iter()
             .map(|name| format!("{}{name}", shared.prefix))
