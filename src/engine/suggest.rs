@@ -13,6 +13,7 @@ mod words;
 
 use std::{
     cmp::Reverse,
+    collections::HashSet,
     sync::{Arc, Mutex},
 };
 
@@ -79,7 +80,7 @@ impl Suggester {
         if limit == 0 {
             return found;
         }
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         for class in [
             Class::Exact,
             Class::Prefix,
@@ -89,38 +90,33 @@ impl Suggester {
             Class::Typo,
             Class::Letters,
         ] {
-            let numbers = index.candidates(class, &typed);
-            let (_, known) = catalog.vocabulary();
-            let new = index.len()..known;
-            let candidates = numbers
-                .into_iter()
-                .chain(new.filter_map(|number| u32::try_from(number).ok()))
-                .filter(|number| !seen.contains(number))
-                .filter_map(|number| {
-                    let (name, media) = catalog.tag_at(number)?;
-                    let is_wanted = !media.is_empty()
-                        && typed
-                            .category
-                            .as_ref()
-                            .is_none_or(|category| name.category == *category);
-                    let distance = typed.distance(class, &name.value).filter(|_| is_wanted)?;
-                    Some((distance, Reverse(media.len()), number))
-                });
-            let ranked = self.rank(catalog, class, &typed, candidates.collect(), context);
-            for (number, suggestion) in ranked {
-                if found.len() == limit {
-                    return found;
-                }
-                let is_old = catalog
-                    .tag_database()
-                    .row(&suggestion.name)
-                    .is_some_and(|row| row.is_deprecated);
-                if seen.insert(number) && !is_old {
-                    found.push(suggestion);
+            // What has fewer wrong letters goes before what has more, which may be much.
+            let mistakes = if class == Class::Typo {
+                1..=typed.max_wrong()
+            } else {
+                0..=0
+            };
+            for wrong in mistakes {
+                let candidates = candidates(&index, catalog, class, &typed, wrong, limit, &seen);
+                let ranked = self.rank(catalog, class, &typed, candidates, context);
+                for (number, suggestion) in ranked {
+                    let is_old = catalog
+                        .tag_database()
+                        .row(&suggestion.name)
+                        .is_some_and(|row| row.is_deprecated);
+                    if seen.insert(number) && !is_old {
+                        found.push(suggestion);
+                    }
+                    if found.len() == limit {
+                        return found;
+                    }
                 }
             }
             if class == Class::Words {
                 self.add_known(catalog, &typed, &mut found, limit);
+                if found.len() == limit {
+                    return found;
+                }
             }
         }
         found
@@ -249,6 +245,51 @@ impl Suggester {
     }
 }
 
+/// The tags of a class, those that are too new for the index included, but those that
+/// were seen.
+fn candidates(
+    index: &Index,
+    catalog: &Catalog,
+    class: Class,
+    typed: &Typed,
+    wrong: u32,
+    limit: usize,
+    seen: &HashSet<u32>,
+) -> Vec<Candidate> {
+    let candidate = |number: u32, distance: &dyn Fn(&str) -> Option<u32>| {
+        let (name, media) = catalog.tag_at(number)?;
+        let is_wanted = !media.is_empty()
+            && !seen.contains(&number)
+            && typed
+                .category
+                .as_ref()
+                .is_none_or(|category| name.category == *category);
+        let distance = distance(&name.value).filter(|_| is_wanted)?;
+        Some((distance, Reverse(media.len()), number))
+    };
+    let of_class = |value: &str| match class {
+        Class::Typo => distance::typo(&typed.text, value, wrong),
+        _ => typed.matches(class, value).then_some(0),
+    };
+    let mut found: Vec<Candidate> = if class == Class::Typo {
+        // Of one word, no more than can be shown; what was seen takes places as well.
+        let most = limit + seen.len();
+        let typos = index.typos(typed, wrong, most).into_iter();
+        typos
+            .filter_map(|(number, distance)| candidate(number, &|_| Some(distance)))
+            .collect()
+    } else {
+        let numbers = index.candidates(class, typed).into_iter();
+        numbers
+            .filter_map(|number| candidate(number, &of_class))
+            .collect()
+    };
+    let (_, known) = catalog.vocabulary();
+    let new = (index.len()..known).filter_map(|number| u32::try_from(number).ok());
+    found.extend(new.filter_map(|number| candidate(number, &of_class)));
+    found
+}
+
 /// 4 ln(count), in hundredths.
 fn logarithm(count: u64) -> i64 {
     #[expect(
@@ -283,7 +324,7 @@ pub fn nearest(catalog: &Catalog, word: &str) -> Option<(TagName, u64)> {
                     || distance::may_share_pairs(pairs, distance::pairs(value), limit))
         })
         .filter_map(|(number, value)| {
-            let distance = distance::typo(word, value)?;
+            let distance = distance::typo(word, value, limit)?;
             let (name, media) = catalog
                 .tag_at(number)
                 .filter(|(_, media)| !media.is_empty())?;

@@ -33,7 +33,16 @@ pub fn max_wrong(typed: &str) -> u32 {
 /// Whether texts with these letters can be as near as `limit`: each wrong letter
 /// changes two bits at most.
 pub fn may_be_near(a: u64, b: u64, limit: u32) -> bool {
-    (a ^ b).count_ones() <= 2 * limit
+    has_at_most(a ^ b, 2 * limit)
+}
+
+/// Whether so many bits are set. Without an instruction that counts them, which not
+/// every processor has, taking them away one by one is less work than counting.
+fn has_at_most(mut bits: u64, count: u32) -> bool {
+    for _ in 0..count {
+        bits &= bits.wrapping_sub(1);
+    }
+    bits == 0
 }
 
 /// The pairs of letters that stand beside each other, each as one of 64 bits.
@@ -50,24 +59,22 @@ pub fn pairs(text: &str) -> u64 {
 /// Whether texts with these pairs can be as near as `limit`: two letters that change
 /// places take three pairs away and bring three others, and nothing does more.
 pub fn may_share_pairs(a: u64, b: u64, limit: u32) -> bool {
-    (a ^ b).count_ones() <= 6 * limit
+    has_at_most(a ^ b, 6 * limit)
 }
 
-/// Whether a whole text or word is near enough to be what was meant.
-pub fn is_near(typed: &str, other: &str) -> bool {
-    let limit = max_wrong(typed);
+/// How many letters tell a text from a whole text or word, when no more than `limit`.
+pub fn wrong_letters(typed: &str, other: &str, limit: u32) -> Option<u32> {
     if typed.is_ascii() && other.is_ascii() {
-        return bounded(typed.as_bytes(), other.as_bytes(), limit).is_some();
+        return bounded(typed.as_bytes(), other.as_bytes(), limit);
     }
     let chars = |text: &str| text.chars().collect::<Vec<char>>();
-    bounded(&chars(typed), &chars(other), limit).is_some()
+    bounded(&chars(typed), &chars(other), limit)
 }
 
-/// How far what was typed is from a value, when that is little enough to be a typo:
+/// How far what was typed is from a value, when no more than `limit` letters are wrong:
 /// twice the number of wrong letters, and one more when it is like the start or one
 /// word of the value and not like the whole.
-pub fn typo(typed: &str, value: &str) -> Option<u32> {
-    let limit = max_wrong(typed);
+pub fn typo(typed: &str, value: &str, limit: u32) -> Option<u32> {
     if typed.is_ascii() && value.is_ascii() {
         let parts = words(value).map(|(_, word)| word.as_bytes());
         return nearest_part(typed.as_bytes(), value.as_bytes(), parts, limit);

@@ -5,7 +5,7 @@
 use std::{cmp::Reverse, collections::HashMap};
 
 use super::{
-    distance::{is_near, letters, max_wrong, may_be_near, may_share_pairs, pairs},
+    distance::{letters, may_be_near, may_share_pairs, pairs, typo, wrong_letters},
     typed::{Class, Typed},
     words::{is_separator, words},
 };
@@ -31,61 +31,79 @@ struct Value {
 }
 
 /// What the search for typos looks at first, packed, and those of one length together,
-/// because it looks at all of about the length of what was typed.
+/// by their first byte, because it looks at all of about the length of what was typed.
 #[derive(Default)]
 struct Shapes {
-    shapes: Vec<Shape>,
-    /// Where each length starts in `shapes`.
+    /// Of each, its letters.
+    letters: Vec<u64>,
+    others: Vec<Shape>,
+    /// Where each length starts.
     starts: Vec<usize>,
 }
 
 struct Shape {
-    letters: u64,
     pairs: u64,
     length: u8,
+    first: u8,
     place: u32,
 }
 
 impl Shapes {
-    fn push(&mut self, text: &str, place: u32) {
-        self.shapes.push(Shape {
-            letters: letters(text),
-            pairs: pairs(text),
-            length: u8::try_from(text.len()).unwrap_or(u8::MAX),
-            place,
-        });
-    }
-
-    fn finish(&mut self) {
-        self.shapes.sort_by_key(|shape| shape.length);
-        self.shapes.shrink_to_fit();
-        self.starts = (0..=u8::MAX)
-            .map(|length| self.shapes.partition_point(|shape| shape.length < length))
+    fn new(texts: impl Iterator<Item = (u32, String)>) -> Self {
+        let mut shapes: Vec<(u64, Shape)> = texts
+            .map(|(place, text)| {
+                let shape = Shape {
+                    pairs: pairs(&text),
+                    length: u8::try_from(text.len()).unwrap_or(u8::MAX),
+                    first: text.bytes().next().unwrap_or_default(),
+                    place,
+                };
+                (letters(&text), shape)
+            })
             .collect();
+        shapes.sort_by_key(|(_, shape)| (shape.length, shape.first));
+        let start = |length| shapes.partition_point(|(_, shape)| shape.length < length);
+        let starts = (0..=u8::MAX).map(start).collect();
+        let (letters, others) = shapes.into_iter().unzip();
+        Self {
+            letters,
+            others,
+            starts,
+        }
     }
 
     fn start(&self, length: usize) -> usize {
         let start = self.starts.get(length).copied();
-        start.unwrap_or(self.shapes.len())
+        start.unwrap_or(self.others.len())
     }
 
-    /// The places of those that may be as far from a text as a typo.
-    fn near(&self, text: &str) -> impl Iterator<Item = u32> {
+    /// The places of those that may have no more wrong letters than that; of those with
+    /// two, the first one is right.
+    fn near(&self, text: &str, limit: u32) -> impl Iterator<Item = u32> {
         let wanted = (letters(text), pairs(text));
-        let length = text.len();
-        let limit = max_wrong(text);
+        let first = text.bytes().next().unwrap_or_default();
         // A letter that is not ASCII has up to four bytes.
         let slack = limit as usize * if text.is_ascii() { 1 } else { 4 };
-        let range = self.start(length.saturating_sub(slack))..self.start(length + slack + 1);
-        self.shapes
-            .get(range)
-            .unwrap_or_default()
-            .iter()
-            .filter(move |shape| {
-                may_be_near(wanted.0, shape.letters, limit)
-                    && may_share_pairs(wanted.1, shape.pairs, limit)
-            })
-            .map(|shape| shape.place)
+        let lengths = text.len().saturating_sub(slack)..=text.len() + slack;
+        let ranges = lengths.map(move |length| {
+            let (start, end) = (self.start(length), self.start(length + 1));
+            if limit < 2 {
+                return start..end;
+            }
+            let same_length = self.others.get(start..end).unwrap_or_default();
+            let from = same_length.partition_point(|shape| shape.first < first);
+            let until = same_length.partition_point(|shape| shape.first <= first);
+            start + from..start + until
+        });
+        ranges.flat_map(move |range| {
+            let letters = self.letters.get(range.clone()).unwrap_or_default();
+            let others = self.others.get(range).unwrap_or_default();
+            let of_letters = letters.iter().zip(others);
+            of_letters
+                .filter(move |(letters, _)| may_be_near(wanted.0, **letters, limit))
+                .filter(move |(_, shape)| may_share_pairs(wanted.1, shape.pairs, limit))
+                .map(|(_, shape)| shape.place)
+        })
     }
 }
 
@@ -141,7 +159,6 @@ impl Index {
                 category: u16::try_from(category).unwrap_or(u16::MAX),
             });
             index.sorted.push((number, letters(&name.value)));
-            index.value_shapes.push(&name.value, number);
             for (at, word) in words(&name.value) {
                 index.words.push(Word {
                     start: position(start + at),
@@ -152,7 +169,6 @@ impl Index {
                     continue;
                 }
                 places.entry(word).or_insert_with(|| {
-                    index.part_shapes.push(word, position(index.parts.len()));
                     index.parts.push((word.into(), Vec::new()));
                     index.parts.len() - 1
                 });
@@ -184,8 +200,11 @@ impl Index {
                 }
             }
         }
-        index.value_shapes.finish();
-        index.part_shapes.finish();
+        let values = (0..).take(index.values.len());
+        let values = values.map(|number| (number, index.value(number).to_owned()));
+        index.value_shapes = Shapes::new(values);
+        let parts = (0..).zip(&index.parts);
+        index.part_shapes = Shapes::new(parts.map(|(place, (word, _))| (place, word.to_string())));
         let mut sorted = std::mem::take(&mut index.sorted);
         sorted.sort_unstable_by(|(a, _), (b, _)| index.value(*a).cmp(index.value(*b)));
         index.sorted = sorted;
@@ -248,12 +267,8 @@ impl Index {
         let text = typed.text.as_str();
         let first = text.get(..text.chars().next().map_or(0, char::len_utf8));
         let first = first.unwrap_or_default();
-        let category = match &typed.category {
-            Some(wanted) => match self.categories.iter().position(|known| known == wanted) {
-                Some(place) => u16::try_from(place).ok(),
-                None => return Vec::new(),
-            },
-            None => None,
+        let Ok(category) = self.category(typed) else {
+            return Vec::new();
         };
         let found: Vec<u32> = match class {
             Class::Prefix if text.is_empty() => (0..).take(self.len()).collect(),
@@ -289,7 +304,8 @@ impl Index {
                 None => Vec::new(),
             },
             Class::Substring => self.containing(text),
-            Class::Typo => self.near(text, first),
+            // Those come with a distance.
+            Class::Typo => Vec::new(),
             Class::Letters => {
                 let wanted = letters(text);
                 self.starting(first)
@@ -299,13 +315,17 @@ impl Index {
                     .collect()
             }
         };
-        // A rare tag may be the only one that a typo means.
-        let limit = if class == Class::Typo {
-            usize::MAX
-        } else {
-            MAX_CANDIDATES
+        self.most_frequent(found, category, MAX_CANDIDATES)
+    }
+
+    /// The number of the category typed, if one is; an error when no tag is of it.
+    fn category(&self, typed: &Typed) -> Result<Option<u16>, ()> {
+        let Some(wanted) = &typed.category else {
+            return Ok(None);
         };
-        self.most_frequent(found, category, limit)
+        let place = self.categories.iter().position(|known| known == wanted);
+        let place = place.ok_or(())?;
+        u16::try_from(place).map(Some).map_err(|_| ())
     }
 
     fn containing(&self, text: &str) -> Vec<u32> {
@@ -317,11 +337,14 @@ impl Index {
             return Vec::new();
         };
         let mut found: Vec<u32> = Vec::new();
+        let mut number = 0;
         for place in literal.find_iter(&self.text).take(MAX_PLACES) {
-            let number = self
-                .values
-                .partition_point(|value| value.start as usize <= place.start());
-            let number = u32::try_from(number.saturating_sub(1)).unwrap_or(u32::MAX);
+            // They come in the order of the text, and lie close together when many.
+            while let Some(next) = self.values.get(number as usize + 1)
+                && next.start as usize <= place.start()
+            {
+                number += 1;
+            }
             if found.last() != Some(&number) {
                 found.push(number);
             }
@@ -329,28 +352,49 @@ impl Index {
         found
     }
 
-    /// Values and words with about these letters and about this length, and values
-    /// that start with the first letter and have most of the others.
-    fn near(&self, text: &str, first: &str) -> Vec<u32> {
+    /// Tags with no more wrong letters than that, with their distance as [`typo`] has it:
+    /// whole values, words of values, and the starts of those values that have most of
+    /// the letters. Of a word that many have, the most frequent `most`.
+    pub fn typos(&self, typed: &Typed, limit: u32, most: usize) -> Vec<(u32, u32)> {
+        let text = typed.text.as_str();
+        let Ok(category) = self.category(typed) else {
+            return Vec::new();
+        };
+        let Some(first) = text.chars().next() else {
+            return Vec::new();
+        };
+        let most = if category.is_some() { usize::MAX } else { most };
+        let mut found: Vec<(u32, u32)> = Vec::new();
+        for number in self.value_shapes.near(text, limit) {
+            let wrong = wrong_letters(text, self.value(number), limit);
+            found.extend(wrong.map(|wrong| (number, 2 * wrong)));
+        }
+        for place in self.part_shapes.near(text, limit) {
+            let Some((word, numbers)) = self.parts.get(place as usize) else {
+                continue;
+            };
+            if let Some(wrong) = wrong_letters(text, word, limit) {
+                let numbers = numbers.iter().take(most);
+                found.extend(numbers.map(|number| (*number, 2 * wrong + 1)));
+            }
+        }
         let wanted = letters(text);
-        let mut found: Vec<u32> = self
-            .value_shapes
-            .near(text)
-            .filter(|number| is_near(text, self.value(*number)))
-            .collect();
-        found.extend(
-            self.part_shapes
-                .near(text)
-                .filter_map(|place| self.parts.get(place as usize))
-                .filter(|(word, _)| is_near(text, word))
-                .flat_map(|(_, numbers)| numbers),
-        );
         let starts = self
-            .starting(first)
+            .starting(first.encode_utf8(&mut [0; 4]))
             .iter()
-            .filter(|(_, known)| (wanted & !known).count_ones() <= max_wrong(text))
+            .filter(|(_, known)| (wanted & !known).count_ones() <= limit)
             .map(|(number, _)| *number);
-        found.extend(self.most_frequent(starts.collect(), None, MAX_CANDIDATES));
+        for number in self.most_frequent(starts.collect(), None, MAX_CANDIDATES) {
+            let distance = typo(text, self.value(number), limit);
+            found.extend(distance.map(|distance| (number, distance)));
+        }
+        if category.is_some() {
+            let is_of = |number: u32| self.values.get(number as usize).map(|value| value.category);
+            found.retain(|(number, _)| is_of(*number) == category);
+        }
+        // The nearest of each.
+        found.sort_unstable();
+        found.dedup_by_key(|(number, _)| *number);
         found
     }
 

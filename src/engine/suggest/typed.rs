@@ -1,6 +1,9 @@
 //! What was typed, and how it can be found in a tag.
 
-use super::{distance::typo, words::words};
+use super::{
+    distance::{max_wrong, typo},
+    words::words,
+};
 use crate::model::{catalog::Catalog, query::Vocabulary, tag::normalize};
 
 /// The shortest text in which a typo is looked for.
@@ -56,15 +59,13 @@ impl Typed {
         self.text.is_empty()
     }
 
-    /// How far a value is from what was typed, or `None` when it is not of this class;
-    /// it may be of a better one, too. Only a typo is any distance away.
-    pub fn distance(&self, class: Class, value: &str) -> Option<u32> {
-        if class == Class::Typo {
-            return (self.text.chars().count() >= MIN_TYPO)
-                .then(|| typo(&self.text, value))
-                .flatten();
+    /// How many letters of it may be wrong.
+    pub fn max_wrong(&self) -> u32 {
+        if self.text.chars().count() < MIN_TYPO {
+            0
+        } else {
+            max_wrong(&self.text)
         }
-        self.matches(class, value).then_some(0)
     }
 
     /// Whether a value is of this class; it may be of a better one, too.
@@ -84,7 +85,7 @@ impl Typed {
                 typed.chars().all(|letter| initials.next() == Some(letter))
             }),
             Class::Substring => self.text.chars().count() > 1 && value.contains(&self.text),
-            Class::Typo => self.distance(class, value).is_some(),
+            Class::Typo => typo(&self.text, value, self.max_wrong()).is_some(),
             Class::Letters => {
                 let mut letters = value.chars();
                 !self.is_empty()
