@@ -14,7 +14,7 @@ use super::{
     save::flow,
 };
 use crate::{
-    model::edit::Edit,
+    model::{catalog::Column, edit::Edit},
     storage::{Error, IndexState, PendingChange, RebuildProgress, RebuildSummary, Recovered},
 };
 
@@ -40,6 +40,7 @@ impl Engine {
             core.cache.sweep();
             core.empty_old_trash(&Cancel::default());
             core.trim_journal();
+            core.make_orders();
             let _watcher = touches.and_then(|touches| core.hear_touches(touches));
             core.follow();
         });
@@ -239,6 +240,17 @@ impl Core {
                 let text = format!("interrupted work is not finished: {}", error.chain());
                 self.events.notice(Level::Error, text);
             }
+        }
+    }
+
+    /// Makes the orders that people ask for most, so that nobody waits for the first of
+    /// each. Another catalog may come meanwhile; it takes over what there is.
+    fn make_orders(&self) {
+        for column in Column::COMMON {
+            if self.stop.flow().is_break() {
+                return;
+            }
+            self.catalog.load().ordered(column);
         }
     }
 
