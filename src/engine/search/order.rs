@@ -162,6 +162,19 @@ fn by_column(
     // One in so many was found, and finding out about each costs a part of what sorting
     // some does.
     let looked_at = wanted.saturating_mul(all) / found.len().max(1);
+    // Where each medium stands in the order that most queries ask for is known.
+    let is_default = column == Column::Imported && !is_reversed;
+    if is_default
+        && looked_at > found.len()
+        && let Some(ranks) = catalog.ordered(column).ranks()
+    {
+        return Ok(by_ranks(
+            catalog.ordered(column).keys(),
+            ranks,
+            found,
+            limit,
+        ));
+    }
     if looked_at > found.len().saturating_mul(SORTING) {
         let keys = found.iter().map(MediaKey);
         let sorted = catalog.sorted_by(column, is_reversed, favorites_first, keys, limit);
@@ -212,6 +225,28 @@ fn by_column(
         }
     }
     Ok(first.into())
+}
+
+/// The first of some media by their places in an order.
+fn by_ranks(
+    order: &[MediaKey],
+    ranks: &[u32],
+    found: &RoaringBitmap,
+    limit: usize,
+) -> Arc<[MediaKey]> {
+    let mut places: Vec<u32> = found
+        .iter()
+        .filter_map(|key| ranks.get(key as usize).copied())
+        .collect();
+    if limit < places.len() {
+        places.select_nth_unstable(limit);
+        places.truncate(limit);
+    }
+    places.sort_unstable();
+    places
+        .into_iter()
+        .filter_map(|place| order.get(place as usize).copied())
+        .collect()
 }
 
 /// The set as one word for every 64 keys, where that is not wasteful.
