@@ -47,7 +47,7 @@ pub mod viewer;
 pub use derived::CropOutline;
 pub use session::{App, Hint, LibraryInfo, NextKey, Pending};
 
-use crate::engine::event::Event;
+use crate::{engine::event::Event, model::query::Session};
 use message::{Effect, Message};
 use session::shared;
 
@@ -55,12 +55,12 @@ impl App {
     /// Takes note of what happened; what comes back must be run, in order.
     pub fn update(&mut self, message: Message) -> Vec<Effect> {
         let Some(message) = self.hold_back(message) else {
-            return std::mem::take(&mut self.effects);
+            return self.take_effects();
         };
         match message {
             Message::Tick(now) => {
                 self.tick(now);
-                return std::mem::take(&mut self.effects);
+                return self.take_effects();
             }
             Message::Viewport(viewport) if viewport == self.viewport => return Vec::new(),
             Message::Progress(jobs) if jobs == self.jobs => return Vec::new(),
@@ -93,6 +93,22 @@ impl App {
         }
         self.is_dirty = true;
         self.settle();
-        std::mem::take(&mut self.effects)
+        self.take_effects()
+    }
+
+    /// What is to be done, with what a search wants to know of this session.
+    fn take_effects(&mut self) -> Vec<Effect> {
+        let mut effects = std::mem::take(&mut self.effects);
+        for effect in &mut effects {
+            if let Effect::Search { query, .. } = effect
+                && query.asks_session()
+            {
+                *query = std::mem::take(query).with_session(Session {
+                    selected: self.gallery.selection.numbers().clone(),
+                    unsaved: self.changes.pending_set().numbers().clone(),
+                });
+            }
+        }
+        effects
     }
 }

@@ -36,6 +36,11 @@ impl MediaSet {
         self.0.clear();
     }
 
+    /// The numbers of their keys.
+    pub fn numbers(&self) -> &RoaringBitmap {
+        &self.0
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = MediaKey> {
         self.0.iter().map(MediaKey)
     }

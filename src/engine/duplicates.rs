@@ -46,7 +46,8 @@ pub struct RemovalReport {
 /// first path comes first. Derived media count only among themselves.
 pub fn exact_groups(catalog: &catalog::Catalog) -> Vec<Group> {
     let mut by_md5: BTreeMap<(Md5, bool), Vec<Copy>> = BTreeMap::new();
-    for record in catalog.keys().filter_map(|key| catalog.record(key)) {
+    let same = catalog.same_md5().into_keys();
+    for record in same.filter_map(|key| catalog.record(key)) {
         let Some(md5) = record.md5() else { continue };
         let is_derived = MediaKind::is_derived(record.kind());
         by_md5.entry((md5, is_derived)).or_default().push(Copy {

@@ -8,16 +8,20 @@ pub mod canonical;
 pub mod key;
 pub mod parser;
 pub mod print;
+mod session;
 mod system;
 pub mod tree;
 mod value;
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
-pub use self::tree::{QueryError, Vocabulary};
 use self::{
     key::Key,
     tree::{Items, Node, Order, OrderBy, Term, Test},
+};
+pub use self::{
+    session::Session,
+    tree::{QueryError, Vocabulary},
 };
 use super::tag::{BUILT_IN_CATEGORIES, TagName};
 
@@ -39,6 +43,7 @@ pub struct Query {
     /// Order, limit and sample: the last of each.
     modifiers: Vec<Term>,
     unknown_is_text: bool,
+    session: Option<Arc<Session>>,
 }
 
 impl Query {
@@ -72,6 +77,7 @@ impl Query {
             root,
             modifiers: last,
             unknown_is_text: false,
+            session: None,
         })
     }
 

@@ -466,6 +466,20 @@ fn an_old_answer_is_dropped() {
 }
 
 #[test]
+fn a_search_may_ask_for_the_selection_and_for_what_is_not_saved() {
+    let mut desk = Desk::small();
+    let all = desk.results();
+    desk.keys("<space><space>/sel:<enter>");
+    assert_eq!(desk.results(), all[..2]);
+    desk.keys("/<c-u>-sel:<enter>");
+    assert_eq!(desk.results(), all[2..]);
+    desk.keys("<esc>/<c-u>is:dirty<enter>");
+    assert!(desk.results().is_empty());
+    desk.keys("/<c-u><enter>ggt solo<enter>/<c-u>is:dirty<enter>");
+    assert_eq!(desk.results(), all[..1]);
+}
+
+#[test]
 fn a_busy_library_does_not_keep_a_search_from_finishing() {
     let mut desk = Desk::small();
     let change = |desk: &mut Desk| {

@@ -34,14 +34,16 @@ pub fn canonical(query: &Query) -> String {
     )
 }
 
-/// Whether a query means the same in an hour, and finds the same twice.
+/// Whether a query means the same in an hour and in another session, and finds the same
+/// twice.
 pub fn is_timeless(query: &Query) -> bool {
     let is_of_the_hour = |test: &Test| match test {
         Test::Key { key, value, .. } => *key == Key::Age || matches!(value.items, Items::Dates(_)),
         Test::Tag { .. } | Test::Wildcard { .. } => false,
     };
     let order = query.order().map(|order| order.by);
-    query.sample().is_none()
+    query.session().is_none()
+        && query.sample().is_none()
         && order != Some(OrderBy::Random(None))
         && !query.terms().iter().any(|term| is_of_the_hour(&term.test))
 }

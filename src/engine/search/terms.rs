@@ -382,13 +382,42 @@ impl<'a> Evaluation<'a> {
         Cow::Owned(parts.iter().map(AsRef::as_ref).union())
     }
 
-    /// Understood, but nothing here can answer it yet.
-    fn unavailable(&mut self, what: &str) -> Media<'a> {
-        self.hint(format!("{what} finds nothing in this version"));
+    /// Understood, but nothing here can answer it; the reason where there is one to say.
+    fn unavailable(&mut self, key: Key, what: &str) -> Media<'a> {
+        self.hint(match key {
+            Key::Viewed => {
+                "viewed: finds nothing: nobody notes when a picture was looked at".into()
+            }
+            Key::Color => "color: finds nothing: the index has no colors".into(),
+            Key::Embed => "embed: finds nothing: there is no model that understands it".into(),
+            Key::Mark => "mark: finds nothing: there are no marks; sel: finds the selection".into(),
+            Key::Dup => format!(
+                "{what} finds nothing: groups have no names; there are dup:exact, dup:pixel, \
+                 dup:near and dup:reviewed"
+            ),
+            _ => format!("{what} finds nothing in this version"),
+        });
         Cow::default()
     }
 
+    /// What is selected on the screen; `sel:none` is what is not.
+    fn selected(&mut self, value: &Value) -> Media<'a> {
+        let Some(session) = self.query.session() else {
+            self.hint("sel: is the selection on the screen; here is none".to_owned());
+            return Cow::default();
+        };
+        let selected = Cow::Owned(&session.selected & self.catalog.all());
+        if value.items == Items::None {
+            self.all_but(&selected)
+        } else {
+            selected
+        }
+    }
+
     fn key(&mut self, key: Key, category: Option<&str>, value: &Value) -> Result<Media<'a>> {
+        if key == Key::Selected {
+            return Ok(self.selected(value));
+        }
         match &value.items {
             Items::Any => {
                 if key == Key::Status {
@@ -425,7 +454,7 @@ impl<'a> Evaluation<'a> {
             }
             Items::Similar(similar) => self.similar(similar),
             Items::Words(_) | Items::Order(_) | Items::Count(_) => {
-                Ok(self.unavailable(&format!("{}:", key.name())))
+                Ok(self.unavailable(key, &format!("{}:", key.name())))
             }
         }
     }

@@ -479,3 +479,72 @@ fn aliases_implications_and_hidden_tags_count() {
         ]
     );
 }
+
+#[test]
+fn what_only_a_session_knows_is_asked_of_it() {
+    let catalog = library();
+    let asked = |text: &str| {
+        let query = Query::parse(text, &catalog).unwrap();
+        assert!(query.asks_session(), "{text}");
+        let alone = find(&query, &catalog);
+        let hint = alone.hint.unwrap_or_default();
+        assert!(hint.contains("on the screen"), "{text}: {hint}");
+        let session = crate::model::query::Session {
+            selected: [1, 3, 77].into_iter().collect(),
+            unsaved: [2].into_iter().collect(),
+        };
+        let found = find(&query.with_session(session), &catalog);
+        assert_eq!(found.hint, None);
+        let mut keys: Vec<u32> = found.keys.iter().map(|key| key.0).collect();
+        keys.sort_unstable();
+        keys
+    };
+    assert_eq!(asked("sel:"), [1, 3]);
+    assert_eq!(asked("-sel:"), [2]);
+    assert_eq!(asked("sel:none"), [2]);
+    assert_eq!(asked("sel: blue_hair"), [1]);
+    assert_eq!(asked("is:dirty or sel:"), [1, 2, 3]);
+    assert_eq!(asked("is:fav,dirty"), [1, 2]);
+}
+
+#[test]
+fn the_king_of_equal_files_is_the_one_that_stays() {
+    let file = |key: u32, path: &str, byte: u8| Entry {
+        path: path.to_owned(),
+        md5: Some(crate::model::id::Md5([byte; 16])),
+        ..entry(key, &[])
+    };
+    let entries = vec![
+        file(1, "b.png", 7),
+        file(2, "a.png", 7),
+        file(3, "c.png", 8),
+        file(4, "d.png", 9),
+        file(5, "e.png", 9),
+        file(6, "0.png", 9),
+    ];
+    let catalog = Catalog::from_entries(entries, true);
+    let query = Query::parse("is:king order:id", &catalog).unwrap();
+    let keys: Vec<u32> = find(&query, &catalog)
+        .keys
+        .iter()
+        .map(|key| key.0)
+        .collect();
+    assert_eq!(keys, [2, 6]);
+}
+
+#[test]
+fn what_nothing_can_answer_says_why() {
+    for (text, expected) in [
+        ("viewed:>2020", "nobody notes"),
+        ("viewed:any", "nobody notes"),
+        ("color:red", "no colors"),
+        ("embed:\"a cat\"", "no model"),
+        ("mark:a", "sel: finds the selection"),
+        ("dup:G12", "groups have no names"),
+    ] {
+        let catalog = library();
+        let query = Query::parse(text, &catalog).unwrap();
+        let hint = find(&query, &catalog).hint.unwrap_or_default();
+        assert!(hint.contains(expected), "{text}: {hint}");
+    }
+}

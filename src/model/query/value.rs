@@ -37,6 +37,8 @@ pub fn parse(key: Key, raw: &str, is_quoted: bool) -> Result<Items, Wrong> {
     if !is_quoted && !key.is_modifier() {
         match lower.as_str() {
             "" if key.kind() == ValueKind::Nothing => return Ok(Items::Nothing),
+            // There is one selection; it is not named.
+            "" if key == Key::Selected => return Ok(Items::Any),
             "" | "none" => return Ok(Items::None),
             "any" => return Ok(Items::Any),
             _ => {}

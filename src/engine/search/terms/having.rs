@@ -9,6 +9,7 @@ use super::{
     scalars::{category_place, column},
 };
 use crate::engine::{
+    duplicates::exact_groups,
     search::explain::How,
     tag_similarity::{Measure, nearest},
 };
@@ -126,7 +127,7 @@ impl<'a> Evaluation<'a> {
             | Key::All
             | Key::Order
             | Key::Limit
-            | Key::Random => self.unavailable(&format!("{}:any", key.name())),
+            | Key::Random => self.unavailable(key, &format!("{}:any", key.name())),
         })
     }
 
@@ -275,7 +276,7 @@ impl<'a> Evaluation<'a> {
                 })?
             }
             Key::Dup => self.duplicate(word)?,
-            _ => self.unavailable(&format!("{}:", key.name())),
+            _ => self.unavailable(key, &format!("{}:", key.name())),
         })
     }
 
@@ -293,7 +294,7 @@ impl<'a> Evaluation<'a> {
             "pixel" => self.pixel_duplicates()?,
             "near" => self.related(|kind, _| matches!(kind, "similar" | "duplicates"))?,
             "reviewed" => self.related(|kind, _| DECISIONS.contains(&kind))?,
-            _ => self.unavailable(&format!("dup:{}", display_text(word))),
+            _ => self.unavailable(Key::Dup, &format!("dup:{}", display_text(word))),
         })
     }
 
@@ -373,7 +374,22 @@ impl<'a> Evaluation<'a> {
             "rated" => self.has_any(Key::Rating, None)?,
             "captioned" => self.with(Facets::CAPTION),
             "locked" => self.with(Facets::LOCKED),
-            _ => self.unavailable(&format!("is:{word}")),
+            "dirty" => {
+                if let Some(session) = self.query.session() {
+                    Cow::Owned(&session.unsaved & self.catalog.all())
+                } else {
+                    let hint = "is:dirty is what is not saved on the screen; here is nothing";
+                    self.hint(hint.to_owned());
+                    Cow::default()
+                }
+            }
+            // The copy that stays when the others go.
+            "king" => {
+                let groups = exact_groups(self.catalog);
+                let kings = groups.iter().filter_map(|group| group.copies.first());
+                Cow::Owned(kings.map(|copy| copy.key.0).collect())
+            }
+            _ => self.unavailable(Key::Is, &format!("is:{word}")),
         })
     }
 
@@ -411,7 +427,7 @@ impl<'a> Evaluation<'a> {
             }
             _ => match word.strip_prefix("mask:") {
                 Some(category) => self.masked(category)?,
-                None => self.unavailable(&format!("has:{}", display_text(word))),
+                None => self.unavailable(Key::Has, &format!("has:{}", display_text(word))),
             },
         })
     }
@@ -425,7 +441,7 @@ impl<'a> Evaluation<'a> {
             "hash" => self.scan(|record| record.md5().is_none() || record.phash().is_none())?,
             "thumb" => self.with(Facets::NEEDS_THUMBNAIL),
             "review" => self.unreviewed()?,
-            _ => self.unavailable(&format!("needs:{word}")),
+            _ => self.unavailable(Key::Needs, &format!("needs:{word}")),
         })
     }
 
@@ -501,7 +517,7 @@ impl<'a> Evaluation<'a> {
             return self.similar_by_tags(similar, measure);
         }
         if let Some(by) = similar.by.as_deref().filter(|by| *by != "phash") {
-            return Ok(self.unavailable(&format!("similar: by {}", display_text(by))));
+            return Ok(self.unavailable(Key::Similar, &format!("similar: by {}", display_text(by))));
         }
         let hashes: Vec<PerceptualHash> = self
             .ids(&similar.id)

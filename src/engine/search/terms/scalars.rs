@@ -96,7 +96,7 @@ impl<'a> Evaluation<'a> {
             }
             _ => match column(key) {
                 Some((column, least)) => self.in_column(column, least, tests),
-                None => Ok(self.unavailable(&format!("{}:", key.name()))),
+                None => Ok(self.unavailable(key, &format!("{}:", key.name()))),
             },
         }
     }
@@ -206,7 +206,7 @@ impl<'a> Evaluation<'a> {
             Key::Filemod => {
                 self.detail(Detail::FileModified, |time| time.parse().is_ok_and(is_met))
             }
-            _ => Ok(self.unavailable(&format!("{}:", key.name()))),
+            _ => Ok(self.unavailable(key, &format!("{}:", key.name()))),
         }
     }
 

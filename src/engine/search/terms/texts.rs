@@ -51,7 +51,7 @@ impl<'a> Evaluation<'a> {
                 is_named(pattern, &matcher, mask)
             }),
             Key::Removed => self.removed(pattern, &matcher),
-            _ => Ok(self.unavailable(&format!("{}:", key.name()))),
+            _ => Ok(self.unavailable(key, &format!("{}:", key.name()))),
         }
     }
 
