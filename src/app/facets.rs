@@ -146,10 +146,10 @@ pub fn count(
             *others.entry(name).or_default() += 1;
         }
     }
-    let mut rows: Vec<(f64, FacetRow)> = Vec::new();
-    let mut push = |name: Arc<TagName>, count: u64, everywhere: u64| {
+    let mut rows: Vec<(f64, u32, FacetRow)> = Vec::new();
+    let mut push = |number: u32, name: Arc<TagName>, count: u64, everywhere: u64| {
         let prominence = prominence(count, keys.len(), everywhere, catalog.len());
-        rows.push((prominence, FacetRow { name, count }));
+        rows.push((prominence, number, FacetRow { name, count }));
     };
     for (number, count) in (0..).zip(counts) {
         if count == 0 && others.is_empty() {
@@ -158,40 +158,50 @@ pub fn count(
         if let Some(name) = catalog.tag_name(number)
             && let Some((_, media)) = catalog.tag_at(number)
         {
-            let count = count + others.remove(name.as_ref()).unwrap_or(0);
+            let unsaved = if others.is_empty() {
+                None
+            } else {
+                others.remove(name.as_ref())
+            };
+            let count = count + unsaved.unwrap_or(0);
             if count > 0 {
-                push(Arc::clone(name), count, media.len());
+                push(number, Arc::clone(name), count, media.len());
             }
         }
     }
     for (name, count) in others {
-        push(Arc::new(name), count, count);
+        push(u32::MAX, Arc::new(name), count, count);
     }
     // The place of a category is looked up once for each row, not at every comparison.
     let tags = catalog.tag_database();
     let mut categories: Vec<String> = Vec::new();
-    for (_, row) in &rows {
+    for (.., row) in &rows {
         if !categories.contains(&row.name.category) {
             categories.push(row.name.category.clone());
         }
     }
     categories.sort_by(|a, b| tags.category_rank(a).cmp(&tags.category_rank(b)));
-    let mut rows: Vec<(Option<usize>, f64, FacetRow)> = rows
+    let mut rows: Vec<(Option<usize>, f64, u32, FacetRow)> = rows
         .into_iter()
-        .map(|(prominence, row)| {
+        .map(|(prominence, number, row)| {
             let mut known = categories.iter();
             let place = known.position(|known| *known == row.name.category);
-            (place, prominence, row)
+            (place, prominence, number, row)
         })
         .collect();
-    rows.sort_unstable_by(|(a_place, a_prominence, a), (b_place, b_prominence, b)| {
+    // Of those that are alike in all of that the one with the lower number, which is
+    // the more common or the older one: to compare names would mean to look for each of
+    // them in memory. Only tags that nothing has yet have no number.
+    rows.sort_unstable_by(|a, b| {
+        let ((a_place, a_prominence, a_number, a), (b_place, b_prominence, b_number, b)) = (a, b);
         a_place
             .cmp(b_place)
             .then(b_prominence.total_cmp(a_prominence))
             .then(b.count.cmp(&a.count))
+            .then(a_number.cmp(b_number))
             .then_with(|| a.name.value.cmp(&b.name.value))
     });
-    Some(rows.into_iter().map(|(_, _, row)| row).collect())
+    Some(rows.into_iter().map(|(.., row)| row).collect())
 }
 
 /// How much a tag says of a result: its count there, and more so where it is rarer

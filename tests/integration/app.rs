@@ -935,7 +935,7 @@ fn the_sidebar_counts_and_narrows() {
         .iter()
         .map(|row| format!("{} {}", row.name, row.count))
         .collect();
-    assert_eq!(rows, ["character:holo 2", "fox 5", "blue_hair 2", "cat 2"]);
+    assert_eq!(rows, ["character:holo 2", "fox 5", "cat 2", "blue_hair 2"]);
     desk.keys("j<enter>");
     assert_eq!(desk.results(), [0, 2, 4, 6, 8]);
     assert_eq!(desk.app.facets.rows.len(), 2);

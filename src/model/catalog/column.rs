@@ -45,19 +45,13 @@ const CATEGORIES: usize = 20;
 
 impl Column {
     /// Those that people sort by and cut into ranges most. Each takes four bytes a medium
-    /// from when it is first asked for.
-    pub const COMMON: [Self; 11] = [
+    /// from when it is first asked for, so these are few.
+    pub const COMMON: [Self; 5] = [
         Self::Id,
         Self::Created,
         Self::Modified,
         Self::Bytes,
-        Self::Width,
-        Self::Height,
-        Self::Ratio,
         Self::Tags,
-        Self::Score,
-        Self::Title,
-        Self::Path,
     ];
 
     /// How many there are.
