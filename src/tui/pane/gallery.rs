@@ -287,6 +287,7 @@ fn broken(place: Rect, tile: &Tile, reason: &str, canvas: &mut Canvas) {
 /// One medium a line: swatch, marks, name, size, tags.
 fn list(app: &App, area: Rect, canvas: &mut Canvas) {
     let is_focused = app.panes.focus == Pane::Gallery;
+    let has_swatches = canvas.pictures.graphics() != Graphics::None;
     for (row, y) in (area.top()..area.bottom()).enumerate() {
         let index = app.gallery.top_row + row;
         let Some(tile) = app.tile(index) else { break };
@@ -331,7 +332,7 @@ fn list(app: &App, area: Rect, canvas: &mut Canvas) {
             Some(color) => Style::new().bg(canvas.theme.color(color)),
             None => canvas.style(Role::Placeholder),
         };
-        if area.width >= 30 {
+        if area.width >= 30 && has_swatches {
             canvas.text(x, y, 3, "   ", block);
             x += 4;
         }
