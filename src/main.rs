@@ -17,7 +17,7 @@ use tagloupe::{
         settings::variable,
     },
     engine::{
-        Engine, Library,
+        Engine, Library, decode,
         event::{self, Level},
         job::{self, Cancel},
     },
@@ -47,6 +47,7 @@ fn main() -> ExitCode {
             Err(error) => Err(format!("{:#}", anyhow::Error::from(error))),
         },
     };
+    decode::quiet_decoders();
     if !opens_screen(&cli) {
         watch_signals(&surroundings.cancel);
     }

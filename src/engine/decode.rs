@@ -1,7 +1,7 @@
 //! From a file to pixels and facts, whatever the file is.
 //!
 //! Files come from strangers. What one may cost is counted from its headers before
-//! anything is allocated, decoders run behind `catch_unwind`, and all pixels in
+//! anything is allocated, decoders run behind a guard that catches their panics, and all pixels in
 //! flight share one budget ([`MemoryGate`]). The answer is always pixels or a
 //! [`DecodeError`], never a panic. Everything here blocks.
 
@@ -14,6 +14,7 @@ pub mod facts;
 pub mod file;
 pub mod format;
 pub mod frames;
+mod guard;
 mod jpeg;
 pub mod limits;
 mod orient;
@@ -25,7 +26,6 @@ mod resize;
 use std::{
     fs::File,
     io::{BufReader, Read as _, Seek as _},
-    panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     time::{Duration, Instant},
 };
@@ -34,16 +34,17 @@ use self::{
     canvas::{Raw, Room},
     error::{Failure, printable},
     file::open_media,
+    guard::guarded,
 };
 pub use self::{
     error::DecodeError,
     facts::{Facts, Place},
     file::{MAX_FILE_BYTES, Probe, open_regular, probe},
     format::Format,
+    guard::quiet_decoders,
     limits::{Limits, MAX_DECODED_BYTES, MemoryGate, MemoryPermit},
     resize::{fit, resize},
 };
-use super::job::panic_text;
 use crate::model::media::Pixels;
 
 /// How long counting the frames of an animation may take.
@@ -81,13 +82,8 @@ pub fn decode(path: &Path, limits: &Limits, memory: &MemoryGate) -> Result<Decod
         });
     }
     let room = Room { limits, memory };
-    let outcome = catch_unwind(AssertUnwindSafe(|| read(&mut file, &mut facts, room)))
-        .unwrap_or_else(|panic| {
-            Err(Failure::broken(format_args!(
-                "the decoder failed: {}",
-                panic_text(panic.as_ref())
-            )))
-        });
+    let outcome = guarded(|| read(&mut file, &mut facts, room))
+        .unwrap_or_else(|reason| Err(Failure::Broken(reason)));
     match outcome {
         Ok((pixels, permit, profile_applied)) => Ok(Decoded {
             pixels,

@@ -3,7 +3,6 @@
 
 use std::{
     io::{BufRead, BufReader, Seek},
-    panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     time::Instant,
 };
@@ -20,8 +19,9 @@ use super::{
     error::{Failure, printable},
     facts::Facts,
     file::open_media,
+    guard::guarded,
 };
-use crate::{engine::job::panic_text, model::media::Pixels};
+use crate::model::media::Pixels;
 
 /// Canvases that a decoder may hold besides the one it hands over.
 const CANVASES: u64 = 4;
@@ -41,9 +41,7 @@ pub fn walk_frames(
     let (file, probe) = open_media(path)?;
     let format = probe.format;
     let room = Room { limits, memory };
-    let outcome = catch_unwind(AssertUnwindSafe(|| {
-        walk(BufReader::new(file), format, room, take)
-    }));
+    let outcome = guarded(|| walk(BufReader::new(file), format, room, take));
     let broken = |reason| DecodeError::Broken {
         path: printable(path),
         format,
@@ -57,10 +55,7 @@ pub fn walk_frames(
             reason,
             facts: Box::new(Facts::new(format, probe.bytes)),
         }),
-        Err(panic) => Err(broken(format!(
-            "the decoder failed: {}",
-            panic_text(panic.as_ref())
-        ))),
+        Err(reason) => Err(broken(reason)),
     }
 }
 
