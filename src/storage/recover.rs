@@ -279,12 +279,15 @@ fn finish_store(desk: &Desk<'_>, item: &StoreItem) -> Result<usize, Error> {
         needed = writes.replace_expected(&sidecar, item.text.as_bytes(), None)? == Replaced::Yes;
     }
     writes.finish()?;
-    if desk.index.place_by_path(&item.path)?.is_none() {
+    let place = desk.index.place_by_path(&item.path)?;
+    // One that is known may have been indexed before it had its sidecar.
+    if needed || place.is_none() {
         needed = true;
         let loaded = desk.shelf.load(&desk.spot(&item.path)?)?;
-        let id = match desk.index.key_of(item.id.as_str())? {
-            None => item.id.clone(),
-            Some(_) => desk.free_id(&item.path)?,
+        let id = match (place, desk.index.key_of(item.id.as_str())?) {
+            (Some(place), _) => place.id,
+            (None, None) => item.id.clone(),
+            (None, Some(_)) => desk.free_id(&item.path)?,
         };
         desk.enter(&mut [loaded.into_row(id)])?;
     }

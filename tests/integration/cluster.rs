@@ -130,8 +130,9 @@ impl Host {
     fn text(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
         let notes = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{arguments:?}: {notes}");
-        String::from_utf8(output.stdout).unwrap()
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{arguments:?}: {notes}\n{text}");
+        text
     }
 
     /// What this host finds; nothing is no failure.
