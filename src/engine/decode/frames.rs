@@ -49,13 +49,12 @@ pub fn walk_frames(
     };
     match outcome {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(Failure::Broken(reason))) => Err(broken(reason)),
+        Ok(Err(Failure::Broken(reason))) | Err(reason) => Err(broken(reason)),
         Ok(Err(Failure::TooLarge(reason))) => Err(DecodeError::TooLarge {
             path: printable(path),
             reason,
             facts: Box::new(Facts::new(format, probe.bytes)),
         }),
-        Err(reason) => Err(broken(reason)),
     }
 }
 
