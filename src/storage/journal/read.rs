@@ -226,6 +226,8 @@ fn read_into(path: &Path, records: &mut HashMap<OperationId, Record>) -> Result<
         record.state = match (record.state, state) {
             (State::Done, _) | (_, State::Done) => State::Done,
             (State::Discarded, _) | (_, State::Discarded) => State::Discarded,
+            // Cut off before its first part: no file was touched, the intent stands.
+            (State::Pending, State::Begun) if line.state == "begin" => State::Pending,
             (State::Begun, _) | (_, State::Begun) => State::Begun,
             _ => State::Pending,
         };
