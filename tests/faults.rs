@@ -13,6 +13,7 @@ mod support;
 #[cfg(test)]
 mod faults {
     mod company;
+    mod editor;
     mod errors;
     mod kill;
     mod power;

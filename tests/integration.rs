@@ -17,6 +17,8 @@ mod integration {
     mod cli;
     #[cfg(feature = "redis")]
     mod cluster;
+    #[cfg(unix)]
+    mod collected;
     mod git;
     #[cfg(unix)]
     mod hostile;

@@ -8,6 +8,8 @@ mod support;
 
 #[cfg(test)]
 mod terminal {
+    #[path = "../faults/editor.rs"]
+    mod editor;
     mod faults;
     mod pty;
     mod session;

@@ -20,7 +20,7 @@ use serde_json::{Map, Value};
 
 use crate::model::{
     edit::Edit,
-    media::Media,
+    media::{EXTENSIONS, Media},
     sidecar::Sidecar,
     tag::{GENERAL, Tag, TagName},
 };
@@ -41,12 +41,6 @@ const SUFFIXES: [&str; 7] = [
     "notes.txt",
     "txt",
     "caption",
-];
-
-/// Extensions under which a picture may share its stem with another one.
-const PICTURE_EXTENSIONS: [&str; 23] = [
-    "apng", "avif", "bmp", "gif", "heic", "heif", "ico", "jfif", "jpe", "jpeg", "jpg", "jxl",
-    "mkv", "mov", "mp4", "pnm", "png", "qoi", "tga", "tif", "tiff", "webm", "webp",
 ];
 
 /// What the files beside a picture say about it.
@@ -136,7 +130,7 @@ pub fn find(picture: &Path) -> Vec<PathBuf> {
 /// Of two pictures with the same stem, what is named by the stem belongs to the
 /// one that sorts first.
 fn owns_stem(picture: &Path, name: &OsStr, stem: &OsStr) -> bool {
-    PICTURE_EXTENSIONS.iter().all(|extension| {
+    EXTENSIONS.iter().all(|extension| {
         let mut other = stem.to_owned();
         other.push(".");
         other.push(extension);
@@ -161,7 +155,7 @@ pub fn is_spoken_for(path: &Path) -> bool {
         base.is_some_and(|base| {
             let base = OsStr::from_bytes(base);
             path.with_file_name(base).is_file()
-                || PICTURE_EXTENSIONS.iter().any(|extension| {
+                || EXTENSIONS.iter().any(|extension| {
                     let mut name = base.to_owned();
                     name.push(".");
                     name.push(extension);

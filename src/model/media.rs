@@ -8,6 +8,21 @@ use serde_json::{Map, Value};
 
 use super::tag::{RemovedTag, Tag, TagName};
 
+/// Extensions of originals, lower case: those of the formats that are told apart, and
+/// the other names that they go by. What a file really is its bytes say.
+pub const EXTENSIONS: [&str; 37] = [
+    "apng", "avi", "avif", "bmp", "exr", "gif", "heic", "heif", "ico", "j2k", "jfif", "jp2", "jpe",
+    "jpeg", "jpf", "jpg", "jpx", "jxl", "m4v", "mkv", "mov", "mp4", "pam", "pbm", "pgm", "png",
+    "pnm", "ppm", "psb", "psd", "qoi", "svg", "tga", "tif", "tiff", "webm", "webp",
+];
+
+/// Whether an extension (without the dot, in any case) is that of an original.
+pub fn is_extension(extension: &str) -> bool {
+    EXTENSIONS
+        .iter()
+        .any(|known| known.eq_ignore_ascii_case(extension))
+}
+
 /// What a medium is. Masks, crops and video frames are derived from another one
 /// and hidden unless asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -17,7 +17,7 @@ use super::{
 use crate::model::{
     entry::FileFacts,
     id::{Md5, MediaId},
-    media::Media,
+    media::{Media, is_extension},
     sidecar::{MAX_BYTES, Sidecar, SidecarError},
     tag::Tag,
 };
@@ -25,22 +25,12 @@ use crate::model::{
 /// Captions and tag lists above this size are not read.
 const MAX_CAPTION_BYTES: usize = 1 << 20;
 
-/// Extensions of originals, lower case. What a file really is its bytes say.
-const EXTENSIONS: [&str; 30] = [
-    "apng", "avi", "avif", "bmp", "gif", "heic", "heif", "ico", "jfif", "jpe", "jpeg", "jpg",
-    "jxl", "m4v", "mkv", "mov", "mp4", "pam", "pbm", "pgm", "png", "pnm", "ppm", "qoi", "svg",
-    "tga", "tif", "tiff", "webm", "webp",
-];
-
 /// Whether a file name is that of an original.
 pub(super) fn is_original(name: &str) -> bool {
     let Some((stem, extension)) = name.rsplit_once('.') else {
         return false;
     };
-    !stem.is_empty()
-        && EXTENSIONS
-            .iter()
-            .any(|known| known.eq_ignore_ascii_case(extension))
+    !stem.is_empty() && is_extension(extension)
 }
 
 /// A path without the extension of its file name.

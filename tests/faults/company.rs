@@ -4,7 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, Stdio},
     sync::{
         Mutex,
@@ -14,14 +14,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::{Value, json};
-
 use super::{
+    editor::{edit_like_an_editor, tags_of},
     scenario::{incoming, library},
     scene::{has_recover, is_long, report, scratch},
     trace,
 };
-use crate::support::{Home, files_below, originals, write_bytes};
+use crate::support::{Home, files_below, originals};
 
 /// How long anything may take before a test gives up: long, for slow machines.
 const LIMIT: Duration = Duration::from_secs(90);
@@ -70,14 +69,6 @@ impl Random {
     }
 }
 
-/// The values of the tags in a sidecar.
-fn tags(sidecar: &Path) -> BTreeSet<String> {
-    let value: Value = serde_json::from_slice(&fs::read(sidecar).unwrap()).unwrap();
-    let tags = value["tags"].as_array().unwrap().iter();
-    tags.map(|tag| tag["value"].as_str().unwrap().to_owned())
-        .collect()
-}
-
 /// The sidecars of a managed library by the ids of their media.
 fn sidecars(home: &Home) -> BTreeMap<String, PathBuf> {
     let images = home.library().join("images");
@@ -89,16 +80,6 @@ fn sidecars(home: &Home) -> BTreeMap<String, PathBuf> {
             (id, images.join(path))
         })
         .collect()
-}
-
-/// Adds a tag as a text editor does: reads all, writes all, renames.
-fn edit_like_an_editor(sidecar: &Path, tag: &str) {
-    let mut value: Value = serde_json::from_slice(&fs::read(sidecar).unwrap()).unwrap();
-    let tags = value["tags"].as_array_mut().unwrap();
-    tags.push(json!({"category": "general", "value": tag}));
-    let temporary = sidecar.with_extension("json~");
-    write_bytes(&temporary, format!("{value:#}\n").as_bytes());
-    fs::rename(temporary, sidecar).unwrap();
 }
 
 /// That the library is whole: index, files, locks.
@@ -225,7 +206,7 @@ fn many_at_once_store_once_and_lose_nothing() {
     assert_eq!((stored.len(), md5s.len()), (12 + fresh, 12 + fresh));
     let acknowledged = acknowledged.into_inner().unwrap();
     for (id, tag) in &acknowledged {
-        assert!(tags(&all_sidecars[id]).contains(tag), "{id} lost {tag}");
+        assert!(tags_of(&all_sidecars[id]).contains(tag), "{id} lost {tag}");
     }
     let locks: BTreeSet<_> = files_below(&home.library().join("locks"))
         .into_iter()
@@ -258,7 +239,7 @@ fn two_writers_of_one_picture_lose_nothing() {
         }
     });
     let chosen = home.on_library(&["search", "--ids", "chosen"]).expect(0);
-    let tags = tags(&sidecars(&home)[chosen.text().trim()]);
+    let tags = tags_of(&sidecars(&home)[chosen.text().trim()]);
     for writer in 0..2 {
         for edit in 0..edits {
             let tag = format!("w{writer}_{edit}");
@@ -352,7 +333,7 @@ fn the_lock_of_a_killed_process_is_free() {
     drop(held);
     assert_whole(&home);
     let chosen = home.on_library(&["search", "--ids", "chosen"]).expect(0);
-    let tags = tags(&sidecars(&home)[chosen.text().trim()]);
+    let tags = tags_of(&sidecars(&home)[chosen.text().trim()]);
     assert!(tags.contains("first") && tags.contains("third"), "{tags:?}");
 }
 
@@ -372,7 +353,7 @@ fn an_editor_that_saves_while_we_save_loses_nothing() {
     held.signal(rustix::process::Signal::CONT);
     assert_eq!(held.code(), Some(0));
     assert_whole(&home);
-    let tags = tags(&sidecar);
+    let tags = tags_of(&sidecar);
     for tag in ["chosen", "first", "ours", "of_the_editor"] {
         assert!(tags.contains(tag), "{tag} is lost: {tags:?}");
     }

@@ -3,18 +3,16 @@
 //! steers a terminal.
 
 use std::{
-    env,
     ffi::{OsStr, OsString},
     fs::{self, File},
     io::Cursor,
     os::unix::{ffi::OsStringExt as _, fs::symlink},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
     time::{Duration, SystemTime},
 };
 
 use image::ImageFormat;
-use serde_json::Value;
 
 use super::support::{Home, Run, picture, program, write_bytes, write_picture, write_text};
 
@@ -24,7 +22,7 @@ const MEMORY: &str = "3000000";
 const PATIENCE: &str = "120";
 
 /// Runs the program on the library of a home, under limits.
-fn limited<S: AsRef<OsStr>>(home: &Home, arguments: &[S]) -> Run {
+pub(super) fn limited<S: AsRef<OsStr>>(home: &Home, arguments: &[S]) -> Run {
     let mut command = Command::new("sh");
     command
         .args([
@@ -55,7 +53,7 @@ fn limited<S: AsRef<OsStr>>(home: &Home, arguments: &[S]) -> Run {
 }
 
 /// Files do not look as if they were still being written.
-fn settle(folder: &Path) {
+pub(super) fn settle(folder: &Path) {
     for entry in fs::read_dir(folder).unwrap() {
         let entry = entry.unwrap();
         if entry.file_type().unwrap().is_file() {
@@ -68,7 +66,7 @@ fn settle(folder: &Path) {
 
 /// Nothing that a terminal would act on.
 #[track_caller]
-fn assert_harmless(run: &Run) {
+pub(super) fn assert_harmless(run: &Run) {
     for text in [run.text(), run.stderr.clone()] {
         let steers = |c: char| {
             (c.is_control() && c != '\n')
@@ -124,6 +122,7 @@ fn files() -> Vec<(&'static str, Vec<u8>)> {
         bytes.truncate(bytes.len() / 2);
         bytes
     };
+    let padded = |head: &[u8]| [head, &[0; 500]].concat();
     let mut jpeg = encoded(ImageFormat::Jpeg, 32, 32);
     let size = jpeg
         .windows(2)
@@ -152,6 +151,10 @@ fn files() -> Vec<(&'static str, Vec<u8>)> {
         ("text.png", b"this is no picture at all\n".to_vec()),
         ("header.png", b"\x89PNG\r\n\x1a\n".to_vec()),
         ("zeros.jpg", vec![0; 100_000]),
+        // Formats that are known by their first bytes and not shown.
+        ("layers.psd", padded(b"8BPS\0\x01")),
+        ("waves.jp2", padded(b"\0\0\0\x0cjP  \r\n\x87\n")),
+        ("light.exr", padded(b"\x76\x2f\x31\x01\x02\0\0\0")),
     ]
 }
 
@@ -203,96 +206,6 @@ fn broken_pictures_are_put_away_with_their_reason() {
         "{found}"
     );
     home.on_library(&["verify"]).expect(0);
-}
-
-/// A folder of collected files with a `manifest.jsonl` that says which of them must
-/// be shown and which refused: the one that is named, or one made by the collector
-/// that lies beside the project.
-fn collected(scratch: &Path) -> Option<PathBuf> {
-    if let Some(folder) = env::var_os("TAGLOUPE_HOSTILE") {
-        return Some(folder.into());
-    }
-    let collector = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/hostile/collect");
-    let made = Command::new(collector)
-        .arg(scratch)
-        .arg("--offline")
-        .output();
-    made.is_ok_and(|made| made.status.success())
-        .then(|| scratch.to_owned())
-}
-
-#[test]
-#[ignore = "thousands of files, one process each; TAGLOUPE_HOSTILE names their folder"]
-fn collected_files_are_shown_or_refused_as_they_should() {
-    const GROUPS: [&str; 8] = [
-        "bombs",
-        "names",
-        "pillow",
-        "libpng",
-        "giflib",
-        "libjpeg",
-        "gdkpixbuf",
-        "libtiff",
-    ];
-    let home = Home::new();
-    home.init();
-    let Some(folder) = collected(&home.path().join("collected")) else {
-        println!("no collected files: not tried");
-        return;
-    };
-    let manifest = fs::read_to_string(folder.join("manifest.jsonl")).unwrap();
-    let (mut tried, mut wrong) = (0, Vec::new());
-    for line in manifest.lines() {
-        let row: Value = serde_json::from_str(line).unwrap();
-        let word = |key: &str| row[key].as_str().unwrap_or_default();
-        let path = folder.join(decoded(word("path")));
-        if word("kind") != "file" || !GROUPS.contains(&word("group")) || !path.is_file() {
-            continue;
-        }
-        let bytes = fs::read(&path).unwrap();
-        let id = format!("{:x}", md5::compute(&bytes));
-        tried += 1;
-        let run = limited(&home, &["ingest".as_ref(), path.as_os_str()]);
-        assert_harmless(&run);
-        let kept = home.on_library(&["search", "--count", &format!("md5:{id}")]);
-        let is_kept = kept.text().trim() == "1";
-        let is_right = match (word("expect"), run.code) {
-            // Textures of games are no pictures to this program, and it says so.
-            ("accept", code) if word("format") == "dds" => {
-                code == Some(2) && run.stderr.contains("neither picture nor video")
-            }
-            ("accept", code) => code == Some(0) && is_kept,
-            // What it cannot show but might be a picture it may keep; it says so.
-            ("reject", code) => matches!(code, Some(0..=2)) && (!is_kept || !run.stderr.is_empty()),
-            (_, code) => matches!(code, Some(0..=2)),
-        };
-        if !is_right || fs::read(&path).unwrap() != bytes {
-            wrong.push(format!("{row}: {:?} {is_kept} {}", run.code, run.stderr));
-        }
-    }
-    println!("{tried} collected files, {} wrong", wrong.len());
-    assert!(tried > 0 && wrong.is_empty(), "{}", wrong.join("\n"));
-    home.on_library(&["verify"]).expect(0);
-}
-
-/// A path of a manifest, in which some bytes are written as `%` and two digits.
-fn decoded(path: &str) -> OsString {
-    let mut bytes = Vec::new();
-    let mut rest = path.as_bytes();
-    while let [first, after @ ..] = rest {
-        let code = after.get(..2).and_then(|code| str::from_utf8(code).ok());
-        match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
-            Some(byte) if *first == b'%' => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            _ => {
-                bytes.push(*first);
-                rest = after;
-            }
-        }
-    }
-    OsString::from_vec(bytes)
 }
 
 #[test]

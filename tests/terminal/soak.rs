@@ -13,10 +13,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::{Value, json};
-
-use super::pty::Terminal;
-use crate::support::{Home, files_below, originals, write_bytes, write_picture};
+use super::{
+    editor::{edit_like_an_editor, tags_of},
+    pty::Terminal,
+};
+use crate::support::{Home, files_below, originals, write_picture};
 
 /// How long anything may take before the test gives up: long, for slow machines.
 const LIMIT: Duration = Duration::from_secs(90);
@@ -197,23 +198,6 @@ fn ids(home: &Home) -> Vec<String> {
 fn sidecar(home: &Home, id: &str) -> PathBuf {
     let images = home.library().join("images");
     images.join(format!("{}/{}/{id}.json", &id[..2], &id[2..4]))
-}
-
-fn tags_of(sidecar: &Path) -> BTreeSet<String> {
-    let value: Value = serde_json::from_slice(&fs::read(sidecar).unwrap()).unwrap();
-    let tags = value["tags"].as_array().unwrap().iter();
-    tags.map(|tag| tag["value"].as_str().unwrap().to_owned())
-        .collect()
-}
-
-/// Adds a tag as a text editor does: reads all, writes all, renames.
-fn edit_like_an_editor(sidecar: &Path, tag: &str) {
-    let mut value: Value = serde_json::from_slice(&fs::read(sidecar).unwrap()).unwrap();
-    let tags = value["tags"].as_array_mut().unwrap();
-    tags.push(json!({"category": "general", "value": tag}));
-    let temporary = sidecar.with_extension("json~");
-    write_bytes(&temporary, format!("{value:#}\n").as_bytes());
-    fs::rename(temporary, sidecar).unwrap();
 }
 
 /// As the screen shows it: 1 234.

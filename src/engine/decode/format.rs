@@ -308,11 +308,19 @@ fn is_tga(head: &[u8], extension: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::media::is_extension;
 
     #[test]
     fn every_format_has_a_row() {
         for (format, ..) in TABLE {
             assert_eq!(format.row().0, format);
+        }
+    }
+
+    #[test]
+    fn what_is_stored_is_found_again_by_its_extension() {
+        for (format, extension, ..) in TABLE {
+            assert!(is_extension(extension), "{format:?}");
         }
     }
 

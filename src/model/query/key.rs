@@ -234,13 +234,6 @@ pub const SITES: &[&str] = &[
     "local_tagger",
 ];
 
-/// Extensions for which `.png` means `ext:png`.
-pub const EXTENSIONS: &[&str] = &[
-    "jpg", "jpeg", "png", "apng", "gif", "webp", "bmp", "qoi", "tga", "pnm", "pbm", "pgm", "ppm",
-    "ico", "tif", "tiff", "avif", "heic", "heif", "jxl", "svg", "mp4", "webm", "mkv", "mov", "avi",
-    "m4v", "psd", "swf", "zip",
-];
-
 struct Row(Key, &'static str, &'static [&'static str], ValueKind);
 
 const TABLE: &[Row] = &[

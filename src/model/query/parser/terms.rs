@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::{MAX_TERMS, Parser, failure, next_word, parse};
 use crate::model::{
+    media::is_extension,
     query::{
         key::{self, Key, ValueKind},
         system,
@@ -148,7 +149,7 @@ impl<'a> Parser<'a> {
             ));
         }
         if let Some(extension) = word.strip_prefix('.')
-            && key::EXTENSIONS.contains(&extension.to_lowercase().as_str())
+            && is_extension(extension)
         {
             return finish_key(Key::Ext, None, extension, false, span);
         }
@@ -485,9 +486,7 @@ fn unescape(value: &str) -> (String, bool) {
 
 /// Whether a plain word would be read as a key, a category or an extension.
 pub fn means_something_else(word: &str, vocabulary: &dyn Vocabulary) -> bool {
-    let is_extension = word
-        .strip_prefix('.')
-        .is_some_and(|extension| key::EXTENSIONS.contains(&extension.to_lowercase().as_str()));
+    let is_extension = word.strip_prefix('.').is_some_and(is_extension);
     is_extension
         || word.split_once(':').is_some_and(|(name, _)| {
             let lower = name.to_lowercase();
