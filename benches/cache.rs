@@ -19,6 +19,7 @@ mod server;
 
 use std::{
     hint::black_box,
+    io::Write as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::{
@@ -29,16 +30,21 @@ use std::{
 };
 
 use server::{RedisServer, wait_until};
-use tagloupe::engine::{
-    cache::{
-        Backend, Value,
-        disk::Disk,
-        entry::Version,
-        key::{Family, Key},
-        layer::{Cache, Lookup},
-        settings::{CacheSettings, Choice, RedisAddress},
+use tagloupe::{
+    engine::{
+        Engine, EngineSettings, LayoutKind, Library,
+        cache::{
+            Backend, Value,
+            disk::Disk,
+            entry::Version,
+            key::{Family, Key},
+            layer::{Cache, Lookup},
+            settings::{CacheSettings, Choice, RedisAddress},
+        },
+        event,
+        job::system_clock,
     },
-    job::system_clock,
+    model::sidecar::Sidecar,
 };
 
 const THUMBNAIL_BYTES: usize = 20_000;
@@ -56,8 +62,9 @@ fn main() {
         .skip(1)
         .filter(|word| !word.starts_with("--"))
         .collect();
-    let rows: [(&str, fn()); 8] = [
+    let rows: [(&str, fn()); 9] = [
         ("memory: a hit", memory_hit),
+        ("sidecar: from its file, and if it were kept", sidecar),
         ("disk: a hit of 20 KB, warm", disk_hit),
         ("disk: 100 000 entries, least recently used", disk_limit),
         ("herd: 1 000 tasks on one key", herd),
@@ -113,6 +120,69 @@ fn memory_hit() {
         black_box(cache.get(&key, V).found().expect("a hit"));
     }
     println!("{:?}", begun.elapsed() / TIMES);
+}
+
+/// What a decoded sidecar costs now, and what a hit would: the files have to be looked
+/// at all the same, and a value has to be made from bytes.
+fn sidecar() {
+    const MEDIA: usize = 200;
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path().join("library");
+    let write = |name: &str, text: &str| {
+        let mut file = std::fs::File::create(root.join(name)).expect("a file");
+        file.write_all(text.as_bytes()).expect("written");
+    };
+    std::fs::create_dir_all(&root).expect("a folder");
+    for n in 0..MEDIA {
+        let tags: Vec<String> = (0..30)
+            .map(|tag| format!(r#"{{"category": "general", "value": "tag number {tag}"}}"#))
+            .collect();
+        let tags = tags.join(",\n");
+        write(&format!("{n}.png"), "a picture, as far as this goes");
+        write(
+            &format!("{n}.json"),
+            &format!(
+                r#"{{"tags": [{tags}], "caption": "a fox", "related": {{}}, "metadata": {{}}}}"#
+            ),
+        );
+    }
+    let library = Library::create(&root, LayoutKind::InPlace, "bench").expect("a library");
+    let settings = EngineSettings {
+        hashes_found: false,
+        watches_files: false,
+        ..EngineSettings::default()
+    };
+    let (events, _) = event::channel();
+    let engine = Engine::start(library, settings, events).expect("an engine");
+    let go_on = std::ops::ControlFlow::Continue(());
+    engine.rebuild_now(&mut |_| go_on).expect("an index");
+    engine
+        .load_catalog_now(&mut |_, _| go_on)
+        .expect("a catalog");
+    let catalog = engine.catalog();
+    let media: Vec<_> = catalog
+        .records()
+        .map(|record| (record.key(), record.id()))
+        .collect();
+    let now = median(5_000, |n| {
+        black_box(engine.media_now(media[n % MEDIA].0).expect("a sidecar"));
+    });
+    let cache = engine.cache();
+    for (_, id) in &media {
+        let text = std::fs::read(root.join(format!("{}.json", id.as_str()))).expect("a sidecar");
+        cache.set(&Key::metadata(id), V, Some(&text));
+    }
+    let kept = median(5_000, |n| {
+        let (_, id) = &media[n % MEDIA];
+        for ending in ["png", "json"] {
+            let path = root.join(format!("{}.{ending}", id.as_str()));
+            black_box(std::fs::metadata(path).expect("a file"));
+        }
+        let bytes = cache.get(&Key::metadata(id), V).found().expect("a hit");
+        let text = std::str::from_utf8(&bytes).expect("text");
+        black_box(Sidecar::parse(text).expect("a sidecar"));
+    });
+    println!("{now:?}; from memory {kept:?}");
 }
 
 fn disk_hit() {

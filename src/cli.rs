@@ -18,6 +18,7 @@ pub mod log;
 mod maintenance;
 mod merge_driver;
 pub mod output;
+mod projects;
 mod query;
 pub mod settings;
 mod tagdb;
@@ -161,6 +162,7 @@ fn dispatch(
         Command::Recover => journal::recover(context)?,
         Command::Search(arguments) => query::search(context, &arguments)?,
         Command::Tag(arguments) => query::tag(context, &arguments)?,
+        Command::Projects(arguments) => projects::projects(context, &arguments)?,
         Command::Tagdb(arguments) => tagdb::tagdb(context, &arguments)?,
         Command::Rebuild => maintenance::rebuild(context)?,
         Command::Verify(arguments) => verify::verify(context, &arguments)?,

@@ -78,6 +78,7 @@ use crate::{
     },
     storage::TagDbStamp,
 };
+pub use caching::{ListedPicture, ProjectPage, ProjectSummary};
 pub use unhashed::{HashProgress, HashReport};
 
 /// The values of the floor below that front ends hand in and get back.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::{
     engine::{
         rating_guess::{Guess, Ratings},
-        tag_similarity::{Measure, nearest, shared},
+        tag_similarity::{Measure, Similar, shared},
     },
     model::{catalog::Catalog, id::MediaKey, media::Rating, tag::TagName, text::display_text},
 };
@@ -48,9 +48,15 @@ impl Learned {
 }
 
 impl Insight {
-    /// Works it out; takes as long as it takes.
-    pub fn find(catalog: &Catalog, key: MediaKey, learned: &mut Learned) -> Self {
-        let related = nearest(catalog, key, Measure::TfIdf, RELATED)
+    /// Works it out; takes as long as it takes. `nearest` gives that many pictures with
+    /// much the same tags.
+    pub fn find(
+        catalog: &Catalog,
+        key: MediaKey,
+        learned: &mut Learned,
+        nearest: impl FnOnce(Measure, usize) -> Vec<Similar>,
+    ) -> Self {
+        let related = nearest(Measure::TfIdf, RELATED)
             .into_iter()
             .map(|similar| {
                 let mut reasons = shared(catalog, key, similar.key);
@@ -106,11 +112,20 @@ impl Insight {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{
-        entry::{Entry, FileFacts},
-        media::Media,
-        tag::Tag,
+    use crate::{
+        engine::tag_similarity::nearest,
+        model::{
+            entry::{Entry, FileFacts},
+            media::Media,
+            tag::Tag,
+        },
     };
+
+    fn find(catalog: &Catalog, key: MediaKey, learned: &mut Learned) -> Insight {
+        Insight::find(catalog, key, learned, |measure, count| {
+            nearest(catalog, key, measure, count)
+        })
+    }
 
     fn catalog(media: &[(&str, Option<Rating>)]) -> Catalog {
         let entries = (1..).zip(media).map(|(key, (tags, rating))| {
@@ -132,7 +147,7 @@ mod tests {
             ("cat moon sky", None),
             ("dog sky", None),
         ]);
-        let insight = Insight::find(&catalog, MediaKey(1), &mut Learned::default());
+        let insight = find(&catalog, MediaKey(1), &mut Learned::default());
         assert_eq!(insight.related.len(), 1);
         let (key, reasons) = &insight.related[0];
         assert_eq!((*key, reasons.len()), (MediaKey(2), 2));
@@ -152,7 +167,7 @@ mod tests {
         media.extend([("tree house", Some(Rating::General)); 60]);
         let catalog = catalog(&media);
         let mut learned = Learned::default();
-        let insight = Insight::find(&catalog, MediaKey(1), &mut learned);
+        let insight = find(&catalog, MediaKey(1), &mut learned);
         assert_eq!(insight.rating(), Some(Rating::Sensitive));
         let (line, _) = insight.lines(&catalog);
         let line = line.unwrap();
@@ -160,7 +175,7 @@ mod tests {
             line.starts_with("sensitive ") && line.contains(" % by "),
             "{line}"
         );
-        let rated = Insight::find(&catalog, MediaKey(2), &mut learned);
+        let rated = find(&catalog, MediaKey(2), &mut learned);
         assert_eq!(rated.rating(), None, "it has one");
     }
 }

@@ -214,7 +214,7 @@ impl Runtime {
         let number = self.newest_insight.fetch_add(1, Ordering::AcqRel) + 1;
         let newest = Arc::clone(&self.newest_insight);
         let learned = Arc::clone(&self.learned);
-        let catalog = self.engine.catalog();
+        let engine = Arc::clone(&self.engine);
         let sender = self.own_sender.clone();
         self.insights.run(move || {
             if newest.load(Ordering::Acquire) != number {
@@ -222,7 +222,10 @@ impl Runtime {
             }
             // Only this pool's one thread ever takes it.
             let mut learned = learned.lock().unwrap_or_else(PoisonError::into_inner);
-            let insight = Insight::find(&catalog, key, &mut learned);
+            let catalog = engine.catalog();
+            let insight = Insight::find(&catalog, key, &mut learned, |measure, count| {
+                engine.similar_now(&catalog, key, measure, count)
+            });
             // Nobody listens any more once the session has ended.
             let _ = sender.send(Message::Insight(Box::new(insight)));
         });

@@ -1,6 +1,6 @@
 //! The table of commands and their arguments, with the text of their help.
 
-use std::path::PathBuf;
+use std::{num::NonZeroUsize, path::PathBuf};
 
 use clap::{
     Args, Parser, Subcommand, ValueHint,
@@ -94,6 +94,8 @@ pub enum Command {
     Search(SearchArgs),
     /// Change tags, ratings and captions of all that match.
     Tag(TagArgs),
+    /// List the projects (albums), or what one of them lists.
+    Projects(ProjectsArgs),
     /// Aliases, implications, categories; tags renamed everywhere.
     Tagdb(TagDbArgs),
     /// Take an operation back: the newest of yours on this host, or the one named.
@@ -305,6 +307,25 @@ pub struct SearchForm {
     /// How the query was understood; needs no library.
     #[arg(long)]
     pub explain: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Prints one path a line, in the order of the project, whether the picture is there or
+not. What a smart album finds besides: tagloupe search 'project:NAME order:project'.
+
+Examples:
+  tagloupe projects
+  tagloupe projects 'best of 2024' --page 2 --json")]
+pub struct ProjectsArgs {
+    /// The project whose pictures are listed.
+    pub name: Option<String>,
+    /// Which page of them, from 1 on.
+    #[arg(long, value_name = "N", default_value = "1", requires = "name")]
+    pub page: NonZeroUsize,
+    /// How many pictures a page has.
+    #[arg(long, value_name = "N", default_value = "60", requires = "name")]
+    pub per_page: NonZeroUsize,
 }
 
 #[derive(Debug, Args)]

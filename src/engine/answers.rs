@@ -8,15 +8,14 @@ use super::{
     job::Cancel,
     search::{self, Found, Lookup, Page, Plan},
     suggest::Suggester,
+    tag_similarity::{Measure, Similar},
 };
-use crate::{
-    model::{
-        fact::{Album, Detail},
-        id::MediaKey,
-        query::Query,
-        tag::TagName,
-    },
-    storage::Library,
+use crate::model::{
+    catalog::Catalog,
+    fact::{Album, Detail},
+    id::MediaKey,
+    query::Query,
+    tag::TagName,
 };
 
 /// Media that are put in order when a query is explained: a screen full.
@@ -57,7 +56,7 @@ impl Engine {
     /// The first media that a query finds and how many it finds; waits.
     pub fn first_page_now(&self, query: &Query, size: usize) -> Page {
         let core = &self.core;
-        let lookup = LibraryLookup(&core.library);
+        let lookup = CoreLookup(core);
         let catalog = core.catalog.load();
         search::first_page(
             query,
@@ -73,7 +72,7 @@ impl Engine {
     /// How a query is run, with a page of media put in order; waits.
     pub fn explain_now(&self, query: &Query) -> Plan {
         let core = &self.core;
-        let lookup = LibraryLookup(&core.library);
+        let lookup = CoreLookup(core);
         let catalog = core.catalog.load();
         search::explain(
             query,
@@ -91,6 +90,18 @@ impl Engine {
         self.core.why(query, key, &Cancel::default())
     }
 
+    /// The `count` pictures whose tags are most like those of one, the most similar
+    /// first; takes a while the first time.
+    pub fn similar_now(
+        &self,
+        catalog: &Catalog,
+        key: MediaKey,
+        measure: Measure,
+        count: usize,
+    ) -> Vec<Similar> {
+        self.core.kept_similar(catalog, key, measure, count)
+    }
+
     /// Completes tags in the background; answered by [`Event::Suggestions`].
     pub fn suggest(&self, typed: String, context: Vec<TagName>, generation: u64) {
         self.core.suggestions.put(SuggestRequest {
@@ -104,14 +115,14 @@ impl Engine {
 impl Core {
     fn search(&self, query: &Query, cancel: &Cancel) -> Option<Found> {
         let catalog = self.catalog.load();
-        let lookup = LibraryLookup(&self.library);
+        let lookup = CoreLookup(self);
         self.kept_search(query, &catalog, &lookup, &|lookup| {
             search::search(query, &catalog, lookup, self.now(), cancel)
         })
     }
 
     pub(super) fn why(&self, query: &Query, key: MediaKey, cancel: &Cancel) -> Vec<search::Reason> {
-        let lookup = LibraryLookup(&self.library);
+        let lookup = CoreLookup(self);
         let catalog = self.catalog.load();
         search::why(query, &catalog, &lookup, self.now(), cancel, key).unwrap_or_default()
     }
@@ -135,8 +146,13 @@ impl Core {
         let suggester = Suggester::default();
         while let Some((request, cancel)) = self.suggestions.take() {
             let catalog = self.catalog.load();
-            let suggestions =
-                suggester.suggest(&catalog, &request.typed, &request.context, SUGGESTIONS);
+            let suggestions = self.kept_suggestions(
+                &catalog,
+                &request.typed,
+                &request.context,
+                SUGGESTIONS,
+                || suggester.suggest(&catalog, &request.typed, &request.context, SUGGESTIONS),
+            );
             if !cancel.is_cancelled() {
                 let generation = request.generation;
                 self.events.send(Event::Suggestions {
@@ -148,21 +164,31 @@ impl Core {
     }
 }
 
-/// The index of a library, as search asks it.
-struct LibraryLookup<'a>(&'a Library);
+/// Index and cache of a library, as search asks them.
+struct CoreLookup<'a>(&'a Core);
 
-impl Lookup for LibraryLookup<'_> {
+impl Lookup for CoreLookup<'_> {
     fn words(&self, field: Option<&str>, words: &str) -> Result<Vec<MediaKey>, String> {
-        let found = self.0.full_text(field, words);
+        let found = self.0.library.full_text(field, words);
         found.map_err(|error| error.chain())
     }
 
     fn each(&self, detail: Detail, on: &mut dyn FnMut(MediaKey, &str)) -> Result<(), String> {
-        let read = self.0.details(detail, on);
+        let read = self.0.library.details(detail, on);
         read.map_err(|error| error.chain())
     }
 
     fn albums(&self) -> Result<Vec<Album>, String> {
-        self.0.albums().map_err(|error| error.chain())
+        self.0.kept_albums()
+    }
+
+    fn alike(
+        &self,
+        catalog: &Catalog,
+        key: MediaKey,
+        measure: Measure,
+        count: usize,
+    ) -> Vec<Similar> {
+        self.0.kept_similar(catalog, key, measure, count)
     }
 }

@@ -1,10 +1,21 @@
 //! What the engine keeps in the cache, and what becomes of it when the catalog
 //! changes.
 //!
-//! Results of queries are kept under the query and the versions of catalog and
-//! index, so a change needs no message to be noticed. What depends on the hour, on
-//! chance, or on albums is not kept.
+//! | family | what | its version | where |
+//! |---|---|---|---|
+//! | `thumb`, `lowres` | pictures, and what a screen is sent for them | size and time of the original | all tiers |
+//! | `search` | results of queries | catalog, index, and the projects' files where it asked for them | memory |
+//! | `analysis` | similarity lists, members of projects | catalog (and index, projects' files) | memory |
+//! | `suggest` | completions | catalog | memory |
+//! | `project` | the list of projects, pages of one | the projects' files | all tiers |
+//!
+//! A change needs no message to be noticed: it makes another version. What a catalog
+//! is part of stays in memory, since each process numbers its media itself; when a
+//! newer catalog comes, all of that is forgotten ([`OF_THE_CATALOG`]), for any tag of
+//! any medium may change any list. Not kept is what depends on the hour or on chance.
 
+mod lists;
+mod projects;
 mod results;
 
 use std::{
@@ -14,7 +25,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use self::results::{Noting, read, write};
+pub use self::projects::{ListedPicture, ProjectPage, ProjectSummary};
+use self::results::{Basis, Noting, read, write};
 use super::{
     Core, Engine, EngineSettings,
     cache::{
@@ -197,18 +209,26 @@ impl Core {
         let started = Instant::now();
         let key = Key::search(&results::canonical(query));
         let version = Version::of(&[catalog.version(), sequence]);
+        let projects_now = || self.projects_version();
         if let Some(found) = self.cache.get(&key, version).found()
-            && let Some(found) = read(&found)
+            && let Some((found, projects)) = read(&found)
+            && projects.is_none_or(|projects| projects_now() == Ok(projects))
         {
             return Some(Found {
                 elapsed: started.elapsed(),
                 ..found
             });
         }
-        let noting = Noting::new(lookup);
+        let noting = Noting::new(lookup, &projects_now);
         let found = run(&noting)?;
-        if !noting.asked_for_albums() && found.keys.len() <= MAX_RESULTS {
-            self.cache.set(&key, version, Some(&write(&found)));
+        let projects = match noting.basis() {
+            Basis::Nothing => None,
+            Basis::Projects(version) => Some(version),
+            Basis::Passing => return Some(found),
+        };
+        if found.keys.len() <= MAX_RESULTS {
+            self.cache
+                .set(&key, version, Some(&write(&found, projects)));
         }
         Some(found)
     }

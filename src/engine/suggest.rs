@@ -18,6 +18,7 @@ use std::{
 };
 
 use fuzzy_matcher::{FuzzyMatcher, skim::SkimMatcherV2};
+use serde::{Deserialize, Serialize};
 
 use self::{
     index::Index,
@@ -40,7 +41,7 @@ const WRONG_LETTER: i64 = 10_000;
 const MAX_NEW: usize = 512;
 
 /// One row of the completion list.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Suggestion {
     pub name: TagName,
     /// How many media have it.

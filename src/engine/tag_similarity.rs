@@ -38,6 +38,18 @@ pub enum Measure {
     Asymmetric,
 }
 
+impl Measure {
+    /// A word after `by=` that means it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Jaccard => "jaccard",
+            Self::Idf => "idf",
+            Self::TfIdf => "tfidf",
+            Self::Asymmetric => "asymmetric",
+        }
+    }
+}
+
 /// The word after `by=`.
 impl FromStr for Measure {
     type Err = ();

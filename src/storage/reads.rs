@@ -1,6 +1,6 @@
 //! What a library is asked: the index and single files are read, nothing changes.
 
-use std::{collections::BTreeMap, fs, ops::ControlFlow, path::PathBuf};
+use std::{collections::BTreeMap, fmt::Write as _, fs, ops::ControlFlow, path::PathBuf};
 
 use super::{
     Library, error::Error, files, layout::LayoutKind, requests::Unhashed, tag_database::TagDbStamp,
@@ -10,7 +10,7 @@ use crate::model::{
     entry::Entry,
     fact::{Album, Detail},
     id::{Md5, MediaId, MediaKey},
-    project::Project,
+    project::{Project, ProjectItem},
     sidecar::Sidecar,
     tagdb::TagDb,
 };
@@ -131,17 +131,11 @@ impl Library {
     /// The projects with the media that the index knows of them.
     pub fn albums(&self) -> Result<Vec<Album>, Error> {
         let index = &self.current().index;
-        // Paths of projects are relative to the folder of the originals.
-        let layout = &self.shelf.layout;
-        let prefix = match layout.kind() {
-            LayoutKind::InPlace => "",
-            LayoutKind::Bucketed | LayoutKind::Flat => "images/",
-        };
         let mut albums = Vec::new();
         for project in self.projects()? {
             let mut media = Vec::with_capacity(project.items.len());
             for item in &project.items {
-                media.extend(index.key_of_path(&format!("{prefix}{}", item.path))?);
+                media.extend(index.key_of_path(&self.path_of_item(item))?);
             }
             albums.push(Album {
                 name: project.name,
@@ -150,6 +144,16 @@ impl Library {
             });
         }
         Ok(albums)
+    }
+
+    /// The original that a project names: its path below the library.
+    pub fn path_of_item(&self, item: &ProjectItem) -> String {
+        // Paths of projects are relative to the folder of the originals.
+        let prefix = match self.shelf.layout.kind() {
+            LayoutKind::InPlace => "",
+            LayoutKind::Bucketed | LayoutKind::Flat => "images/",
+        };
+        format!("{prefix}{}", item.path)
     }
 
     /// A number that changes when another process wrote to the index.
@@ -189,6 +193,36 @@ impl Library {
     /// The projects of the library, by file name. One that cannot be read is left
     /// out here and stays as it is.
     pub fn projects(&self) -> Result<Vec<Project>, Error> {
+        let paths = self.project_files()?;
+        let read = |path: PathBuf| {
+            let (bytes, _) = files::read(&path, crate::model::sidecar::MAX_BYTES).ok()??;
+            let mut project = Project::parse(str::from_utf8(&bytes).ok()?)?;
+            if project.name.is_empty() {
+                project.name = path.file_stem()?.to_string_lossy().into_owned();
+            }
+            Some(project)
+        };
+        Ok(paths.into_iter().filter_map(read).collect())
+    }
+
+    /// What the files of the projects look like: name, bytes and time of each.
+    /// Another text means that they have to be read again.
+    pub fn projects_stamp(&self) -> Result<String, Error> {
+        let mut stamp = String::new();
+        for path in self.project_files()? {
+            let Some(stat) = files::stat(&path)? else {
+                continue;
+            };
+            // The library may be mounted elsewhere on another host.
+            let name = path.file_name().unwrap_or_default().display();
+            // Writing to a string cannot fail.
+            let _ = writeln!(stamp, "{name} {} {}", stat.bytes, stat.modified_ns);
+        }
+        Ok(stamp)
+    }
+
+    /// Where the projects lie, by name.
+    fn project_files(&self) -> Result<Vec<PathBuf>, Error> {
         let folder = self.shelf.layout.projects();
         let mut paths: Vec<PathBuf> = match fs::read_dir(&folder) {
             Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
@@ -200,15 +234,7 @@ impl Library {
                 .is_some_and(|extension| extension == "json")
         });
         paths.sort();
-        let read = |path: PathBuf| {
-            let (bytes, _) = files::read(&path, crate::model::sidecar::MAX_BYTES).ok()??;
-            let mut project = Project::parse(str::from_utf8(&bytes).ok()?)?;
-            if project.name.is_empty() {
-                project.name = path.file_stem()?.to_string_lossy().into_owned();
-            }
-            Some(project)
-        };
-        Ok(paths.into_iter().filter_map(read).collect())
+        Ok(paths)
     }
 
     /// The tag database as its file has it.

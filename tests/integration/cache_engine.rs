@@ -1,16 +1,30 @@
 //! What the engine keeps in its cache: the same answers with the cache and without,
 //! and a folder that can be deleted at any moment.
 
-use std::{fs, ops::ControlFlow, path::Path, sync::Arc};
+use std::{
+    fs,
+    ops::{ControlFlow, Deref},
+    path::Path,
+    sync::Arc,
+};
 
 use tagloupe::{
     engine::{
         Engine, EngineSettings, LayoutKind, Library,
-        cache::settings::{CacheSettings, Choice},
-        event,
+        cache::{
+            key::Family,
+            settings::{CacheSettings, Choice},
+        },
+        event::{self, Event, EventReceiver},
         save::SaveStep,
+        tag_similarity::Measure,
     },
-    model::{edit::Edit, id::MediaKey, query::Query, tag::Tag},
+    model::{
+        edit::Edit,
+        id::MediaKey,
+        query::Query,
+        tag::{Tag, TagName},
+    },
 };
 
 use super::support::{Home, write_picture, write_text};
@@ -18,7 +32,7 @@ use super::support::{Home, write_picture, write_text};
 const PICTURES: u32 = 60;
 
 /// What a session may ask: each kind of term, order and limit.
-const QUERIES: [&str; 34] = [
+const QUERIES: [&str; 44] = [
     "",
     "fox",
     "-fox",
@@ -53,7 +67,35 @@ const QUERIES: [&str; 34] = [
     "age:<1d",
     "project:none",
     "fox limit:3",
+    "project:best order:project",
+    "project:smart order:project",
+    "project:nested night",
+    "-project:best",
+    "projectcount:>1",
+    "project:recent",
+    "similar:a/0,by=tags",
+    "similar:a/0,by=tags order:similar",
+    "similar:b/1,by=jaccard,count=3",
+    "similar:a/,by=asymmetric",
 ];
+
+/// What somebody may type, one key after the other and back again.
+const TYPED: [&str; 8] = ["f", "fo", "fox", "fo", "ngiht", "char:", "two w", "zzz"];
+
+/// An album that lists one file that is not there, and smart ones.
+fn make_projects(root: &Path) {
+    for (name, text) in [
+        (
+            "best",
+            r#"{"images": ["a/0.png", {"path": "b/1.png", "repeats": 3}, "gone.png", "c/2.png"]}"#,
+        ),
+        ("smart", r#"{"images": ["b/1.png"], "query": "fox night"}"#),
+        ("nested", r#"{"images": [], "query": "project:smart"}"#),
+    ] {
+        let path = root.join(format!(".tagloupe/projects/{name}.json"));
+        write_text(&path, text);
+    }
+}
 
 /// A folder of pictures with tags and captions.
 fn make_pictures(root: &Path) {
@@ -83,7 +125,21 @@ fn make_pictures(root: &Path) {
     }
 }
 
-fn open(root: &Path, choice: Choice) -> Engine {
+/// An engine, and what it says.
+struct Session {
+    engine: Engine,
+    receiver: EventReceiver,
+}
+
+impl Deref for Session {
+    type Target = Engine;
+
+    fn deref(&self) -> &Engine {
+        &self.engine
+    }
+}
+
+fn open(root: &Path, choice: Choice) -> Session {
     let settings = EngineSettings {
         cache: CacheSettings {
             choice,
@@ -91,10 +147,56 @@ fn open(root: &Path, choice: Choice) -> Engine {
         },
         ..EngineSettings::default()
     };
-    let (events, _) = event::channel();
+    let (events, receiver) = event::channel();
     let engine = Engine::start(Library::open(root).unwrap(), settings, events).unwrap();
     load(&engine);
-    engine
+    Session { engine, receiver }
+}
+
+impl Session {
+    /// The completions of what is typed beside a tag.
+    fn suggestions(&mut self, typed: &str, generation: u64) -> String {
+        let context = vec![TagName::new("general", "night")];
+        self.engine.suggest(typed.to_owned(), context, generation);
+        loop {
+            let event = self.receiver.events.blocking_recv();
+            match event.expect("the engine goes on") {
+                Event::Suggestions {
+                    generation: of,
+                    suggestions,
+                } if of == generation => return format!("{suggestions:?}"),
+                _ => {}
+            }
+        }
+    }
+
+    /// Everything besides searches that is kept, as text.
+    fn lists(&mut self) -> String {
+        let catalog = self.engine.catalog();
+        let mut lists = Vec::new();
+        for key in catalog.keys().take(12) {
+            for measure in [Measure::TfIdf, Measure::Asymmetric] {
+                let similar = self.engine.similar_now(&catalog, key, measure, 5);
+                lists.push(format!("{key:?} {measure:?}: {similar:?}"));
+            }
+        }
+        for (generation, typed) in (1..).zip(TYPED) {
+            let suggestions = self.suggestions(typed, generation);
+            lists.push(format!("{typed}: {suggestions}"));
+        }
+        lists.push(format!("{:?}", self.engine.projects_now()));
+        for (name, size, number) in [
+            ("best", 3, 0),
+            ("best", 3, 1),
+            ("best", 3, 2),
+            ("smart", 60, 0),
+            ("of no such name", 60, 0),
+        ] {
+            let page = self.engine.project_page_now(name, size, number);
+            lists.push(format!("{name} {size} {number}: {page:?}"));
+        }
+        lists.join("\n")
+    }
 }
 
 fn load(engine: &Engine) {
@@ -134,23 +236,34 @@ fn searches_find_the_same_with_the_cache_and_without() {
     let root = home.path().join("pictures");
     make_pictures(&root);
     Library::create(&root, LayoutKind::InPlace, "Test").unwrap();
-    let with = open(&root, Choice::Auto);
+    make_projects(&root);
+    let mut with = open(&root, Choice::Auto);
     with.rebuild_now(&mut |_| ControlFlow::Continue(()))
         .unwrap();
     load(&with);
-    let without = open(&root, Choice::Off);
-    let compare = |when: &str| {
-        for text in QUERIES {
-            // The second time it comes from the cache.
-            for _ in 0..2 {
-                let (one, other) = (answer(&with, text), answer(&without, text));
+    let mut without = open(&root, Choice::Off);
+    let compare = |with: &mut Session, without: &mut Session, when: &str| {
+        // The second time it comes from the cache.
+        for _ in 0..2 {
+            for text in QUERIES {
+                let (one, other) = (answer(with, text), answer(without, text));
                 assert_eq!(one, other, "{when}: {text:?}");
             }
+            assert_eq!(with.lists(), without.lists(), "{when}");
         }
     };
-    compare("as it came");
-    let hits = with.cache_stats_now().tally.hits;
-    assert!(hits >= 20, "{hits}");
+    compare(&mut with, &mut without, "as it came");
+    let families = with.cache_stats_now().families;
+    for (family, hits) in [
+        // All but those of the hour and of chance.
+        (Family::Search, 35),
+        (Family::Analysis, 24),
+        (Family::Suggest, 8),
+        (Family::Project, 6),
+    ] {
+        let tally = families.iter().find(|(of, _)| *of == family).unwrap().1;
+        assert!(tally.hits >= hits, "{family:?}: {tally:?}");
+    }
 
     let keys: Vec<MediaKey> = with.catalog().keys().collect();
     for (n, key) in keys.iter().take(5).enumerate() {
@@ -160,12 +273,27 @@ fn searches_find_the_same_with_the_cache_and_without() {
             ["fox", "night", "nosuchtag", "forest", "owl"][n],
         );
         load(&without);
-        compare("after an edit");
+        compare(&mut with, &mut without, "after an edit");
     }
     // By the other one, as another process does it.
     tag(&without, keys[7], "nosuchtag");
     load(&with);
-    compare("after an edit elsewhere");
+    compare(&mut with, &mut without, "after an edit elsewhere");
+
+    // Projects change without the catalog.
+    let best = answer(&with, "project:best order:project");
+    let page = with.project_page_now("best", 3, 0).unwrap();
+    let path = root.join(".tagloupe/projects/best.json");
+    write_text(&path, r#"{"images": ["c/2.png"]}"#);
+    compare(&mut with, &mut without, "after a change of a project");
+    assert_ne!(answer(&with, "project:best order:project"), best);
+    assert_ne!(with.project_page_now("best", 3, 0).unwrap(), page);
+    // What one finds in an hour is something else.
+    let recent = root.join(".tagloupe/projects/recent.json");
+    write_text(&recent, r#"{"images": [], "query": "age:<1d"}"#);
+    compare(&mut with, &mut without, "with a project of the hour");
+    fs::remove_file(path).unwrap();
+    compare(&mut with, &mut without, "without the first project");
 
     let stats = without.cache_stats_now();
     assert_eq!(stats.backend, "off");

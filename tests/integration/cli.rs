@@ -65,6 +65,7 @@ fn help_and_mistakes() {
         "scan",
         "search",
         "tag",
+        "projects",
         "rebuild",
         "verify",
         "doctor",
@@ -254,6 +255,54 @@ fn search_prints_what_is_asked_for() {
     assert_eq!(zero.text(), "0\n");
     let wrong = home.on_library(&["search", "(a"]).expect(2);
     assert!(wrong.text().is_empty() && !wrong.stderr.is_empty());
+}
+
+fn page(number: &str) -> [&str; 6] {
+    ["projects", "best of", "--per-page", "2", "--page", number]
+}
+
+#[test]
+fn projects_are_listed_page_by_page() {
+    let home = Home::new();
+    home.init();
+    home.on_library(&["projects"]).expect(1);
+    let folder = home.library().join("projects");
+    let images: Vec<String> = (0..5).map(|n| format!("ab/cd/{n}.png")).collect();
+    let project = json!({"project_name": "best of", "images": images, "description": "a\nb"});
+    write_text(&folder.join("b.json"), &project.to_string());
+    let smart = json!({"images": [], "query": "fox"});
+    write_text(&folder.join("smart.json"), &smart.to_string());
+
+    let text = home.on_library(&["projects"]).expect(0).text();
+    assert_eq!(
+        text,
+        "best of  5 pictures  a b\nsmart  0 pictures, and what fox finds\n"
+    );
+    let list = home.on_library(&["projects", "--json"]).expect(0).json();
+    assert_eq!(
+        (&list[0]["listed"], &list[1]["query"]),
+        (&json!(5), &json!("fox"))
+    );
+
+    let text = home.on_library(&page("2")).expect(0).text();
+    let lines: Vec<&str> = text.lines().collect();
+    let images = home.library().join("images/ab/cd");
+    assert_eq!(
+        lines,
+        [2, 3].map(|n| images.join(format!("{n}.png")).display().to_string())
+    );
+    let mut last = page("3").to_vec();
+    last.push("--json");
+    let last = home.on_library(&last).expect(0).json();
+    assert_eq!((&last["pages"], &last["total"]), (&json!(3), &json!(5)));
+    assert_eq!(last["items"].as_array().map(Vec::len), Some(1));
+    home.on_library(&page("4")).expect(1);
+    let run = home
+        .on_library(&["projects", "none of that name"])
+        .expect(2);
+    assert!(run.stderr.contains("tagloupe projects"), "{}", run.stderr);
+    home.on_library(&["projects", "best of", "--page", "0"])
+        .expect(2);
 }
 
 #[test]

@@ -123,6 +123,34 @@ impl Key {
         Self::new(Family::Search, &[&hash, "results"])
     }
 
+    /// `analysis:{id}:similar:{by}:{count}`: the most similar media.
+    pub fn similar(id: &MediaId, by: &str, count: usize) -> Self {
+        let count = count.to_string();
+        Self::new(Family::Analysis, &[id.as_str(), "similar", by, &count])
+    }
+
+    /// `analysis:projects:members`, as the index of this process numbers media.
+    pub fn members() -> Self {
+        Self::new(Family::Analysis, &["projects", "members"])
+    }
+
+    /// `suggest:{typed}:{context}:{count}`; the context is what is there already.
+    pub fn suggestions(typed: &str, context: &str, count: usize) -> Self {
+        let context = format!("{:x}", md5::compute(context));
+        Self::new(Family::Suggest, &[typed, &context, &count.to_string()])
+    }
+
+    /// `project:list`
+    pub fn projects() -> Self {
+        Self::new(Family::Project, &["list"])
+    }
+
+    /// `project:{name}:page:{size}:{number}`
+    pub fn project_page(name: &str, size: usize, number: usize) -> Self {
+        let (size, number) = (size.to_string(), number.to_string());
+        Self::new(Family::Project, &[name, "page", &size, &number])
+    }
+
     /// What follows the prefix, as patterns see it.
     pub fn as_str(&self) -> &str {
         &self.text
@@ -237,6 +265,10 @@ mod tests {
         let key = Key::thumb(&id, (256, 256), "jpeg");
         assert_eq!(key.as_str(), "thumb:2024/é%20cat:256x256:jpeg");
         assert_eq!(of_medium(Family::Thumb, &id), "thumb:2024/é%20cat:*");
+        let similar = Key::similar(&id, "tfidf", 4);
+        assert_eq!(similar.as_str(), "analysis:2024/é%20cat:similar:tfidf:4");
+        let page = Key::project_page("a:page:9", 60, 2);
+        assert_eq!(page.as_str(), "project:a%3Apage%3A9:page:60:2");
     }
 
     #[test]

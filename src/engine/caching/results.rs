@@ -5,12 +5,17 @@ use std::{cell::Cell, sync::Arc, time::Duration};
 use serde_json::{Value, json};
 
 use crate::{
-    engine::search::{Found, Lookup, TermInfo},
+    engine::{
+        cache::entry::Version,
+        search::{Found, Lookup, TermInfo},
+        tag_similarity::{Measure, Similar},
+    },
     model::{
+        catalog::Catalog,
         fact::{Album, Detail},
         id::MediaKey,
         query::{
-            Query,
+            BuiltIn, Query,
             key::Key,
             tree::{Items, OrderBy, Test},
         },
@@ -48,22 +53,36 @@ pub fn is_timeless(query: &Query) -> bool {
         && !query.terms().iter().any(|term| is_of_the_hour(&term.test))
 }
 
-/// Notes whether a search asked for albums, which change without the catalog.
+/// On what else than catalog and index a result depends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Basis {
+    #[default]
+    Nothing,
+    /// On the projects, which change without the catalog: as they were then.
+    Projects(Version),
+    /// On what is another in an hour, or could not be told.
+    Passing,
+}
+
+/// Notes whether a search asked for projects.
 pub struct Noting<'l> {
     lookup: &'l dyn Lookup,
-    albums: Cell<bool>,
+    projects: &'l dyn Fn() -> Result<Version, String>,
+    basis: Cell<Basis>,
 }
 
 impl<'l> Noting<'l> {
-    pub fn new(lookup: &'l dyn Lookup) -> Self {
+    /// `projects` gives the version that they have now.
+    pub fn new(lookup: &'l dyn Lookup, projects: &'l dyn Fn() -> Result<Version, String>) -> Self {
         Self {
             lookup,
-            albums: Cell::new(false),
+            projects,
+            basis: Cell::default(),
         }
     }
 
-    pub fn asked_for_albums(&self) -> bool {
-        self.albums.get()
+    pub fn basis(&self) -> Basis {
+        self.basis.get()
     }
 }
 
@@ -77,19 +96,49 @@ impl Lookup for Noting<'_> {
     }
 
     fn albums(&self) -> Result<Vec<Album>, String> {
-        self.albums.set(true);
-        self.lookup.albums()
+        // Before they are read: what changes meanwhile makes the result an old one.
+        let version = (self.projects)();
+        let albums = self.lookup.albums();
+        let is_timeless = |album: &Album| {
+            let query = album.query.as_deref();
+            // One that does not parse gives the same hint every time.
+            query.is_none_or(|query| Query::parse(query, &BuiltIn).is_ok_and(|q| is_timeless(&q)))
+        };
+        let basis = match (self.basis.get(), version, &albums) {
+            (Basis::Nothing, Ok(version), Ok(albums)) if albums.iter().all(is_timeless) => {
+                Basis::Projects(version)
+            }
+            (Basis::Projects(before), Ok(version), Ok(_)) if before == version => {
+                Basis::Projects(before)
+            }
+            _ => Basis::Passing,
+        };
+        self.basis.set(basis);
+        albums
+    }
+
+    fn alike(
+        &self,
+        catalog: &Catalog,
+        key: MediaKey,
+        measure: Measure,
+        count: usize,
+    ) -> Vec<Similar> {
+        self.lookup.alike(catalog, key, measure, count)
     }
 }
 
 /// The length of a text, the text with what is small, then four bytes a key.
-pub fn write(found: &Found) -> Vec<u8> {
+///
+/// `projects` is the version of those that it depends on.
+pub fn write(found: &Found, projects: Option<Version>) -> Vec<u8> {
     let terms: Vec<Value> = found
         .terms
         .iter()
         .map(|term| json!([term.text, term.count]))
         .collect();
-    let small = json!({"terms": terms, "hint": found.hint}).to_string();
+    let projects = projects.map(|version| version.0);
+    let small = json!({"terms": terms, "hint": found.hint, "projects": projects}).to_string();
     let mut bytes = Vec::with_capacity(4 + small.len() + 4 * found.keys.len());
     bytes.extend(u32::try_from(small.len()).unwrap_or(0).to_le_bytes());
     bytes.extend(small.as_bytes());
@@ -100,7 +149,7 @@ pub fn write(found: &Found) -> Vec<u8> {
 }
 
 /// What [`write()`] wrote; `None` when it is something else.
-pub fn read(bytes: &[u8]) -> Option<Found> {
+pub fn read(bytes: &[u8]) -> Option<(Found, Option<Version>)> {
     let (length, rest) = bytes.split_first_chunk::<4>()?;
     let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
     let (small, keys) = rest.split_at_checked(length)?;
@@ -116,19 +165,20 @@ pub fn read(bytes: &[u8]) -> Option<Found> {
         .iter()
         .map(|key| MediaKey(u32::from_le_bytes(*key)))
         .collect();
-    rest.is_empty().then_some(Found {
+    let found = Found {
         generation: 0,
         keys,
         elapsed: Duration::ZERO,
         terms: terms.collect::<Option<_>>()?,
         hint: small["hint"].as_str().map(str::to_owned),
-    })
+    };
+    let projects = small["projects"].as_u64().map(Version);
+    rest.is_empty().then_some((found, projects))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::query::BuiltIn;
 
     fn query(text: &str) -> Query {
         Query::parse(text, &BuiltIn).unwrap()
@@ -146,14 +196,15 @@ mod tests {
             }],
             hint: Some("nobody knows é".to_owned()),
         };
-        let bytes = write(&found);
-        let back = read(&bytes).unwrap();
+        let bytes = write(&found, Some(Version(u64::MAX)));
+        let (back, projects) = read(&bytes).unwrap();
+        assert_eq!(projects, Some(Version(u64::MAX)));
         assert_eq!(back.keys, found.keys);
         assert_eq!(back.terms, found.terms);
         assert_eq!(back.hint, found.hint);
         for length in 0..bytes.len() {
             let cut = read(&bytes[..length]);
-            assert!(cut.is_none_or(|cut| cut.keys.len() < 3), "{length}");
+            assert!(cut.is_none_or(|(cut, _)| cut.keys.len() < 3), "{length}");
         }
     }
 

@@ -12,7 +12,11 @@ use roaring::{MultiOps, RoaringBitmap};
 
 use super::explain::{How, Notes};
 use crate::{
-    engine::{job::Cancel, suggest::nearest},
+    engine::{
+        job::Cancel,
+        suggest::nearest,
+        tag_similarity::{self, Measure},
+    },
     model::{
         catalog::{Catalog, Record},
         entry::Facets,
@@ -43,6 +47,17 @@ pub trait Lookup {
 
     /// All projects.
     fn albums(&self) -> Result<Vec<Album>, String>;
+
+    /// As [`tag_similarity::nearest`], which it may have answered before.
+    fn alike(
+        &self,
+        catalog: &Catalog,
+        key: MediaKey,
+        measure: Measure,
+        count: usize,
+    ) -> Vec<tag_similarity::Similar> {
+        tag_similarity::nearest(catalog, key, measure, count)
+    }
 }
 
 /// A library without an index: finds nothing and says so.

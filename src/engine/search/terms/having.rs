@@ -8,11 +8,7 @@ use super::{
     Evaluation, Media, Result,
     scalars::{category_place, column},
 };
-use crate::engine::{
-    duplicates::exact_groups,
-    search::explain::How,
-    tag_similarity::{Measure, nearest},
-};
+use crate::engine::{duplicates::exact_groups, search::explain::How, tag_similarity::Measure};
 use crate::model::{
     catalog::Column,
     entry::Facets,
@@ -497,7 +493,7 @@ impl<'a> Evaluation<'a> {
         let mut found = RoaringBitmap::new();
         for key in wanted.iter().map(MediaKey) {
             self.check()?;
-            for near in nearest(self.catalog, key, measure, count) {
+            for near in self.lookup.alike(self.catalog, key, measure, count) {
                 found.insert(near.key.0);
                 #[expect(
                     clippy::cast_possible_truncation,
