@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod integration {
     #[cfg(feature = "redis")]
+    pub mod hosts;
+    #[cfg(feature = "redis")]
     pub mod redis_server;
     pub mod support;
 
@@ -26,6 +28,8 @@ mod integration {
     mod outside;
     mod panes;
     mod rebuild;
+    #[cfg(feature = "redis")]
+    mod remote_locks;
     mod sidecar;
     mod tagdb;
     mod trash;

@@ -233,7 +233,9 @@ seconds; a file that several of them died over is put aside.
 
 Examples:
   tagloupe worker /mnt/nas/pictures
-  REDIS_URL=rediss://nas:6380 tagloupe worker --threads 4")]
+  REDIS_URL=rediss://nas:6380 tagloupe worker --threads 4
+  tagloupe worker --dead               what three workers in a row died over
+  tagloupe worker --retry-dead         put it up for the workers again")]
 pub struct WorkerArgs {
     /// The library [default: as for all commands].
     #[arg(value_name = "LIBRARY", value_hint = ValueHint::DirPath)]
@@ -241,6 +243,13 @@ pub struct WorkerArgs {
     /// Files worked on at once [default: ingest.workers, else one fewer than cores].
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
+    /// List the files that several workers died over, which were put aside for that,
+    /// and end. They lie where they lay.
+    #[arg(long, conflicts_with_all = ["threads", "retry_dead"])]
+    pub dead: bool,
+    /// Put those files up for the workers again, and end.
+    #[arg(long, conflicts_with = "threads")]
+    pub retry_dead: bool,
 }
 
 /// How an original gets into the library.

@@ -1,6 +1,6 @@
 //! `worker`: files of other hosts, without a screen.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, path::PathBuf};
 
 use anyhow::{Result, anyhow};
 use serde_json::json;
@@ -12,6 +12,7 @@ use super::{
     ingest::{summary, tell},
 };
 use crate::engine::{
+    Engine,
     cluster::{WorkerNews, WorkerTally},
     event,
 };
@@ -20,6 +21,15 @@ pub fn worker(context: &Context, arguments: &WorkerArgs) -> Result<Status> {
     let mut context = context.clone();
     if let Some(folder) = &arguments.folder {
         context.options.library = Some(folder.clone());
+    }
+    if arguments.dead || arguments.retry_dead {
+        let (events, _) = event::channel();
+        let engine = context.bare_engine(events)?;
+        return if arguments.dead {
+            dead(&context, &engine)
+        } else {
+            retry_dead(&context, &engine)
+        };
     }
     let (events, receiver) = event::channel();
     // Nobody hears them: what counts comes with the files.
@@ -43,6 +53,59 @@ pub fn worker(context: &Context, arguments: &WorkerArgs) -> Result<Status> {
     conclude(&context, &tally)?;
     // To be ended is how it ends.
     Ok(Status::Done)
+}
+
+/// Lists what was put aside.
+fn dead(context: &Context, engine: &Engine) -> Result<Status> {
+    let files = engine.dead_files_now().map_err(|reason| anyhow!(reason))?;
+    if context.options.json {
+        let files = files
+            .iter()
+            .map(|file| json!({"file": file.path.to_string_lossy(), "reason": file.reason}));
+        context.output.json_list(files)?;
+    } else {
+        for file in &files {
+            let path = file.path.display();
+            context.output.line(&format!("{path}: {}", file.reason))?;
+        }
+    }
+    Ok(if files.is_empty() {
+        Status::Nothing
+    } else {
+        Status::Done
+    })
+}
+
+fn retry_dead(context: &Context, engine: &Engine) -> Result<Status> {
+    let retried = engine.retry_dead_now().map_err(|reason| anyhow!(reason))?;
+    let (again, gone) = (&retried.again, &retried.gone);
+    let output = &context.output;
+    if context.options.json {
+        let texts = |paths: &[PathBuf]| -> Vec<String> {
+            let text = |path: &PathBuf| path.to_string_lossy().into_owned();
+            paths.iter().map(text).collect()
+        };
+        output.json(&json!({
+            "again": texts(again),
+            "gone": texts(gone),
+            "workers": retried.workers,
+        }))?;
+    } else {
+        for path in again {
+            output.line(&format!("again: {}", path.display()))?;
+        }
+        for path in gone {
+            output.line(&format!("gone: {}", path.display()))?;
+        }
+        if !again.is_empty() && retried.workers == 0 {
+            output.note("no worker is there; the next one takes them");
+        }
+    }
+    Ok(if again.is_empty() {
+        Status::Nothing
+    } else {
+        Status::Done
+    })
 }
 
 fn show(context: &Context, root: &std::path::Path, news: WorkerNews) -> Result<()> {

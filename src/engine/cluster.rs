@@ -15,7 +15,8 @@
 //!   forgotten it.
 //! - The work of a dead worker is taken over: its entries rest, since nobody renews
 //!   them, and others claim what rests. What several workers died over is put aside,
-//!   in the stream `tl:{library}:ingest:dead`, and is a failed file for who gave it.
+//!   in the stream `tl:{library}:ingest:dead`, and is a failed file for who gave it;
+//!   it stays where it is, and is put up again when somebody asks for that.
 //! - A worker takes no file for another: paths travel with size and time, and where
 //!   they lead to something else, or nowhere, the file goes back to who gave it.
 
@@ -260,6 +261,24 @@ pub enum WorkerNews {
     PutAside { path: PathBuf, reason: String },
     /// Files that go back to the others at the end.
     HandedBack(usize),
+}
+
+/// A file that was put aside, since several workers died over it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadFile {
+    pub path: PathBuf,
+    pub reason: String,
+}
+
+/// What became of files that had been put aside.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Retried {
+    /// Put up for the workers again.
+    pub again: Vec<PathBuf>,
+    /// No longer where they were, and forgotten.
+    pub gone: Vec<PathBuf>,
+    /// Workers that are there to take them.
+    pub workers: usize,
 }
 
 /// How many files a worker ended in which way, at its end.

@@ -8,14 +8,18 @@ use std::{
 
 use super::{
     Core, Engine, EngineSettings,
-    cluster::{WorkerNews, WorkerTally},
+    cluster::{DeadFile, Retried, WorkerNews, WorkerTally},
     event::Level,
     ingest::{self, IngestPipeline, IngestSettings, Listener, Submission, Tally},
     job::{Cancel, JobId, Progress},
     watch::WatchSettings,
 };
 #[cfg(feature = "redis")]
-use super::{cache::Failure, job::spawn_scoped};
+use super::{
+    cache::Failure,
+    cluster::{Job, Report, Verdict},
+    job::spawn_scoped,
+};
 #[cfg(feature = "redis")]
 use crate::engine::cache::redis::board::Board;
 use crate::storage::Transfer;
@@ -23,6 +27,9 @@ use crate::storage::Transfer;
 #[cfg(feature = "redis")]
 const NO_SERVER: &str = "hosts meet at a Redis server, and none is named: set \
                          cache.redis_url, REDIS_URL, or REDIS_HOST";
+
+#[cfg(not(feature = "redis"))]
+const WITHOUT_REDIS: &str = "this program was built without Redis";
 
 /// How often the progress of an ingest is told.
 const INGEST_PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
@@ -70,6 +77,22 @@ impl Engine {
         on: &mut dyn FnMut(WorkerNews),
     ) -> Result<WorkerTally, String> {
         self.core.help(cancel, on)
+    }
+
+    /// The files that several workers died over, newest first; waits.
+    ///
+    /// # Errors
+    /// When there is no Redis, or it does not answer.
+    pub fn dead_files_now(&self) -> Result<Vec<DeadFile>, String> {
+        self.core.dead_files()
+    }
+
+    /// Puts the files that several workers died over up for them again; waits.
+    ///
+    /// # Errors
+    /// When there is no Redis, or it does not answer.
+    pub fn retry_dead_now(&self) -> Result<Retried, String> {
+        self.core.retry_dead()
     }
 
     /// The folder whose files are filed into the library.
@@ -185,12 +208,78 @@ impl Core {
         Some(Board::open(server, self.library.id()))
     }
 
+    /// The board, where there has to be one.
+    #[cfg(feature = "redis")]
+    fn needed_board(&self) -> Result<Board, String> {
+        let board = self.board().ok_or(NO_SERVER)?;
+        board.map_err(|failure| failure.to_string())
+    }
+
+    #[cfg(feature = "redis")]
+    fn dead_files(&self) -> Result<Vec<DeadFile>, String> {
+        let dead = self.needed_board()?.put_aside();
+        let dead = dead.map_err(|failure| failure.to_string())?;
+        Ok(dead
+            .into_iter()
+            .filter_map(|dead| {
+                let job: Job = serde_json::from_str(&dead.job).ok()?;
+                let report: Report = serde_json::from_str(&dead.report).ok()?;
+                let reason = match report.verdict {
+                    Verdict::Failed(reason) => reason,
+                    other => format!("{other:?}"),
+                };
+                let path = job.place.path(self.library.root());
+                Some(DeadFile { path, reason })
+            })
+            .collect())
+    }
+
+    #[cfg(feature = "redis")]
+    fn retry_dead(&self) -> Result<Retried, String> {
+        let failed = |failure: Failure| failure.to_string();
+        let mut board = self.needed_board()?;
+        let mut retried = Retried::default();
+        for dead in board.put_aside().map_err(failed)? {
+            let Ok(mut job) = serde_json::from_str::<Job>(&dead.job) else {
+                // Of a version that says it otherwise: that one may retry it.
+                continue;
+            };
+            let path = job.place.path(self.library.root());
+            match path.symlink_metadata() {
+                Ok(found) => {
+                    // It may have been mended.
+                    job.stamp(&found);
+                    let job = serde_json::to_string(&job).map_err(|error| error.to_string())?;
+                    if board.put_up_again(&dead.entry, &job).map_err(failed)? {
+                        retried.again.push(path);
+                    }
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    board.forget_dead(&dead.entry).map_err(failed)?;
+                    retried.gone.push(path);
+                }
+                Err(error) => return Err(format!("cannot examine {}: {error}", path.display())),
+            }
+        }
+        retried.workers = board.alive().map_err(failed)?.len();
+        Ok(retried)
+    }
+
+    #[cfg(not(feature = "redis"))]
+    #[expect(clippy::unused_self, reason = "as with Redis")]
+    fn dead_files(&self) -> Result<Vec<DeadFile>, String> {
+        Err(WITHOUT_REDIS.to_owned())
+    }
+
+    #[cfg(not(feature = "redis"))]
+    #[expect(clippy::unused_self, reason = "as with Redis")]
+    fn retry_dead(&self) -> Result<Retried, String> {
+        Err(WITHOUT_REDIS.to_owned())
+    }
+
     #[cfg(feature = "redis")]
     fn help(&self, cancel: &Cancel, on: &mut dyn FnMut(WorkerNews)) -> Result<WorkerTally, String> {
-        let Some(board) = self.board() else {
-            return Err(NO_SERVER.to_owned());
-        };
-        let board = board.map_err(|failure| failure.to_string())?;
+        let board = self.needed_board()?;
         std::thread::scope(|scope| {
             // What the others file is a duplicate here, too.
             let follower = spawn_scoped(scope, "follow", || {
@@ -209,7 +298,7 @@ impl Core {
     #[cfg(not(feature = "redis"))]
     #[expect(clippy::unused_self, reason = "as with Redis")]
     fn help(&self, _: &Cancel, _: &mut dyn FnMut(WorkerNews)) -> Result<WorkerTally, String> {
-        Err("this program was built without Redis".to_owned())
+        Err(WITHOUT_REDIS.to_owned())
     }
 
     /// Waits for the end of a submission, telling how far it is.

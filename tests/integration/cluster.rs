@@ -1,267 +1,28 @@
-//! Several hosts, one library: real processes, each with a home, an index and a cache
-//! of its own and the files in common, at one real Redis server which is stopped,
-//! frozen and emptied, while they are killed.
+//! Several hosts at one drop: real processes at one real Redis server which is
+//! stopped, frozen and emptied, while they are killed.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    io::{BufRead, BufReader},
-    ops::ControlFlow,
-    os::unix::fs::symlink,
-    path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::JoinHandle,
-    time::Duration,
-};
+use std::{collections::BTreeSet, fs, process::Stdio, time::Duration};
 
-use redis::Connection;
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use tagloupe::{
     engine::{
-        Engine, EngineSettings, Error, Library,
+        Engine, EngineSettings, Library,
         cache::{
-            redis::{Redis, locks::Locks},
-            settings::{CacheSettings, PATIENCE, RedisAddress},
+            redis::board::Board,
+            settings::{CacheSettings, RedisAddress},
         },
-        cluster::NO_KEY,
+        cluster::{How, Job, NO_KEY, Place},
         event::{self, Event, IngestEvent, IngestOutcome},
-        job::{Cancel, spawn},
-        save::SaveStep,
     },
-    model::{edit::Edit, id::Md5, tag::Tag},
-    storage::{RemoteGuard, RemoteLocks, Taken},
+    model::id::Md5,
 };
 
 use super::{
+    hosts::{Site, count, in_hand, left_in, pending},
     redis_server::{RedisServer, wait_until},
-    support::{Home, files_below, originals, picture, write_picture},
+    support::{files_below, originals},
 };
-
-const LONG: Duration = Duration::from_secs(20);
-
-/// What the hosts have in common; index and cache are not among it.
-const SHARED: [&str; 8] = [
-    "images",
-    "ingest",
-    "quarantine",
-    "deleted",
-    "journal",
-    "locks",
-    "projects",
-    "raw",
-];
-
-/// One host: a home, and the library where this host has mounted it.
-struct Host {
-    home: Home,
-    url: String,
-}
-
-/// The storage that all have in common, and its hosts.
-struct Site {
-    storage: Home,
-    hosts: Vec<Host>,
-}
-
-impl Site {
-    /// Hosts that reach the server by different addresses of the loopback network.
-    fn new(server: &RedisServer, hosts: usize) -> Self {
-        let storage = Home::new();
-        storage.init();
-        for name in SHARED {
-            fs::create_dir_all(storage.library().join(name)).unwrap();
-        }
-        let hosts = (1..=hosts)
-            .map(|number| {
-                let home = Home::new();
-                fs::create_dir_all(home.library()).unwrap();
-                for name in SHARED {
-                    let there = storage.library().join(name);
-                    symlink(there, home.library().join(name)).unwrap();
-                }
-                let described = storage.library().join("library.json");
-                fs::copy(described, home.library().join("library.json")).unwrap();
-                let url = server.url_by(&format!("127.0.0.{number}"));
-                Host { home, url }
-            })
-            .collect();
-        Self { storage, hosts }
-    }
-
-    /// Pictures that are dropped, on storage that all see.
-    fn drop_pictures(&self, name: &str, seeds: std::ops::Range<u32>) -> PathBuf {
-        let folder = self.storage.path().join(name);
-        fs::create_dir_all(&folder).unwrap();
-        for seed in seeds {
-            // Large enough to be in work for a moment.
-            let ending = if seed % 3 == 0 { "jpg" } else { "png" };
-            let path = folder.join(format!("{seed}.{ending}"));
-            picture(seed, 200, 150).save(path).unwrap();
-        }
-        folder
-    }
-
-    fn filed(&self) -> usize {
-        originals(&self.storage.library()).len()
-    }
-}
-
-impl Host {
-    fn command(&self, arguments: &[&str]) -> Command {
-        let library = self.home.library();
-        let mut all = vec!["--library", library.to_str().unwrap()];
-        all.extend(arguments);
-        let mut command = self.home.command(&all);
-        command.env("REDIS_URL", &self.url);
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().unwrap()
-    }
-
-    /// What a command prints that must succeed.
-    fn text(&self, arguments: &[&str]) -> String {
-        let output = self.run(arguments);
-        let notes = String::from_utf8_lossy(&output.stderr).into_owned();
-        let text = String::from_utf8(output.stdout).unwrap();
-        assert!(output.status.success(), "{arguments:?}: {notes}\n{text}");
-        text
-    }
-
-    /// What this host finds; nothing is no failure.
-    fn find(&self, query: &str) -> BTreeSet<String> {
-        let output = self.run(&["search", "--ids", query]);
-        let text = String::from_utf8(output.stdout).unwrap();
-        text.lines().map(str::to_owned).collect()
-    }
-
-    fn worker(&self) -> Helper {
-        Helper::start(self.command(&["worker", "--threads", "1", "--json"]))
-    }
-}
-
-/// A worker whose lines are read as they come.
-struct Helper {
-    child: Child,
-    lines: Arc<Mutex<Vec<String>>>,
-    readers: Vec<JoinHandle<()>>,
-}
-
-impl Helper {
-    fn start(mut command: Command) -> Self {
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines: Arc<Mutex<Vec<String>>> = Arc::default();
-        let (out, notes) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
-        let read = |stream: Box<dyn std::io::Read + Send>| {
-            let lines = Arc::clone(&lines);
-            let read = move || {
-                for line in BufReader::new(stream).lines().map_while(Result::ok) {
-                    lines.lock().unwrap().push(line);
-                }
-            };
-            spawn("reader", read).unwrap()
-        };
-        let readers = vec![read(Box::new(out)), read(Box::new(notes))];
-        let mut helper = Self {
-            child,
-            lines,
-            readers,
-        };
-        wait_until("it helps", || {
-            assert!(
-                helper.says("helping with") || helper.is_running(),
-                "{:?}",
-                helper.lines
-            );
-            helper.says("helping with")
-        });
-        helper
-    }
-
-    fn says(&self, part: &str) -> bool {
-        let lines = self.lines.lock().unwrap();
-        lines.iter().any(|line| line.contains(part))
-    }
-
-    fn is_running(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_none()
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
-    }
-
-    fn kill(mut self) -> Vec<String> {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-        self.all()
-    }
-
-    /// Ends it as a service manager would; what it says at its end.
-    fn end(mut self) -> Value {
-        self.signal(Signal::TERM);
-        let status = self.child.wait().unwrap();
-        let lines = self.all();
-        assert!(status.success(), "{status}: {lines:?}");
-        let summary = lines.iter().rfind(|line| line.contains("handed_back"));
-        serde_json::from_str(summary.unwrap_or_else(|| panic!("{lines:?}"))).unwrap()
-    }
-
-    fn all(&mut self) -> Vec<String> {
-        for reader in self.readers.drain(..) {
-            reader.join().unwrap();
-        }
-        std::mem::take(&mut self.lines.lock().unwrap())
-    }
-}
-
-impl Drop for Helper {
-    fn drop(&mut self) {
-        // Both fail only when it has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn count(value: &Value, name: &str) -> u64 {
-    value[name]
-        .as_u64()
-        .unwrap_or_else(|| panic!("{name}: {value}"))
-}
-
-/// Files in a drop that nobody has taken away.
-fn left_in(folder: &Path) -> usize {
-    files_below(folder).len()
-}
-
-/// The key of the stream, and what workers have of it.
-fn pending(connection: &mut Connection) -> u64 {
-    let keys: Vec<String> = redis::cmd("KEYS")
-        .arg("tl:*:ingest")
-        .query(connection)
-        .unwrap();
-    let Some(key) = keys.first() else { return 0 };
-    let summary: redis::RedisResult<Vec<redis::Value>> = redis::cmd("XPENDING")
-        .arg(key)
-        .arg("ingest")
-        .query(connection);
-    match summary.as_deref() {
-        Ok([redis::Value::Int(pending), ..]) => u64::try_from(*pending).unwrap(),
-        _ => 0,
-    }
-}
 
 /// Every picture is filed once, with a sidecar, and every host knows all of them.
 fn check_all_is_filed(site: &Site, pictures: usize) {
@@ -409,6 +170,80 @@ fn a_worker_that_is_asked_to_end_hands_back_what_it_has_not_begun() {
 }
 
 #[test]
+fn what_three_workers_died_over_is_put_aside_and_can_be_tried_again() {
+    let server = RedisServer::start_on_port(&[]);
+    let site = Site::new(&server, 2);
+    let library = Library::open(&site.storage.library()).unwrap();
+    let drop = site.drop_pictures("drop", 0..1);
+    let path = fs::canonicalize(drop.join("0.jpg")).unwrap();
+    // Whoever takes it waits at the door, with the file in hand.
+    let md5 = Md5(md5::compute(fs::read(&path).unwrap()).0);
+    let door = library.lock_md5(&md5, Duration::ZERO).unwrap();
+    let mut job = Job {
+        giver: "one that is gone".to_owned(),
+        file: 0,
+        place: Place::of(&path, &site.storage.library()).unwrap(),
+        bytes: 0,
+        modified: (0, 0),
+        how: How::Copy,
+        group: None,
+        is_found: false,
+        is_watched: false,
+        takes_purged: false,
+    };
+    job.stamp(&path.symlink_metadata().unwrap());
+    let mut board = Board::open(&server.address(), library.id()).unwrap();
+    let job = serde_json::to_string(&job).unwrap();
+    let entry = board.give(&job).unwrap();
+    for death in 1..=3 {
+        let worker = site.hosts[0].worker();
+        let mut connection = server.connection();
+        wait_until("it has the file", || {
+            in_hand(&mut connection, library.id()).1 == death
+        });
+        worker.kill();
+        // As if it had not been heard of for long.
+        let (name, _) = in_hand(&mut connection, library.id());
+        let stream = format!("tl:{}:ingest", library.id());
+        redis::cmd("XCLAIM")
+            .arg(&[
+                &stream, "ingest", &name, "0", &entry, "IDLE", "60000", "JUSTID",
+            ])
+            .exec(&mut connection)
+            .unwrap();
+    }
+    let host = &site.hosts[1];
+    assert_eq!(host.run(&["worker", "--dead"]).status.code(), Some(1));
+    let fourth = site.hosts[0].worker();
+    wait_until("it is put aside", || fourth.says("\"dead\""));
+    std::mem::drop(door);
+    let told = fourth.end();
+    assert_eq!(
+        (count(&told, "dead"), count(&told, "stored")),
+        (1, 0),
+        "{told}"
+    );
+    assert_eq!(pending(&mut server.connection()), 0);
+
+    let listed: Value = serde_json::from_str(&host.text(&["worker", "--dead", "--json"])).unwrap();
+    assert_eq!(listed[0]["file"], path.to_str().unwrap());
+    assert_eq!(listed[0]["reason"], "put aside: 3 workers ended over it");
+    let doctor = host.run(&["doctor"]);
+    let doctor = String::from_utf8(doctor.stdout).unwrap();
+    assert!(doctor.contains("tagloupe worker --dead"), "{doctor}");
+
+    // Nobody is there; who comes next takes it.
+    let again = host.text(&["worker", "--retry-dead"]);
+    assert_eq!(again, format!("again: {}\n", path.display()));
+    assert_eq!(host.run(&["worker", "--dead"]).status.code(), Some(1));
+    assert_eq!(host.run(&["worker", "--retry-dead"]).status.code(), Some(1));
+    let worker = site.hosts[0].worker();
+    wait_until("it is filed", || worker.says("stored"));
+    worker.end();
+    assert_eq!(site.filed(), 1);
+}
+
+#[test]
 fn the_monitor_shows_what_workers_do() {
     const PICTURES: u32 = 24;
     let server = RedisServer::start_on_port(&[]);
@@ -459,154 +294,4 @@ fn the_monitor_shows_what_workers_do() {
     }
     engine.shutdown();
     helper.end();
-}
-
-/// A library whose lock files no other host sees, as on storage that does not pass
-/// locks on, and which takes them at the server.
-fn alone(server: &RedisServer, site: &Site, host: usize) -> Library {
-    let root = site.hosts[host].home.library();
-    fs::remove_file(root.join("locks")).unwrap();
-    fs::create_dir(root.join("locks")).unwrap();
-    let library = Library::open(&root).unwrap();
-    let redis = Redis::connect(&server.address(), PATIENCE).unwrap();
-    assert!(redis.wait_until_known(LONG));
-    let locks = Locks::new(Arc::new(redis), library.id()).unwrap();
-    library.share_locks(Arc::new(locks));
-    library
-}
-
-#[test]
-fn locks_count_on_all_hosts_and_a_late_holder_writes_nothing() {
-    let mut server = RedisServer::start_on_port(&[]);
-    let site = Site::new(&server, 2);
-    let (one, other) = (alone(&server, &site, 0), alone(&server, &site, 1));
-    let md5 = Md5([7; 16]);
-    let at_once = Duration::ZERO;
-    let held = one.lock_md5(&md5, at_once).unwrap();
-    assert!(matches!(
-        other.lock_md5(&md5, at_once),
-        Err(Error::Locked { .. })
-    ));
-    assert!(held.still_held());
-    drop(held);
-    let held = other.lock_md5(&md5, at_once).unwrap();
-    drop(held);
-
-    // A server that forgot everything: who held it goes on, unless another came first.
-    let held = one.lock_md5(&md5, at_once).unwrap();
-    let flush = |server: &RedisServer| {
-        redis::cmd("FLUSHALL")
-            .exec(&mut server.connection())
-            .unwrap();
-    };
-    flush(&server);
-    let exists = || -> bool {
-        let mut connection = server.connection();
-        let key = format!("tl:{}:lock:07", one.id());
-        redis::cmd("EXISTS")
-            .arg(key)
-            .query(&mut connection)
-            .unwrap()
-    };
-    wait_until("it is asked, and has it again", || {
-        held.still_held() && exists()
-    });
-    flush(&server);
-    let second = other.lock_md5(&md5, at_once).unwrap();
-    wait_until("the first one learns of it", || !held.still_held());
-    drop(held);
-    assert!(
-        second.still_held(),
-        "who is late releases nothing of others"
-    );
-    drop(second);
-
-    // A holder that died: its lease ends.
-    let key = format!("tl:{}:lock:07", one.id());
-    redis::cmd("SET")
-        .arg(&key)
-        .arg("1:dead")
-        .arg("PX")
-        .arg(300)
-        .exec(&mut server.connection())
-        .unwrap();
-    let held = one.lock_md5(&md5, LONG).unwrap();
-    drop(held);
-
-    // Without a server, the lock files.
-    server.stop();
-    let held = one.lock_md5(&md5, at_once).unwrap();
-    assert!(matches!(
-        one.lock_md5(&md5, at_once),
-        Err(Error::Locked { .. })
-    ));
-    assert!(held.still_held(), "nobody can say, and the file is locked");
-}
-
-#[test]
-fn an_edit_whose_lock_passed_on_is_dropped_and_can_be_made_again() {
-    let server = RedisServer::start_on_port(&[]);
-    let site = Site::new(&server, 1);
-    let library = site.storage.library();
-    write_picture(&library.join("ingest/a.png"), 1);
-    let storage = Library::open(&library).unwrap();
-    let stolen = Arc::new(Stolen(AtomicBool::new(false)));
-    storage.share_locks(Arc::clone(&stolen) as Arc<dyn RemoteLocks>);
-    let (events, _) = event::channel();
-    let engine = Engine::start(storage, EngineSettings::default(), events).unwrap();
-    let listener = Box::new(|_: &Path, _: &IngestOutcome| {});
-    let folder = vec![library.join("ingest")];
-    let tally = engine.ingest_now(folder, None, listener, &Cancel::default(), &mut |_| {});
-    assert_eq!(tally.stored, 1);
-    let key = engine.catalog().records().next().unwrap().key();
-    let tag = || {
-        let edit = Edit::AddTag {
-            tag: Tag::new("general", "fox"),
-            position: None,
-        };
-        let step = SaveStep {
-            number: 0,
-            action: "tag".to_owned(),
-            changes: vec![(key, Arc::from([edit]))],
-        };
-        engine.save_now(&step, &mut |_, _| ControlFlow::Continue(()))
-    };
-    let has_tag = || {
-        let sidecars = files_below(&library.join("images"));
-        let mut sidecars = sidecars
-            .iter()
-            .filter(|path| path.extension().is_some_and(|e| e == "json"));
-        let sidecar = sidecars.next().unwrap();
-        let text = fs::read_to_string(library.join("images").join(sidecar)).unwrap();
-        text.contains("\"fox\"")
-    };
-    stolen.0.store(true, Ordering::SeqCst);
-    let report = tag();
-    assert!(
-        report.failed[0].1.contains("passed to another host"),
-        "{report:?}"
-    );
-    assert!(!has_tag());
-    stolen.0.store(false, Ordering::SeqCst);
-    assert!(tag().failed.is_empty());
-    assert!(has_tag());
-}
-
-/// Locks that can be lost at will.
-#[derive(Debug)]
-struct Stolen(AtomicBool);
-
-#[derive(Debug)]
-struct StolenGuard(bool);
-
-impl RemoteLocks for Stolen {
-    fn try_take(&self, _: &[String]) -> Taken {
-        Taken::Held(Arc::new(StolenGuard(self.0.load(Ordering::SeqCst))))
-    }
-}
-
-impl RemoteGuard for StolenGuard {
-    fn still_held(&self) -> bool {
-        !self.0
-    }
 }

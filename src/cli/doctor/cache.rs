@@ -86,9 +86,9 @@ fn check_workers(report: &mut Report, address: &RedisAddress, library: &str) {
     };
     let value = format!("{workers} help with the ingest");
     report.add(AREA, "workers", State::Good, value);
-    if let Some(newest) = dead.first() {
-        let value = format!("{} files that workers died over, last {newest}", dead.len());
-        let fix = "look at these files; ingest them again where nothing else runs";
+    if !dead.is_empty() {
+        let value = format!("{} files that workers died over", dead.len());
+        let fix = "tagloupe worker --dead lists them, --retry-dead tries them again";
         report.add_with_fix(AREA, "put aside", State::Note, value, fix);
     }
 }

@@ -112,6 +112,21 @@ redis.pcall('XACK', KEYS[1], 'ingest', ARGV[1])
 redis.call('XDEL', KEYS[1], ARGV[1])
 return 1";
 
+/// Puts a job up again that was put aside, unless somebody else just did.
+const PUT_UP_AGAIN: &str = "\
+if redis.call('XDEL', KEYS[2], ARGV[1]) == 0 then return 0 end
+redis.call('XADD', KEYS[1], '*', 'job', ARGV[2])
+return 1";
+
+/// A job that was put aside, since workers died over it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dead {
+    pub entry: String,
+    /// The job and the answer to it, as text.
+    pub job: String,
+    pub report: String,
+}
+
 /// Where an entry stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
@@ -196,20 +211,35 @@ impl Board {
         self.ask(&script)
     }
 
-    /// The files that workers died over, newest first, as their jobs name them.
-    pub fn put_aside(&mut self) -> Result<Vec<String>, Failure> {
+    /// The jobs that workers died over, newest first.
+    pub fn put_aside(&mut self) -> Result<Vec<Dead>, Failure> {
         let mut read = cmd("XREVRANGE");
         read.arg(self.dead()).arg("+").arg("-");
         let entries: Vec<(String, Vec<String>)> = self.ask(&read)?;
-        let place = |fields: Vec<String>| {
-            let job: serde_json::Value = serde_json::from_str(fields.get(1)?).ok()?;
-            let place = job["place"].as_object()?.values().next()?.as_str()?;
-            Some(place.to_owned())
+        let dead = |(entry, fields): (String, Vec<String>)| match &fields[..] {
+            [_, job, _, report, ..] => Some(Dead {
+                entry,
+                job: job.clone(),
+                report: report.clone(),
+            }),
+            _ => None,
         };
-        Ok(entries
-            .into_iter()
-            .filter_map(|(_, fields)| place(fields))
-            .collect())
+        Ok(entries.into_iter().filter_map(dead).collect())
+    }
+
+    /// Puts a job up again that was put aside; says whether it was still there.
+    pub fn put_up_again(&mut self, dead: &str, job: &str) -> Result<bool, Failure> {
+        let aside = self.dead();
+        let mut script = script(PUT_UP_AGAIN, &[&self.stream, &aside]);
+        script.arg(dead).arg(job);
+        self.ask(&script)
+    }
+
+    /// Forgets a job that was put aside.
+    pub fn forget_dead(&mut self, dead: &str) -> Result<(), Failure> {
+        let mut delete = cmd("XDEL");
+        delete.arg(self.dead()).arg(dead);
+        self.ask::<u64>(&delete).map(drop)
     }
 
     /// Puts a file up and returns its entry.
