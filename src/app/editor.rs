@@ -14,7 +14,7 @@ use super::{
     completion::Completion,
     context::Context,
     dialog::{Dialog, Purpose},
-    facets::{self, FacetRow},
+    facets::{self, FacetRows},
     list,
     message::{Counted, Effect},
     text_input::TextInput,
@@ -66,7 +66,7 @@ pub struct Editor {
     /// Why the sidecar could not be read; safe to draw.
     pub failure: Option<String>,
     /// The answer to the newest count of a large selection.
-    counts: Option<Arc<[FacetRow]>>,
+    counts: Option<Arc<FacetRows>>,
     counting: u64,
 }
 
@@ -138,7 +138,7 @@ impl Editor {
     pub fn receive_counts(
         &mut self,
         generation: u64,
-        rows: &Arc<[FacetRow]>,
+        rows: &Arc<FacetRows>,
         ctx: &Context<'_>,
     ) -> bool {
         if generation != self.counting {

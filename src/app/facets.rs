@@ -1,7 +1,7 @@
 //! The tag sidebar: the tags of the result with how often each occurs. Counted in
 //! the background, because a result can hold everything.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{cmp::Reverse, collections::HashMap, sync::Arc};
 
 use super::{
     action::Action,
@@ -14,7 +14,7 @@ use super::{
 use crate::{
     engine::tag_counts::tag_counts,
     model::{
-        catalog::Catalog,
+        catalog::{Catalog, TagNames},
         edit::apply_all,
         id::MediaKey,
         tag::{Tag, TagName},
@@ -25,7 +25,7 @@ use crate::{
 #[derive(Clone, Debug, Default)]
 pub struct Facets {
     /// Tags by category, those that stand out first within each.
-    pub rows: Arc<[FacetRow]>,
+    pub rows: Arc<FacetRows>,
     pub cursor: usize,
     pub top_row: usize,
     /// Rows on the screen, as the screen told last.
@@ -36,12 +36,61 @@ pub struct Facets {
     pub is_stale: bool,
 }
 
-/// One tag of the result.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FacetRow {
-    /// As the catalog has it.
-    pub name: Arc<TagName>,
-    pub count: u64,
+/// The tags of some media with how many of them have each. A result has tens of
+/// thousands of tags, of which a screen shows some: they stand here as numbers, and
+/// their names are looked up where they are drawn.
+#[derive(Clone, Debug, Default)]
+pub struct FacetRows {
+    /// The number of each tag and its count.
+    rows: Vec<(u32, u32)>,
+    names: TagNames,
+    /// Names that no medium has yet, for the numbers past those of the catalog.
+    new: Vec<TagName>,
+}
+
+impl FacetRows {
+    /// How many tags there are.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there is no tag.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// A tag, as the catalog has it, and how many of the media have it.
+    pub fn get(&self, row: usize) -> Option<(&TagName, u64)> {
+        let (number, count) = self.rows.get(row)?;
+        Some((self.name(*number)?, u64::from(*count)))
+    }
+
+    /// All tags in their order, from a row on.
+    pub fn iter_from(&self, row: usize) -> impl Iterator<Item = (&TagName, u64)> {
+        let rows = self.rows.get(row..).unwrap_or_default().iter();
+        rows.filter_map(|(number, count)| Some((self.name(*number)?, u64::from(*count))))
+    }
+
+    fn name(&self, number: u32) -> Option<&TagName> {
+        let known = self.names.get(number);
+        known.or_else(|| {
+            self.new
+                .get((number as usize).checked_sub(self.names.len())?)
+        })
+    }
+
+    /// Where the tag of a row of other counts stands in these.
+    fn place_of(&self, row: usize, others: &Self) -> Option<usize> {
+        let (number, _) = others.rows.get(row)?;
+        let name = others.name(*number)?;
+        // A number is the same tag for as long as the catalog goes on, and names need
+        // not be looked at.
+        if self.names.get(*number) == Some(name) {
+            return self.rows.iter().position(|(known, _)| known == number);
+        }
+        let mut rows = self.rows.iter();
+        rows.position(|(number, _)| self.name(*number) == Some(name))
+    }
 }
 
 impl Facets {
@@ -52,14 +101,13 @@ impl Facets {
     }
 
     /// Takes counts; says whether they were asked for here.
-    pub fn receive(&mut self, generation: u64, rows: &Arc<[FacetRow]>) -> bool {
+    pub fn receive(&mut self, generation: u64, rows: &Arc<FacetRows>) -> bool {
         if generation != self.generation {
             return false;
         }
-        let current = self.rows.get(self.cursor).map(|row| Arc::clone(&row.name));
+        let place = rows.place_of(self.cursor, &self.rows);
         self.rows = Arc::clone(rows);
         self.is_stale = false;
-        let place = current.and_then(|name| self.rows.iter().position(|row| row.name == name));
         self.cursor = place
             .unwrap_or(self.cursor)
             .min(self.rows.len().saturating_sub(1));
@@ -99,7 +147,7 @@ impl Facets {
 
     /// The tag under the cursor as a term of the query.
     pub fn term(&self) -> Option<String> {
-        Some(term_of(&self.rows.get(self.cursor)?.name))
+        Some(term_of(self.rows.get(self.cursor)?.0))
     }
 
     fn show_cursor(&mut self) {
@@ -129,86 +177,88 @@ pub fn count(
     keys: &[MediaKey],
     pending: &Changes,
     is_cancelled: &(dyn Fn() -> bool + Sync),
-) -> Option<Vec<FacetRow>> {
+) -> Option<FacetRows> {
     let (edited, stored): (Vec<MediaKey>, Vec<MediaKey>) = if pending.unsaved() == 0 {
         (Vec::new(), Vec::new())
     } else {
         keys.iter().partition(|key| pending.has_pending(**key))
     };
     let stored = if edited.is_empty() { keys } else { &stored };
-    let counts = tag_counts(catalog, stored, is_cancelled)?;
+    let mut counts = tag_counts(catalog, stored, is_cancelled)?;
+    let names = catalog.tag_names().clone();
     // Those of unsaved edits, some of which no medium has yet.
-    let mut others: HashMap<TagName, u64> = HashMap::new();
+    let mut unsaved: HashMap<TagName, u32> = HashMap::new();
     for record in edited.iter().filter_map(|key| catalog.record(*key)) {
         let mut media = sketch(&record);
         apply_all(&pending.pending(record.key()), &mut media);
         for name in media.tags.iter().map(Tag::name) {
-            *others.entry(name).or_default() += 1;
+            *unsaved.entry(name).or_default() += 1;
         }
     }
-    let mut rows: Vec<(f64, u32, FacetRow)> = Vec::new();
-    let mut push = |number: u32, name: Arc<TagName>, count: u64, everywhere: u64| {
-        let prominence = prominence(count, keys.len(), everywhere, catalog.len());
-        rows.push((prominence, number, FacetRow { name, count }));
-    };
-    for (number, count) in (0..).zip(counts) {
-        if count == 0 && others.is_empty() {
-            continue;
-        }
-        if let Some(name) = catalog.tag_name(number)
-            && let Some((_, media)) = catalog.tag_at(number)
-        {
-            let unsaved = if others.is_empty() {
-                None
-            } else {
-                others.remove(name.as_ref())
-            };
-            let count = count + unsaved.unwrap_or(0);
-            if count > 0 {
-                push(number, Arc::clone(name), count, media.len());
-            }
+    let mut new: Vec<(TagName, u32)> = Vec::new();
+    for (name, more) in unsaved {
+        let number = catalog.tag_number(&name);
+        match number.and_then(|number| counts.get_mut(number as usize)) {
+            Some(count) => *count += more,
+            None => new.push((name, more)),
         }
     }
-    for (name, count) in others {
-        push(u32::MAX, Arc::new(name), count, count);
-    }
-    // The place of a category is looked up once for each row, not at every comparison.
+    new.sort_unstable();
+
+    // The place of a category is looked up once, not at every comparison.
     let tags = catalog.tag_database();
-    let mut categories: Vec<String> = Vec::new();
-    for (.., row) in &rows {
-        if !categories.contains(&row.name.category) {
-            categories.push(row.name.category.clone());
+    let mut categories: Vec<&str> = catalog.categories().collect();
+    for (name, _) in &new {
+        if !categories.contains(&name.category.as_str()) {
+            categories.push(&name.category);
         }
     }
-    categories.sort_by(|a, b| tags.category_rank(a).cmp(&tags.category_rank(b)));
-    let mut rows: Vec<(Option<usize>, f64, u32, FacetRow)> = rows
-        .into_iter()
-        .map(|(prominence, number, row)| {
-            let mut known = categories.iter();
-            let place = known.position(|known| *known == row.name.category);
-            (place, prominence, number, row)
-        })
-        .collect();
+    let mut by_rank = categories.clone();
+    by_rank.sort_by(|a, b| tags.category_rank(a).cmp(&tags.category_rank(b)));
+    let place = |category: &&str| by_rank.iter().position(|known| known == category);
+    let places: Vec<Option<usize>> = categories.iter().map(place).collect();
+    let place = |category: usize| places.get(category).copied().flatten();
+
     // Of those that are alike in all of that the one with the lower number, which is
     // the more common or the older one: to compare names would mean to look for each of
-    // them in memory. Only tags that nothing has yet have no number.
-    rows.sort_unstable_by(|a, b| {
-        let ((a_place, a_prominence, a_number, a), (b_place, b_prominence, b_number, b)) = (a, b);
-        a_place
-            .cmp(b_place)
-            .then(b_prominence.total_cmp(a_prominence))
-            .then(b.count.cmp(&a.count))
-            .then(a_number.cmp(b_number))
-            .then_with(|| a.name.value.cmp(&b.name.value))
-    });
-    Some(rows.into_iter().map(|(.., row)| row).collect())
+    // them in memory.
+    let mut rows: Vec<Ranked> = Vec::new();
+    let numbered = (0_u32..).zip(counts).zip(catalog.tag_sizes());
+    for ((number, count), (category, everywhere)) in numbered.filter(|((_, count), _)| *count > 0) {
+        let prominence = prominence(count, keys.len(), everywhere, catalog.len());
+        rows.push((place(category), Reverse(prominence), Reverse(count), number));
+    }
+    let numbers = u32::try_from(names.len()).unwrap_or(u32::MAX)..;
+    for (number, (name, count)) in numbers.zip(&new) {
+        let prominence = prominence(*count, keys.len(), *count, catalog.len());
+        let category = categories.iter().position(|known| *known == name.category);
+        let place = category.and_then(place);
+        rows.push((place, Reverse(prominence), Reverse(*count), number));
+    }
+    rows.sort_unstable();
+    Some(FacetRows {
+        rows: rows
+            .into_iter()
+            .map(|(.., count, number)| (number, count.0))
+            .collect(),
+        new: new.into_iter().map(|(name, _)| name).collect(),
+        names,
+    })
 }
 
+/// Where a tag stands: by the place of its category, how much it says, its count, and
+/// its number.
+type Ranked = (Option<usize>, Reverse<u64>, Reverse<u32>, u32);
+
 /// How much a tag says of a result: its count there, and more so where it is rarer
-/// elsewhere. What is on everything everywhere says as much as its count.
+/// elsewhere, as a number that compares like it. What is on everything everywhere says
+/// as much as its count.
 #[expect(clippy::cast_precision_loss, reason = "a rank needs three digits")]
-fn prominence(count: u64, of: usize, everywhere: u64, all: usize) -> f64 {
-    let here = count as f64 / of.max(1) as f64;
-    let there = everywhere as f64 / all.max(1) as f64;
-    count as f64 * (1.0 + (here / there.max(f64::MIN_POSITIVE)).max(1.0).ln())
+fn prominence(count: u32, of: usize, everywhere: u32, all: usize) -> u64 {
+    let count = f64::from(count);
+    let here = count / of.max(1) as f64;
+    let there = f64::from(everywhere) / all.max(1) as f64;
+    let prominence = count * (1.0 + (here / there.max(f64::MIN_POSITIVE)).max(1.0).ln());
+    // It is not negative, and such numbers compare as their bits do.
+    prominence.to_bits()
 }

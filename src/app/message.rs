@@ -51,7 +51,7 @@ pub enum Message {
     /// The tags of a result, counted.
     Facets {
         generation: u64,
-        rows: Arc<[super::facets::FacetRow]>,
+        rows: Arc<super::facets::FacetRows>,
     },
     /// How a query is understood, in its canonical form, and how it was run.
     Plan(String, Box<Plan>),

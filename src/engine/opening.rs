@@ -244,9 +244,10 @@ impl Core {
     }
 
     /// Makes the orders that people ask for most, so that nobody waits for the first of
-    /// each. Another catalog may come meanwhile; it takes over what there is.
+    /// each, where no stored catalog brought them. Another catalog may come meanwhile; it
+    /// takes over what there is.
     fn make_orders(&self) {
-        for column in Column::COMMON {
+        for column in Column::KEPT {
             if self.stop.flow().is_break() {
                 return;
             }

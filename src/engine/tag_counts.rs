@@ -6,9 +6,8 @@ use crate::model::{catalog::Catalog, id::MediaKey};
 
 /// Media between two looks at whether the answer is still wanted.
 const STEP: usize = 1_024;
-/// So many are counted by more than one thread.
+/// So many are counted by two threads.
 const MANY: usize = 16_384;
-const THREADS: usize = 2;
 
 /// Counts the tags of media that differ, by the numbers of the tags; `None` when
 /// nobody waits for it any more.
@@ -16,38 +15,66 @@ pub fn tag_counts(
     catalog: &Catalog,
     keys: &[MediaKey],
     is_cancelled: &(dyn Fn() -> bool + Sync),
-) -> Option<Vec<u64>> {
-    let Some(others) = others(catalog, keys) else {
-        let counts = each(catalog, keys, is_cancelled)?;
-        return Some(counts.into_iter().map(u64::from).collect());
-    };
-    // Of most media: all that there are, but those of the others.
-    let others = each(catalog, &others, is_cancelled)?;
-    let all = (0..).map_while(|number| Some(catalog.tag_at(number)?.1.len()));
-    Some(
-        others
-            .into_iter()
-            .zip(all)
-            .map(|(others, all)| all.saturating_sub(u64::from(others)))
-            .collect(),
-    )
+) -> Option<Vec<u32>> {
+    let bits = Bits::of(keys);
+    if let Some(bits) = &bits
+        && keys.len() > catalog.len() / 2
+    {
+        // Of most media: all that there are, but those of the others.
+        let others: Vec<MediaKey> = catalog.keys().filter(|key| !bits.has(*key)).collect();
+        let others = each(catalog, &others, is_cancelled)?;
+        let all = catalog.tag_sizes().map(|(_, all)| all);
+        let counts = all.zip(others);
+        return Some(
+            counts
+                .map(|(all, other)| all.saturating_sub(other))
+                .collect(),
+        );
+    }
+    match bits {
+        // Side by side as they lie in memory.
+        Some(bits) if keys.len() >= MANY => {
+            each(catalog, &bits.keys().collect::<Vec<_>>(), is_cancelled)
+        }
+        _ => each(catalog, keys, is_cancelled),
+    }
 }
 
-/// All other media, when they are fewer.
-fn others(catalog: &Catalog, keys: &[MediaKey]) -> Option<Vec<MediaKey>> {
-    let last = catalog.all().max()? as usize;
-    if keys.len() <= catalog.len() / 2 || last > 4 * catalog.len() + 4_096 {
-        return None;
-    }
-    let mut is_among = vec![false; last + 1];
-    for key in keys {
-        // What is not there any more has no tags to leave out.
-        if let Some(is_among) = is_among.get_mut(key.0 as usize) {
-            *is_among = true;
+/// A set of media, one bit each.
+struct Bits(Vec<u64>);
+
+impl Bits {
+    /// `None` when they lie too far apart for that.
+    fn of(keys: &[MediaKey]) -> Option<Self> {
+        let last = keys.iter().map(|key| key.0 as usize).max()?;
+        if last > 64 * keys.len() + 4_096 {
+            return None;
         }
+        let mut words = vec![0_u64; last / 64 + 1];
+        for key in keys {
+            if let Some(word) = words.get_mut(key.0 as usize / 64) {
+                *word |= 1 << (key.0 % 64);
+            }
+        }
+        Some(Self(words))
     }
-    let is_other = |key: &MediaKey| is_among.get(key.0 as usize) == Some(&false);
-    Some(catalog.keys().filter(is_other).collect())
+
+    fn has(&self, key: MediaKey) -> bool {
+        let word = self.0.get(key.0 as usize / 64);
+        word.is_some_and(|word| word >> (key.0 % 64) & 1 == 1)
+    }
+
+    /// The media, ascending.
+    fn keys(&self) -> impl Iterator<Item = MediaKey> {
+        (0_u32..).zip(&self.0).flat_map(|(place, word)| {
+            let mut rest = *word;
+            std::iter::from_fn(move || {
+                let bit = (rest != 0).then(|| rest.trailing_zeros())?;
+                rest &= rest - 1;
+                Some(MediaKey(place * 64 + bit))
+            })
+        })
+    }
 }
 
 fn each(
@@ -58,18 +85,13 @@ fn each(
     if keys.len() < MANY {
         return one_by_one(catalog, keys, is_cancelled);
     }
+    let (first, second) = keys.split_at(keys.len() / 2);
     thread::scope(|scope| {
-        let parts: Vec<_> = keys
-            .chunks(keys.len().div_ceil(THREADS))
-            .map(|part| scope.spawn(|| one_by_one(catalog, part, is_cancelled)))
-            .collect();
-        let mut counts: Vec<u32> = Vec::new();
-        for part in parts {
-            let part = part.join().ok()??;
-            counts.resize(part.len(), 0);
-            for (count, more) in counts.iter_mut().zip(part) {
-                *count += more;
-            }
+        let second = scope.spawn(|| one_by_one(catalog, second, is_cancelled));
+        let mut counts = one_by_one(catalog, first, is_cancelled)?;
+        let more = second.join().ok()??;
+        for (count, more) in counts.iter_mut().zip(more) {
+            *count += more;
         }
         Some(counts)
     })
@@ -126,16 +148,14 @@ mod tests {
             for (number, count) in (0..).zip(counts) {
                 let (_, media) = catalog.tag_at(number).unwrap();
                 let expected = some.iter().filter(|key| media.contains(key.0)).count();
-                assert_eq!(count, expected as u64);
+                assert_eq!(count as usize, expected);
             }
         }
         assert_eq!(tag_counts(&catalog, &keys, &|| true), Some(all(&catalog)));
         assert_eq!(tag_counts(&catalog, &keys[..18_000], &|| true), None);
     }
 
-    fn all(catalog: &Catalog) -> Vec<u64> {
-        (0..8)
-            .map(|number| catalog.tag_at(number).unwrap().1.len())
-            .collect()
+    fn all(catalog: &Catalog) -> Vec<u32> {
+        catalog.tag_sizes().map(|(_, count)| count).collect()
     }
 }

@@ -16,6 +16,7 @@ mod packed;
 mod record;
 mod shared;
 mod snapshot;
+mod tag_names;
 mod tags;
 
 use std::{
@@ -46,6 +47,7 @@ use super::{
 
 pub use self::{
     building::Building, column::Column, order::Order, record::Record, snapshot::Restoring,
+    tag_names::TagNames,
 };
 
 /// Sites that get a number; the names of further ones are stored with each post.
@@ -244,11 +246,11 @@ impl Catalog {
         }
         let (old_row, old_tags, _, old_posts) =
             old.unwrap_or_else(|| (Row::default(), Vec::new(), entry.id.clone(), Vec::new()));
-        for gone in old_tags.iter().filter(|tag| !tags.contains(tag)) {
-            self.tags.set(*gone, key.0, false);
+        for gone in only_in(&old_tags, &tags) {
+            self.tags.set(gone, key.0, false);
         }
-        for new in tags.iter().filter(|tag| !old_tags.contains(tag)) {
-            self.tags.set(*new, key.0, true);
+        for new in only_in(&tags, &old_tags) {
+            self.tags.set(new, key.0, true);
         }
         for gone in old_posts.iter().filter(|post| !posts.contains(post)) {
             self.by_post.remove(*gone, key.0);
@@ -276,7 +278,7 @@ impl Catalog {
         let (row, id, posts) = (*old.row, old.id(), old.post_hashes());
         let tags: Vec<u32> = packed::numbers(old.details().tags).collect();
         self.touch(key, None);
-        for tag in tags {
+        for tag in only_in(&tags, &[]) {
             self.tags.set(tag, key.0, false);
         }
         for post in posts {
@@ -307,16 +309,17 @@ impl Catalog {
             row,
             bytes,
         });
+        let differing = match (&old, &new) {
+            (Some(old), Some(new)) => Some(Column::differing(old, new)),
+            _ => None,
+        };
         let others = Column::all().zip(&mut columns);
         for (column, slot) in others.filter(|(_, slot)| slot.has_earlier()) {
-            let is_moved = match (&old, &new) {
-                (Some(old), Some(new)) => Column::Id.differs(old, new) || column.differs(old, new),
-                _ => true,
-            };
-            if is_moved {
+            if differing.as_ref().is_none_or(|differs| differs(column)) {
                 slot.touch(key);
             }
         }
+        drop(differing);
         self.columns = columns;
     }
 
@@ -506,15 +509,20 @@ impl Catalog {
         Some((self.tags.name(number)?, self.tags.media(number)?))
     }
 
-    /// The name of the tag with this number, to keep: it is not copied.
-    pub fn tag_name(&self, number: u32) -> Option<&Arc<TagName>> {
-        self.tags.shared_name(number)
+    /// The names of all tags by number, to keep.
+    pub fn tag_names(&self) -> &TagNames {
+        self.tags.all_names()
     }
 
-    /// Whether a tag is of a built-in category, by its number.
-    fn tags_of_built_in(&self, place: u8) -> Vec<bool> {
-        let category = BUILT_IN_CATEGORIES.get(usize::from(place)).copied();
-        self.tags_of_category(category.unwrap_or_default())
+    /// The number of a tag that was ever seen.
+    pub fn tag_number(&self, name: &TagName) -> Option<u32> {
+        self.tags.find(name)
+    }
+
+    /// Of every tag, by number, the place of its category among
+    /// [`categories`](Self::categories) and how many media have it.
+    pub fn tag_sizes(&self) -> impl Iterator<Item = (usize, u32)> {
+        self.tags.sizes()
     }
 
     /// Whether a tag is of a category, by its number.
@@ -533,7 +541,10 @@ impl Catalog {
 
     /// Every tag in use with its count, in no particular order.
     pub fn tags(&self) -> impl Iterator<Item = (&TagName, u64)> {
-        self.tag_bitmaps().map(|(name, media)| (name, media.len()))
+        let names = self.tags.names().zip(self.tags.sizes());
+        names
+            .filter(|(_, (_, count))| *count > 0)
+            .map(|(name, (_, count))| (name, u64::from(count)))
     }
 
     /// Every tag in use with its media, in no particular order.
@@ -567,7 +578,7 @@ impl Catalog {
         self.tag_database.read_name(text, category)
     }
 
-    /// The categories of the tags ever seen, in no particular order.
+    /// The categories of the tags ever seen, in the order in which they were.
     pub fn categories(&self) -> impl Iterator<Item = &str> {
         self.tags.categories()
     }
@@ -643,6 +654,16 @@ impl Vocabulary for Catalog {
 /// The chunk of a key and its place in it.
 fn place(key: MediaKey) -> (usize, usize) {
     (key.0 as usize / CHUNK, key.0 as usize % CHUNK)
+}
+
+/// The numbers that others lack, each once.
+fn only_in<'a>(numbers: &'a [u32], others: &'a [u32]) -> impl Iterator<Item = u32> + 'a {
+    let numbered = numbers.iter().enumerate();
+    let new = numbered.filter(|(place, number)| {
+        let before = numbers.get(..*place).unwrap_or_default();
+        !others.contains(number) && !before.contains(number)
+    });
+    new.map(|(_, number)| *number)
 }
 
 fn prefix(md5: &Md5) -> u32 {

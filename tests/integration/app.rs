@@ -932,8 +932,8 @@ fn the_sidebar_counts_and_narrows() {
         .app
         .facets
         .rows
-        .iter()
-        .map(|row| format!("{} {}", row.name, row.count))
+        .iter_from(0)
+        .map(|(name, count)| format!("{name} {count}"))
         .collect();
     assert_eq!(rows, ["character:holo 2", "fox 5", "cat 2", "blue_hair 2"]);
     desk.keys("j<enter>");
@@ -1341,7 +1341,7 @@ fn keys_end_in_files() {
         until(&mut app, &mut runtime, |app| {
             app.unsaved() == 0
                 && !app.query_bar.is_searching
-                && app.facets.rows.iter().any(|row| row.count == 3)
+                && app.facets.rows.iter_from(0).any(|(_, count)| count == 3)
         })
         .await;
         assert!(

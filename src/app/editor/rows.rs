@@ -93,12 +93,12 @@ impl Editor {
         let of = self.targets.len();
         self.counts
             .iter()
-            .flat_map(|rows| rows.iter())
-            .map(|row| {
-                let have = usize::try_from(row.count).unwrap_or(of);
+            .flat_map(|rows| rows.iter_from(0))
+            .map(|(name, count)| {
+                let have = usize::try_from(count).unwrap_or(of);
                 TagRow {
-                    name: TagName::clone(&row.name),
-                    text: display_text(&row.name.value).into_owned(),
+                    name: name.clone(),
+                    text: display_text(&name.value).into_owned(),
                     presence: presence(have, of),
                     have,
                     of,

@@ -180,6 +180,14 @@ fn by_column(
         let sorted = catalog.sorted_by(column, is_reversed, favorites_first, keys, limit);
         return Ok(sorted.into());
     }
+    // Nobody asked for that order yet: to find its beginning takes less than to make it.
+    let is_beginning = found.len() / BEGINNING > wanted || all / BEGINNING > found.len();
+    if is_beginning && !catalog.has_order(column) {
+        let first = catalog.first_by(column, is_reversed, favorites_first, found, limit);
+        if let Some(first) = first {
+            return Ok(first.into());
+        }
+    }
     let order = catalog.ordered(column);
     evaluation.check()?;
     let is_whole = found.len() == all && limit >= order.keys().len();
@@ -266,6 +274,9 @@ fn dense(found: &RoaringBitmap) -> Option<Vec<u64>> {
 
 /// Media between two looks at the cancel flag.
 const STEP: usize = 4096;
+
+/// What part of what was found, or of all there is, is worth no order of its own.
+const BEGINNING: u64 = 8;
 
 /// How many media an order is gone through for each that would have to be sorted.
 const SORTING: u64 = 16;

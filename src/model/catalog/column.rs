@@ -44,14 +44,18 @@ pub enum Column {
 const CATEGORIES: usize = 20;
 
 impl Column {
-    /// Those that people sort by and cut into ranges most. Each takes four bytes a medium
-    /// from when it is first asked for, so these are few.
-    pub const COMMON: [Self; 5] = [
+    /// Those that people sort by and cut into ranges most, and those that take longest to
+    /// make: a stored catalog holds their orders. Each takes four bytes a medium, so these
+    /// are few.
+    pub const KEPT: [Self; 8] = [
+        Self::Imported,
         Self::Id,
         Self::Created,
         Self::Modified,
         Self::Bytes,
         Self::Tags,
+        Self::Title,
+        Self::Path,
     ];
 
     /// How many there are.
@@ -116,10 +120,15 @@ impl Column {
         )
     }
 
+    /// Whether its values are numbers, not texts.
+    pub(super) fn is_number(self) -> bool {
+        !matches!(self, Self::Id | Self::Extension | Self::Title | Self::Path)
+    }
+
     /// Whether the largest value comes first where nobody asks for another direction:
     /// all but texts.
     pub fn is_descending(self) -> bool {
-        !matches!(self, Self::Id | Self::Extension | Self::Title | Self::Path)
+        self.is_number()
     }
 
     /// The number of a medium, when it has one; none of a text.
@@ -181,11 +190,20 @@ impl Column {
         }
     }
 
-    /// Whether two versions of a medium may stand in different places.
-    pub(super) fn differs(self, old: &Record<'_>, new: &Record<'_>) -> bool {
-        match self {
-            Self::CategoryTags(_) => !old.tag_numbers().eq(new.tag_numbers()),
-            _ => self.value(old) != self.value(new),
+    /// Whether two versions of a medium may stand in different places, for any column:
+    /// what takes long is compared once for all of them.
+    pub(super) fn differing(old: &Record<'_>, new: &Record<'_>) -> impl Fn(Self) -> bool {
+        let (old_details, new_details) = (old.details(), new.details());
+        let has_tags = old_details.tags != new_details.tags;
+        let has_id = old.sort_id() != new.sort_id();
+        let has_texts = old_details.has_other_texts(&new_details);
+        move |column| match column {
+            // Ties stand by id.
+            _ if has_id => true,
+            Self::Id => false,
+            Self::CategoryTags(_) => has_tags,
+            Self::Extension | Self::Title | Self::Path | Self::Posts if !has_texts => false,
+            _ => column.value(old) != column.value(new),
         }
     }
 }

@@ -66,6 +66,17 @@ pub fn natural_key(text: &str, out: &mut Vec<u8>) -> bool {
                 }
             }
             out.extend_from_slice(digits.as_bytes());
+        } else if part.is_ascii() {
+            for byte in part.bytes() {
+                if byte <= SMALL {
+                    out.push(SMALL);
+                }
+                is_plain &= !byte.is_ascii_uppercase();
+                out.push(byte.to_ascii_lowercase());
+            }
+            if !after.is_empty() {
+                out.push(END);
+            }
         } else {
             is_plain &= part.chars().all(|c| c.to_lowercase().eq([c]));
             for c in part.chars().flat_map(char::to_lowercase) {

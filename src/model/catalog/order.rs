@@ -4,6 +4,7 @@
 //! Invariant: an order is made when it is first asked for, or from that of the catalog
 //! before and what was touched since; it never changes.
 
+mod first;
 mod making;
 
 use std::{
@@ -113,6 +114,11 @@ impl Order {
     /// In the direction that is the column's own.
     pub fn keys(&self) -> &Arc<[MediaKey]> {
         &self.keys
+    }
+
+    /// How many have a value; the others come last.
+    pub(super) fn valued(&self) -> usize {
+        self.valued
     }
 
     /// The place of each key, by the number of the key; `None` where numbers are too

@@ -5,6 +5,7 @@
 //! lowest), an id that is the md5 and a path that follows from it not at all.
 
 mod chunk;
+mod number;
 mod stored;
 
 use std::borrow::Cow;
@@ -15,7 +16,10 @@ use crate::model::{
     media::{MediaKind, Rating, Status},
 };
 
-pub use self::chunk::Chunk;
+pub use self::{
+    chunk::Chunk,
+    number::{Reader, Writer, numbers},
+};
 
 /// Media of one chunk.
 pub const CHUNK: usize = 256;
@@ -232,11 +236,14 @@ fn bucket_prefix(row: &Row) -> Option<String> {
 /// As the md5 prints itself, at a tenth of the cost: a scan of paths does it for every
 /// medium.
 fn hex(md5: Md5) -> String {
-    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
-    md5.0
-        .iter()
-        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
-        .collect()
+    let mut digits = [0; 32];
+    for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(md5.0) {
+        *pair = [byte >> 4, byte & 15].map(|digit| {
+            let first = if digit < 10 { b'0' } else { b'a' - 10 };
+            first + digit
+        });
+    }
+    std::str::from_utf8(&digits).unwrap_or_default().to_owned()
 }
 
 impl<'a> Details<'a> {
@@ -254,6 +261,11 @@ impl<'a> Details<'a> {
             tags: reader.bytes(),
             texts: reader,
         }
+    }
+
+    /// Whether the texts are others, but for those that follow from the id.
+    pub fn has_other_texts(&self, other: &Self) -> bool {
+        self.texts.0 != other.texts.0
     }
 
     pub fn texts(self, row: &Row) -> Texts<'a> {
@@ -315,101 +327,5 @@ impl<'a> Texts<'a> {
             };
             Some((site, reader.text()))
         })
-    }
-}
-
-/// The numbers packed one after another.
-pub fn numbers(bytes: &[u8]) -> impl Iterator<Item = u32> + '_ {
-    let mut reader = Reader(bytes);
-    std::iter::from_fn(move || {
-        (!reader.0.is_empty()).then(|| u32::try_from(reader.number()).unwrap_or(u32::MAX))
-    })
-}
-
-/// Seven bits a byte, the lowest first; the top bit says that more follow.
-pub struct Writer(pub Vec<u8>);
-
-impl Writer {
-    pub fn number(&mut self, mut number: u64) {
-        while number >= 0x80 {
-            self.0.push((number & 0x7f) as u8 | 0x80);
-            number >>= 7;
-        }
-        self.0.push((number & 0x7f) as u8);
-    }
-
-    fn signed(&mut self, number: i64) {
-        self.number(((number << 1) ^ (number >> 63)).cast_unsigned());
-    }
-
-    fn optional(&mut self, number: Option<i64>) {
-        match number {
-            Some(number) => {
-                self.number(1);
-                self.signed(number);
-            }
-            None => self.number(0),
-        }
-    }
-
-    pub fn bytes(&mut self, bytes: &[u8]) {
-        self.number(bytes.len() as u64);
-        self.0.extend_from_slice(bytes);
-    }
-
-    fn text_or_none(&mut self, text: Option<&str>) {
-        match text {
-            Some(text) => {
-                self.number(1);
-                self.bytes(text.as_bytes());
-            }
-            None => self.number(0),
-        }
-    }
-}
-
-/// Reads what [`Writer`] wrote; past the end everything is zero or empty.
-#[derive(Clone, Copy)]
-pub struct Reader<'a>(pub &'a [u8]);
-
-impl<'a> Reader<'a> {
-    pub fn number(&mut self) -> u64 {
-        let mut number = 0;
-        let mut shift = 0;
-        while let Some((byte, rest)) = self.0.split_first() {
-            self.0 = rest;
-            number |= u64::from(byte & 0x7f)
-                .checked_shl(shift)
-                .unwrap_or_default();
-            shift += 7;
-            if byte & 0x80 == 0 {
-                break;
-            }
-        }
-        number
-    }
-
-    fn signed(&mut self) -> i64 {
-        let number = self.number();
-        (number >> 1).cast_signed() ^ -((number & 1).cast_signed())
-    }
-
-    fn optional(&mut self) -> Option<i64> {
-        (self.number() != 0).then(|| self.signed())
-    }
-
-    fn bytes(&mut self) -> &'a [u8] {
-        let length = usize::try_from(self.number()).unwrap_or(usize::MAX);
-        let (bytes, rest) = self.0.split_at_checked(length).unwrap_or((self.0, &[]));
-        self.0 = rest;
-        bytes
-    }
-
-    fn text(&mut self) -> &'a str {
-        std::str::from_utf8(self.bytes()).unwrap_or_default()
-    }
-
-    fn text_or_none(&mut self) -> Option<&'a str> {
-        (self.number() != 0).then(|| self.text())
     }
 }

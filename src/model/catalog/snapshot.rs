@@ -21,9 +21,9 @@ use super::{
 use crate::model::{id::MediaKey, tag::TagName};
 
 /// Raised whenever frames change, or what is packed in a record, or a hash.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
-/// Chunks of records, tags, pairs of a lookup and places of the order in one frame:
+/// Chunks of records, tags, pairs of a lookup and places of an order in one frame:
 /// some hundreds of kilobytes.
 const CHUNKS: usize = 16;
 const TAGS: usize = 2_048;
@@ -94,12 +94,17 @@ impl Catalog {
                 });
             }
         }
-        for keys in self.default_order().chunks(PAIRS) {
-            send(ORDER, &mut |frame| {
-                for key in keys {
-                    frame.0.extend(key.0.to_le_bytes());
-                }
-            });
+        for column in Column::KEPT {
+            let order = self.ordered(column);
+            for keys in order.keys().chunks(PAIRS) {
+                send(ORDER, &mut |frame| {
+                    frame.number(column.place() as u64);
+                    frame.number(order.valued() as u64);
+                    for key in keys {
+                        frame.0.extend(key.0.to_le_bytes());
+                    }
+                });
+            }
         }
         send(END, &mut |frame| {
             frame.number(self.len() as u64);
@@ -122,7 +127,8 @@ pub struct Restoring {
     flags: Vec<Arc<RoaringBitmap>>,
     sites: Vec<Arc<str>>,
     lookups: [Vec<(u32, u32)>; 3],
-    order: Vec<MediaKey>,
+    /// Of each column, how many have a value, and the media in their order.
+    orders: [(usize, Vec<MediaKey>); Column::KEPT.len()],
     is_at_end: bool,
 }
 
@@ -174,15 +180,21 @@ impl Restoring {
                 rest.is_empty().then_some(())?;
             }
             ORDER => {
+                let column = usize::try_from(reader.number()).ok()?;
+                let mut columns = Column::KEPT.iter();
+                let place = columns.position(|known| known.place() == column)?;
+                let (valued, order) = self.orders.get_mut(place)?;
+                *valued = usize::try_from(reader.number()).ok()?;
                 let (keys, rest) = reader.0.as_chunks::<4>();
-                let keys = keys.iter().map(|key| MediaKey(u32::from_le_bytes(*key)));
-                self.order.extend(keys);
+                order.extend(keys.iter().map(|key| MediaKey(u32::from_le_bytes(*key))));
                 rest.is_empty().then_some(())?;
             }
             END => {
                 let media = self.flags.get(flag::PRESENT as usize)?.len();
                 let is_whole = media == reader.number()
-                    && media == self.order.len() as u64
+                    && self.orders.iter().all(|(valued, order)| {
+                        media == order.len() as u64 && *valued <= order.len()
+                    })
                     && self.tags.len() as u64 == reader.number()
                     && self.flags.len() == flag::COUNT;
                 is_whole.then_some(())?;
@@ -202,9 +214,9 @@ impl Restoring {
         }
         let version = next_version();
         let mut columns = vec![Slot::default(); Column::COUNT];
-        let len = self.order.len();
-        *columns.get_mut(Column::Imported.place())? =
-            Slot::of(Order::new(Column::Imported, self.order, len));
+        for (column, (valued, keys)) in Column::KEPT.into_iter().zip(self.orders) {
+            *columns.get_mut(column.place())? = Slot::of(Order::new(column, keys, valued));
+        }
         Some(Catalog {
             chunks: self.chunks,
             tags: Tags::restore(self.tags),
@@ -266,6 +278,15 @@ mod tests {
             let back = restored(&frames(&catalog)).unwrap();
             assert_same(&back, &model);
             prop_assert!(back.is_complete());
+            for column in Column::KEPT {
+                prop_assert!(back.has_order(column));
+                prop_assert_eq!(back.ordered(column).keys(), catalog.ordered(column).keys());
+                let groups = |catalog: &Catalog| {
+                    let groups = catalog.ordered(column).groups(catalog, true);
+                    groups.map(<[_]>::to_vec).collect::<Vec<_>>()
+                };
+                prop_assert_eq!(groups(&back), groups(&catalog));
+            }
             prop_assert_eq!(back.sites().collect::<Vec<_>>(), catalog.sites().collect::<Vec<_>>());
             prop_assert_eq!(&back.flags, &catalog.flags);
             let changes: Vec<Change> = later

@@ -14,15 +14,20 @@ use roaring::RoaringBitmap;
 use super::{
     lookup::{Lookup, Quick, hash},
     shared::Shared,
+    tag_names::TagNames,
 };
 use crate::model::{entry::Entry, tag::TagName};
 
 const CHUNK: usize = 64;
 
+/// What lies side by side for all tags, because counting them looks at each.
 #[derive(Clone)]
 struct Slot {
-    name: Arc<TagName>,
     media: Tagged,
+    /// How many media there are, so that nobody has to look for them.
+    count: u32,
+    /// The place of its category among those that there are.
+    category: u32,
 }
 
 /// Changes of one set that are noted before it is copied.
@@ -151,8 +156,8 @@ pub struct Numbers {
 
 #[derive(Clone, Default)]
 pub struct Tags {
+    names: TagNames,
     slots: Shared<Vec<Slot>>,
-    len: usize,
     /// From the hash of a value to the numbers of the tags that have it.
     by_value: Lookup,
     categories: Arc<Vec<Arc<str>>>,
@@ -222,9 +227,9 @@ impl Tags {
         for (place, number) in by_count.iter().enumerate() {
             let name = std::mem::replace(&mut names[*number as usize], TagName::new("", ""));
             let media = keys[starts[place]..ends[place]].iter().copied();
-            pairs.push((hash(&name.value), tags.len));
+            pairs.push((hash(&name.value), tags.len()));
             tags.push(
-                Arc::new(name),
+                name,
                 RoaringBitmap::from_sorted_iter(media.clone()).unwrap_or_else(|_| media.collect()),
             );
         }
@@ -245,7 +250,7 @@ impl Tags {
 
     /// How many numbers were given.
     pub fn len(&self) -> usize {
-        self.len
+        self.names.len()
     }
 
     fn slot(&self, number: u32) -> Option<&Slot> {
@@ -255,11 +260,11 @@ impl Tags {
     }
 
     pub fn name(&self, number: u32) -> Option<&TagName> {
-        self.shared_name(number).map(AsRef::as_ref)
+        self.names.get(number)
     }
 
-    pub fn shared_name(&self, number: u32) -> Option<&Arc<TagName>> {
-        self.slot(number).map(|slot| &slot.name)
+    pub fn all_names(&self) -> &TagNames {
+        &self.names
     }
 
     pub fn media(&self, number: u32) -> Option<&Arc<RoaringBitmap>> {
@@ -283,9 +288,9 @@ impl Tags {
         if let Some(number) = self.find(name) {
             return number;
         }
-        let number = u32::try_from(self.len).unwrap_or(u32::MAX);
+        let number = u32::try_from(self.len()).unwrap_or(u32::MAX);
         self.by_value.insert(hash(&name.value), number);
-        self.push(Arc::new(name.clone()), RoaringBitmap::new());
+        self.push(name.clone(), RoaringBitmap::new());
         number
     }
 
@@ -296,34 +301,46 @@ impl Tags {
         for (name, media) in names {
             pairs.push((
                 hash(&name.value),
-                u32::try_from(tags.len).unwrap_or(u32::MAX),
+                u32::try_from(tags.len()).unwrap_or(u32::MAX),
             ));
-            tags.push(Arc::new(name), media);
+            tags.push(name, media);
         }
         tags.by_value = Lookup::build(pairs);
         tags
     }
 
-    fn push(&mut self, name: Arc<TagName>, media: RoaringBitmap) {
-        if !self
-            .categories
-            .iter()
-            .any(|known| **known == *name.category)
-        {
+    fn push(&mut self, name: TagName, media: RoaringBitmap) {
+        let mut known = self.categories.iter();
+        let place = known.position(|known| **known == *name.category);
+        let category = place.unwrap_or_else(|| {
             Arc::make_mut(&mut self.categories).push(name.category.as_str().into());
-        }
-        self.slots.get_mut(self.len / CHUNK).push(Slot {
-            name,
-            media: Tagged::new(media),
+            self.categories.len() - 1
         });
-        self.len += 1;
+        self.slots.get_mut(self.len() / CHUNK).push(Slot {
+            count: u32::try_from(media.len()).unwrap_or(u32::MAX),
+            media: Tagged::new(media),
+            category: u32::try_from(category).unwrap_or(u32::MAX),
+        });
+        self.names.push(name);
     }
 
+    /// Puts a medium into the set of a tag or takes it out; it was not there, or was.
     pub fn set(&mut self, number: u32, key: u32, is_on: bool) {
         let chunk = self.slots.get_mut(number as usize / CHUNK);
         if let Some(slot) = chunk.get_mut(number as usize % CHUNK) {
             slot.media.set(key, is_on);
+            slot.count = if is_on {
+                slot.count.saturating_add(1)
+            } else {
+                slot.count.saturating_sub(1)
+            };
         }
+    }
+
+    /// Of every number the place of its category and how many media there are.
+    pub fn sizes(&self) -> impl Iterator<Item = (usize, u32)> {
+        let slots = self.slots.iter().flatten();
+        slots.map(|slot| (slot.category as usize, slot.count))
     }
 
     /// The values of all tags, with their numbers.
@@ -331,7 +348,7 @@ impl Tags {
         let values = self.values.get_or_init(|| {
             let mut values = Values {
                 text: String::new(),
-                ends: Vec::with_capacity(self.len),
+                ends: Vec::with_capacity(self.len()),
             };
             for name in self.names() {
                 values.text.push_str(&name.value);
@@ -346,7 +363,7 @@ impl Tags {
             start = *end as usize;
             value.unwrap_or_default()
         });
-        let new = (values.ends.len()..self.len).filter_map(|number| {
+        let new = (values.ends.len()..self.len()).filter_map(|number| {
             let number = u32::try_from(number).ok()?;
             Some(self.name(number)?.value.as_str())
         });
@@ -355,15 +372,13 @@ impl Tags {
 
     /// Every name that has a number, with its bitmap, in the order of the numbers.
     pub fn iter(&self) -> impl Iterator<Item = (&TagName, &Arc<RoaringBitmap>)> {
-        self.slots
-            .iter()
-            .flatten()
-            .map(|slot| (slot.name.as_ref(), slot.media.now()))
+        let slots = self.slots.iter().flatten();
+        self.names().zip(slots.map(|slot| slot.media.now()))
     }
 
     /// Every name that has a number, in the order of the numbers.
     pub fn names(&self) -> impl Iterator<Item = &TagName> {
-        self.slots.iter().flatten().map(|slot| slot.name.as_ref())
+        self.names.iter()
     }
 
     pub fn categories(&self) -> impl Iterator<Item = &str> {

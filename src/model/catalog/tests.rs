@@ -126,6 +126,18 @@ pub fn assert_same(catalog: &Catalog, model: &BTreeMap<MediaKey, Entry>) {
     assert_eq!(times(&catalog.default_order()), times(&expected));
 }
 
+/// The beginning of an order must be the same without it.
+fn assert_first(catalog: &Catalog, column: Column) {
+    let some = catalog.keys().filter(|key| key.0 % 3 != 1);
+    let some: RoaringBitmap = some.map(|key| key.0).collect();
+    for (found, is_reversed, limit) in [(catalog.all(), false, 5), (&some, true, 300)] {
+        let keys = found.iter().map(MediaKey);
+        let sorted = catalog.sorted_by(column, is_reversed, is_reversed, keys, limit);
+        let first = catalog.first_by(column, is_reversed, is_reversed, found, limit);
+        assert_eq!(first, column.is_number().then_some(sorted), "{column:?}");
+    }
+}
+
 /// Every order must be what sorting gives, in groups of equal values, and every cut out
 /// of it what looking at each record gives.
 fn assert_ordered(catalog: &Catalog, bound: f64) {
@@ -146,6 +158,7 @@ fn assert_ordered(catalog: &Catalog, bound: f64) {
             order.groups(catalog, false).collect::<Vec<_>>().concat(),
             order.keys().to_vec()
         );
+        assert_first(catalog, column);
         let number = |record: &Record<'_>| column.number(record);
         let found = catalog.between(column, bound - 90.0, bound);
         let expected = catalog.records().filter(|record| {
@@ -267,6 +280,21 @@ fn a_long_order_is_mended_where_it_was_touched() {
         catalog = catalog.apply(&changes);
     }
     assert_ordered(&catalog, 60.0);
+}
+
+#[test]
+fn two_threads_order_many_as_one_does_few() {
+    let number = |key: u32| u64::from(key).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let entries = (0..33_000).map(|key| entry(key, number(key))).collect();
+    let catalog = Catalog::from_entries(entries, true);
+    for column in [Column::Width, Column::CategoryTags(1)] {
+        assert_first(&catalog, column);
+    }
+    for column in [Column::Height, Column::Path] {
+        let order = catalog.ordered(column).keys();
+        let sorted = catalog.sorted_by(column, false, false, catalog.keys(), usize::MAX);
+        assert!(**order == *sorted, "{column:?}");
+    }
 }
 
 #[test]

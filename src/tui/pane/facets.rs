@@ -28,9 +28,8 @@ pub fn draw(app: &App, area: Rect, canvas: &mut Canvas) {
     }
     let rows = usize::from(inner.height);
     let top = scrolled(facets.top_row, facets.cursor, rows, facets.rows.len());
-    for (y, (index, row)) in
-        (inner.top()..inner.bottom()).zip(facets.rows.iter().enumerate().skip(top))
-    {
+    let shown = (top..).zip(facets.rows.iter_from(top));
+    for (y, (index, (name, count))) in (inner.top()..inner.bottom()).zip(shown) {
         let line = Rect {
             y,
             height: 1,
@@ -41,17 +40,17 @@ pub fn draw(app: &App, area: Rect, canvas: &mut Canvas) {
             canvas.tint(line, canvas.style(Role::Cursor));
         }
         let ink = |style| if at_cursor { Style::new() } else { style };
-        let count = text::grouped(row.count);
+        let count = text::grouped(count);
         let muted = ink(canvas.style(Role::Muted));
         let right = canvas
             .text_right(line.right(), line.x + 8, y, &count, muted)
             .saturating_sub(1);
-        let style = ink(canvas.category(&row.name.category));
+        let style = ink(canvas.category(&name.category));
         canvas.text(
             line.x,
             y,
             right.saturating_sub(line.x),
-            &display_text(&row.name.value),
+            &display_text(&name.value),
             style,
         );
         canvas.hit(line, Target::FacetRow(index));

@@ -1,6 +1,8 @@
 //! How an order comes into being: from all records, or from an earlier order and the
 //! media that were touched since.
 
+use std::{cmp::Ordering, thread};
+
 use roaring::RoaringBitmap;
 
 use super::{
@@ -98,7 +100,9 @@ impl Catalog {
             .records()
             .map(|record| (record.sort_id().start(), record.key()))
             .collect();
-        rows.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| self.id_cmp(a.1, b.1)));
+        sort(&mut rows, |a, b| {
+            a.0.cmp(&b.0).then_with(|| self.id_cmp(a.1, b.1))
+        });
         let mut starts = Marks::default();
         let mut before: Option<&(u64, MediaKey)> = None;
         for row @ (start, key) in &rows {
@@ -129,17 +133,14 @@ impl Catalog {
     fn order_numbers(&self, column: Column) -> Order {
         let mut rows: Vec<(u64, u32, MediaKey)> = Vec::with_capacity(self.len());
         let mut others: Vec<(u32, MediaKey)> = Vec::new();
-        let is_counted = match column {
-            Column::CategoryTags(place) => self.tags_of_built_in(place),
-            _ => Vec::new(),
+        let counts = match column {
+            Column::CategoryTags(place) => self.category_counts(place),
+            _ => None,
         };
         for (record, rank) in self.records().zip(self.id_ranks()) {
-            let number = match column {
-                Column::CategoryTags(_) => {
-                    let count = record.tag_count_among(&is_counted);
-                    Some(f64::from(u32::try_from(count).unwrap_or(u32::MAX)))
-                }
-                _ => column.number(&record),
+            let number = match &counts {
+                Some(counts) => counts.get(record.key().0 as usize).copied().map(f64::from),
+                None => column.number(&record),
             };
             match number {
                 // The largest come first.
@@ -147,7 +148,7 @@ impl Catalog {
                 None => others.push((rank, record.key())),
             }
         }
-        rows.sort_unstable();
+        sort(&mut rows, Ord::cmp);
         let mut starts = Marks::default();
         let mut before = None;
         for (number, ..) in &rows {
@@ -204,12 +205,12 @@ impl Catalog {
             let same = a.start.cmp(&b.start).then_with(|| of(a).cmp(of(b)));
             same.then_with(|| {
                 if a.is_plain && b.is_plain {
-                    return std::cmp::Ordering::Equal;
+                    return Ordering::Equal;
                 }
                 self.value(column, a.key).cmp(&self.value(column, b.key))
             })
         };
-        rows.sort_unstable_by(|a, b| compare(a, b).then(a.rank.cmp(&b.rank)));
+        sort(&mut rows, |a, b| compare(a, b).then(a.rank.cmp(&b.rank)));
         let mut starts = Marks::default();
         let mut before = None;
         for row in &rows {
@@ -308,6 +309,23 @@ impl Catalog {
         }
         order.with_starts(all_marks)
     }
+}
+
+/// So many are sorted by two threads.
+const MANY: usize = 32_768;
+
+/// Sorts what differs.
+fn sort<T: Send>(rows: &mut [T], compare: impl Fn(&T, &T) -> Ordering + Sync) {
+    if rows.len() < MANY {
+        return rows.sort_unstable_by(compare);
+    }
+    let (first, second) = rows.split_at_mut(rows.len() / 2);
+    thread::scope(|scope| {
+        scope.spawn(|| second.sort_unstable_by(&compare));
+        first.sort_unstable_by(&compare);
+    });
+    // Two runs that are sorted are found and merged.
+    rows.sort_by(compare);
 }
 
 /// An order of those with a value, and then those without.
