@@ -519,6 +519,11 @@ impl Catalog {
         self.tags.find(name)
     }
 
+    /// How many media have the tag with this number.
+    pub fn tag_size(&self, number: u32) -> Option<u32> {
+        self.tags.size(number)
+    }
+
     /// Of every tag, by number, the place of its category among
     /// [`categories`](Self::categories) and how many media have it.
     pub fn tag_sizes(&self) -> impl Iterator<Item = (usize, u32)> {

@@ -271,6 +271,11 @@ impl Tags {
         self.slot(number).map(|slot| slot.media.now())
     }
 
+    /// How many media there are.
+    pub fn size(&self, number: u32) -> Option<u32> {
+        self.slot(number).map(|slot| slot.count)
+    }
+
     /// The numbers of the tags with this value, of any category.
     pub fn with_value<'a, 'v>(&'a self, value: &'v str) -> impl Iterator<Item = u32> + use<'a, 'v> {
         self.by_value

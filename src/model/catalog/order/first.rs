@@ -107,28 +107,37 @@ impl Catalog {
             .map(|(_, (_, count))| u64::from(count))
             .sum();
         let of_all: u64 = numbers().map(|(_, (_, count))| u64::from(count)).sum();
-        let mut counts = vec![0_u16; last + 1];
         // Of the most common category: all tags but those of others.
         let is_left_out = of_it > of_all / 2;
+        let count = |part: usize| {
+            let mut counts = vec![0_u16; last + 1];
+            for (number, (category, _)) in numbers().skip(part).step_by(2) {
+                if (Some(category) == wanted) == is_left_out {
+                    continue;
+                }
+                let Some(media) = self.tags.media(number) else {
+                    continue;
+                };
+                for key in media.iter() {
+                    if let Some(count) = counts.get_mut(key as usize) {
+                        *count = count.saturating_add(1);
+                    }
+                }
+            }
+            counts
+        };
+        let (mut counts, others) = thread::scope(|scope| {
+            let others = scope.spawn(|| count(1));
+            (count(0), others.join().ok())
+        });
+        for (count, other) in counts.iter_mut().zip(others?) {
+            *count = count.saturating_add(other);
+        }
         if is_left_out {
             for record in self.records() {
                 if let Some(count) = counts.get_mut(record.key.0 as usize) {
-                    *count = u16::try_from(record.tag_count()).unwrap_or(u16::MAX);
-                }
-            }
-        }
-        for (number, (category, _)) in numbers() {
-            if (Some(category) == wanted) == is_left_out {
-                continue;
-            }
-            let media = self.tags.media(number);
-            for key in media.iter().flat_map(|media| media.iter()) {
-                if let Some(count) = counts.get_mut(key as usize) {
-                    *count = if is_left_out {
-                        count.saturating_sub(1)
-                    } else {
-                        count.saturating_add(1)
-                    };
+                    let all = u16::try_from(record.tag_count()).unwrap_or(u16::MAX);
+                    *count = all.saturating_sub(*count);
                 }
             }
         }
