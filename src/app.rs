@@ -36,6 +36,7 @@ pub mod notices;
 pub mod panes;
 pub mod pictures;
 pub mod query_bar;
+mod retry;
 pub mod runtime;
 mod session;
 pub mod tag_database;

@@ -31,6 +31,8 @@ pub struct Step {
     keys: MediaSet,
     /// The journal has it.
     pub is_kept: bool,
+    /// The journal could not take it.
+    is_refused: bool,
 }
 
 /// The edits of one medium.
@@ -48,6 +50,15 @@ pub enum Turn {
     Nothing,
 }
 
+/// Steps to try again.
+#[derive(Debug, Default, PartialEq)]
+pub struct Refused {
+    /// To be saved.
+    pub save: Vec<SaveStep>,
+    /// To be put into the journal.
+    pub keep: Vec<SaveStep>,
+}
+
 /// The unsaved edits of the session. Cheap to copy.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Changes {
@@ -61,6 +72,8 @@ pub struct Changes {
     pending: MediaSet,
     /// So many of the first steps are being saved.
     saving: usize,
+    /// Nobody asked for the save that is under way: an earlier one failed.
+    is_retry: bool,
     save_again: bool,
     /// Saved operations that were undone in a row: they are done again first.
     reverted: usize,
@@ -129,6 +142,7 @@ impl Changes {
             changes: Arc::default(),
             keys: MediaSet::default(),
             is_kept: false,
+            is_refused: false,
         };
         step.set(changes);
         let kept = step.to_save();
@@ -160,6 +174,7 @@ impl Changes {
         match self.undone.pop() {
             Some(mut step) => {
                 step.is_kept = false;
+                step.is_refused = false;
                 self.push(step.clone());
                 Turn::Unsaved(step)
             }
@@ -176,13 +191,16 @@ impl Changes {
         }
     }
 
-    /// The journal has a step, or could not take it.
-    pub fn kept(&mut self, number: u64, is_kept: bool) {
-        for step in &mut self.steps {
-            if step.number == number {
-                step.is_kept = is_kept;
-            }
-        }
+    /// The journal has a step, or could not take it. Says whether that it could not
+    /// is news.
+    pub fn kept(&mut self, number: u64, is_kept: bool) -> bool {
+        let Some(step) = self.steps.iter_mut().find(|step| step.number == number) else {
+            return !is_kept;
+        };
+        let is_news = !is_kept && !step.is_refused;
+        step.is_kept = is_kept;
+        step.is_refused = !is_kept;
+        is_news
     }
 
     /// Whether the journal has everything that is unsaved.
@@ -246,6 +264,30 @@ impl Changes {
         self.steps.iter().map(Step::to_save).collect()
     }
 
+    /// What a fault kept from being written, to be tried again: the steps that the
+    /// last save left, all of them or none, and those that the journal could not take.
+    pub fn take_refused(&mut self) -> Refused {
+        if self.is_saving() {
+            return Refused::default();
+        }
+        // What a save leaves comes first, with nothing in it but what failed.
+        let is_failed = |step: &&Step| step.keys.iter().all(|key| self.failed.contains_key(&key));
+        self.saving = self.steps.iter().take_while(is_failed).count();
+        self.is_retry = self.is_saving();
+        self.version += 1;
+        let (failed, rest) = self.steps.split_at(self.saving);
+        let unkept = rest.iter().filter(|step| step.is_refused);
+        Refused {
+            save: failed.iter().map(Step::to_save).collect(),
+            keep: unkept.map(Step::to_save).collect(),
+        }
+    }
+
+    /// Whether the save that is under way repeats one that failed.
+    pub fn is_retry(&self) -> bool {
+        self.is_retry
+    }
+
     /// Takes the answer to a save; says whether another was asked for meanwhile.
     pub fn saved(&mut self, report: &SaveReport) -> bool {
         if !self.failed.is_empty() {
@@ -261,6 +303,7 @@ impl Changes {
             step.retain(|key| failed.contains(&key));
         }
         self.saving = 0;
+        self.is_retry = false;
         self.drop_empty();
         std::mem::take(&mut self.save_again) && self.unsaved() > 0
     }
@@ -315,6 +358,7 @@ impl Changes {
         for step in &self.steps {
             self.pending.unite(&step.keys);
         }
+        self.failed.retain(|key, _| self.pending.contains(*key));
         self.version += 1;
     }
 }
@@ -403,6 +447,55 @@ mod tests {
         assert!(!changes.has_pending(OTHER));
         assert_eq!(changes.failed[&KEY], "disk\u{fffd}full");
         assert_eq!(changes.take_save().len(), 1, "it can be tried again");
+    }
+
+    #[test]
+    fn what_failed_is_tried_again_and_nothing_that_nobody_saved() {
+        let mut changes = Changes::default();
+        assert_eq!(changes.take_refused(), Refused::default());
+        record(&mut changes, "a");
+        changes.take_save();
+        changes.saved(&SaveReport {
+            failed: vec![(KEY, "disk full".into())],
+            ..SaveReport::default()
+        });
+        let both = vec![(KEY, add("b")), (OTHER, add("b"))];
+        changes.record("b".into(), both);
+        changes.record("c".into(), vec![(OTHER, add("c"))]);
+        let (b, c) = (changes.steps[1].number, changes.steps[2].number);
+        changes.kept(b, true);
+        assert!(changes.kept(c, false), "news");
+        assert!(!changes.kept(c, false), "known");
+        let refused = changes.take_refused();
+        let actions = |steps: &[SaveStep]| -> Vec<String> {
+            steps.iter().map(|step| step.action.clone()).collect()
+        };
+        assert_eq!(actions(&refused.save), ["a"]);
+        assert_eq!(actions(&refused.keep), ["c"]);
+        assert!(changes.is_retry());
+        assert_eq!(changes.take_refused(), Refused::default(), "one at a time");
+        changes.saved(&SaveReport {
+            saved: vec![KEY],
+            ..SaveReport::default()
+        });
+        assert!(!changes.is_retry());
+        assert!(changes.failed.is_empty());
+        assert_eq!(changes.unsaved(), 2);
+        assert_eq!(shown(&changes), ["b"]);
+    }
+
+    #[test]
+    fn what_is_taken_back_has_not_failed() {
+        let mut changes = Changes::default();
+        record(&mut changes, "a");
+        changes.take_save();
+        changes.saved(&SaveReport {
+            failed: vec![(KEY, "disk full".into())],
+            ..SaveReport::default()
+        });
+        changes.undo();
+        assert!(changes.failed.is_empty());
+        assert_eq!(changes.take_refused(), Refused::default());
     }
 
     #[test]

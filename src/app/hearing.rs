@@ -93,10 +93,13 @@ impl App {
                 self.asks_about_index = true;
             }
             Event::Kept { number, result } => {
-                self.changes.kept(number, result.is_ok());
+                let is_news = self.changes.kept(number, result.is_ok());
                 if let Err(reason) = result {
-                    let text = format!("unsaved edits are in memory only: {reason}");
-                    self.say(Level::Error, &text);
+                    self.retry.failed(self.now.elapsed);
+                    if is_news {
+                        let text = format!("unsaved edits are in memory only: {reason}");
+                        self.say(Level::Error, &text);
+                    }
                 }
             }
             Event::Unsaved(found) => self.take_over(found),
@@ -186,6 +189,7 @@ impl App {
     }
 
     fn saved(&mut self, report: &SaveReport) {
+        let is_retry = self.changes.is_retry();
         let again = self.changes.saved(report);
         for key in &report.saved {
             self.loaded.forget(*key);
@@ -195,13 +199,21 @@ impl App {
         }
         self.say_merged(&report.merged);
         if let Some((key, reason)) = report.failed.first() {
+            self.retry.failed(self.now.elapsed);
+            // Said when it was asked for; who asks again is told again.
+            if is_retry {
+                if again {
+                    self.save();
+                }
+                return;
+            }
             let name = self
                 .catalog
                 .record(*key)
                 .map_or_else(String::new, |record| record.title().into_owned());
             let text = match report.failed.len() {
-                1 => format!("cannot save {name}: {reason}"),
-                n => format!("cannot save {n} pictures, {name} first: {reason}"),
+                1 => format!("cannot save {name}, to be tried again: {reason}"),
+                n => format!("cannot save {n} pictures, to be tried again; {name}: {reason}"),
             };
             self.say(Level::Error, &text);
             if std::mem::take(&mut self.quits_when_saved) {
@@ -210,6 +222,7 @@ impl App {
             }
             return;
         }
+        self.retry.reset();
         if again {
             self.save();
             return;

@@ -27,6 +27,7 @@ use super::{
     panes::{Pane, Panes},
     pictures::Pictures,
     query_bar::QueryBar,
+    retry::Retry,
     viewer::Viewer,
 };
 use crate::{
@@ -117,6 +118,7 @@ pub struct App {
     /// The frames of the animation in the viewer.
     pub frames: Frames,
     pub changes: Changes,
+    pub(super) retry: Retry,
     pub viewport: Viewport,
     /// The name of the theme in force.
     pub theme: String,
@@ -212,6 +214,7 @@ impl App {
             pictures: Pictures::default(),
             frames: Frames::default(),
             changes: Changes::default(),
+            retry: Retry::default(),
             viewport: Viewport::default(),
             theme,
             themes: Vec::new(),
@@ -274,7 +277,11 @@ impl App {
             && (self.ingest_log.is_busy() || self.cache_panel.is_open))
             .then(|| Duration::from_secs(self.now.elapsed.as_secs() + 1));
         let slide = self.viewer.slideshow.map(|show| show.next);
-        [notice, chord, second, slide].into_iter().flatten().min()
+        let retry = self.retry.due();
+        [notice, chord, second, slide, retry]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// The layer that hears the next key.
@@ -466,6 +473,9 @@ impl App {
             self.cache_panel.tick(second, &mut self.effects);
         }
         self.slide(now.elapsed);
+        if self.retry.tick(now.elapsed) {
+            self.try_again();
+        }
     }
 
     /// Shows the next picture of a slideshow when it is due, after the last the first.
@@ -655,6 +665,17 @@ impl App {
         if !steps.is_empty() {
             self.effects.push(Effect::Save(steps));
         }
+    }
+
+    /// What a fault kept from being written, once more.
+    fn try_again(&mut self) {
+        let refused = self.changes.take_refused();
+        if !refused.save.is_empty() {
+            self.effects.push(Effect::Save(refused.save));
+        }
+        self.effects
+            .extend(refused.keep.into_iter().map(Effect::Keep));
+        self.is_dirty = true;
     }
 
     pub(super) fn leave(&mut self) {

@@ -667,6 +667,47 @@ fn a_failed_save_keeps_the_edit_and_is_asked_about() {
 }
 
 #[test]
+fn what_a_fault_kept_from_being_saved_is_tried_again() {
+    let mut desk = Desk::small();
+    desk.read_only = vec![MediaKey(1)];
+    desk.keys("<space><space>ta<enter><c-s>");
+    assert!(desk.notice().contains("tried again"), "{}", desk.notice());
+    // Not yet to be saved, in the same picture or in others.
+    desk.keys("tb<enter>");
+    desk.tick(5_000);
+    let said = desk.app.notices.lines();
+    let said = said.iter().filter(|line| line.contains("disk full"));
+    assert_eq!(said.count(), 1, "said once");
+    assert!(desk.app.tile(1).unwrap().marks.failed);
+    desk.read_only.clear();
+    desk.tick(9_999);
+    assert_eq!(desk.saved_tags(1), [""; 0]);
+    desk.tick(1);
+    assert_eq!(desk.saved_tags(1), ["a"]);
+    assert!(!desk.app.tile(1).unwrap().marks.failed);
+    assert_eq!(desk.shown_tags(1), ["a", "b"]);
+    assert_eq!(desk.app.unsaved(), 2, "what nobody saved stays unsaved");
+}
+
+#[test]
+fn what_the_journal_could_not_take_is_given_to_it_again() {
+    let mut desk = Desk::small();
+    desk.has_journal = false;
+    desk.keys("ta<enter>");
+    assert!(
+        desk.notice().contains("in memory only"),
+        "{}",
+        desk.notice()
+    );
+    desk.tick(5_000);
+    desk.has_journal = true;
+    desk.tick(10_000);
+    desk.keys("q");
+    assert!(desk.has_quit(), "the journal has them");
+    assert!(!desk.saved_tags(0).contains(&"a".to_owned()));
+}
+
+#[test]
 fn quitting_asks_only_about_unsaved_edits() {
     let mut desk = Desk::small();
     desk.keys("q");
