@@ -162,7 +162,9 @@ impl App {
         self.changes.reverted(is_redo);
         self.loaded.clear();
         let what = if is_redo { "done again" } else { "undone" };
-        let text = format!("{what}: {}", report.action);
+        let is_nothing = report.changed + report.trashed == 0 && !report.left.is_empty();
+        let not = if is_nothing { "not " } else { "" };
+        let text = format!("{not}{what}: {}", report.action);
         if let Some(warning) = &report.warning {
             self.say(Level::Warning, warning);
         }

@@ -1,6 +1,6 @@
 //! `backup`: what cannot be made again, copied elsewhere, and back.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Result;
 use serde_json::json;
@@ -55,7 +55,10 @@ fn back_up(context: &Context, target: &Path, verify: bool) -> Result<Status> {
                 .output
                 .line(&format!("{path}: the copy was damaged, and was made again"))?;
         }
-        tell_failures(context, &report.failed);
+        let failed = report.failed.iter();
+        context
+            .output
+            .failures(failed.map(|(path, reason)| (path.display(), reason.clone())));
         context.output.line(&summary(&report))?;
     }
     if report.is_cancelled {
@@ -108,7 +111,10 @@ fn restore(context: &Context, backup: &Path, into: &Path) -> Result<Status> {
             "cancelled": report.is_cancelled,
         }))?;
     } else {
-        tell_failures(context, &report.failed);
+        let failed = report.failed.iter();
+        context
+            .output
+            .failures(failed.map(|(path, reason)| (path.display(), reason.clone())));
         context.output.line(&restored(&report, into))?;
     }
     if report.is_partial {
@@ -149,12 +155,4 @@ fn restored(report: &RestoreReport, into: &Path) -> String {
         ));
     }
     text
-}
-
-fn tell_failures(context: &Context, failed: &[(PathBuf, String)]) {
-    for (path, reason) in failed {
-        context
-            .output
-            .note(&format!("{}: {reason}", path.display()));
-    }
 }

@@ -1,6 +1,7 @@
 //! `ingest`, `scan` and `watch`: the pipeline without a screen.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
     time::Instant,
@@ -61,11 +62,40 @@ pub fn scan(context: &Context) -> Result<Status> {
     run(context, &engine, vec![folder], Some(Transfer::Move))
 }
 
+/// So many files are told of one reason while it runs; the others are counted.
+const TOLD: usize = 20;
+
 /// A file that did not simply become part of the library, and why.
 struct Trouble {
     path: PathBuf,
     word: &'static str,
     reason: String,
+}
+
+/// What went wrong so far.
+#[derive(Default)]
+struct Troubles {
+    list: Vec<Trouble>,
+    /// How often each word came with each reason.
+    counts: BTreeMap<(&'static str, String), usize>,
+}
+
+impl Troubles {
+    /// Says whether it is one to tell at once.
+    fn push(&mut self, trouble: Trouble) -> bool {
+        let kind = (trouble.word, trouble.reason.clone());
+        let count = self.counts.entry(kind).or_default();
+        *count += 1;
+        let is_told = *count <= TOLD;
+        self.list.push(trouble);
+        is_told
+    }
+
+    /// A line for each reason that more files share than were told.
+    fn untold(&self) -> impl Iterator<Item = String> {
+        let counts = self.counts.iter().filter(|(_, count)| **count > TOLD);
+        counts.map(|((word, reason), count)| format!("{word}: {} more: {reason}", count - TOLD))
+    }
 }
 
 fn run(
@@ -76,18 +106,21 @@ fn run(
 ) -> Result<Status> {
     let started = Instant::now();
     let bar = context.output.bar("ingesting", None);
-    let troubles: Arc<Mutex<Vec<Trouble>>> = Arc::default();
+    let troubles: Arc<Mutex<Troubles>> = Arc::default();
     let listener = {
         let (troubles, output) = (Arc::clone(&troubles), context.output.clone());
         move |path: &Path, outcome: &IngestOutcome| {
             if let Some(reason) = reason(outcome) {
                 let word = word(outcome);
-                output.note(&format!("{word}: {}: {reason}", path.display()));
-                lock(&troubles).push(Trouble {
+                let text = format!("{word}: {}: {reason}", path.display());
+                let trouble = Trouble {
                     path: path.to_owned(),
                     word,
                     reason,
-                });
+                };
+                if lock(&troubles).push(trouble) {
+                    output.note(&text);
+                }
             }
         }
     };
@@ -103,7 +136,7 @@ fn run(
     let troubles = std::mem::take(&mut *lock(&troubles));
     if context.options.json {
         let list = |word| {
-            let of_word = troubles.iter().filter(|trouble| trouble.word == word);
+            let of_word = troubles.list.iter().filter(|trouble| trouble.word == word);
             failures(of_word.map(|trouble| (&trouble.path, trouble.reason.clone())))
         };
         context.output.json(&json!({
@@ -116,6 +149,9 @@ fn run(
             "cancelled": tally.cancelled,
         }))?;
     } else {
+        for text in troubles.untold() {
+            context.output.note(&text);
+        }
         context.output.line(&summary(&tally))?;
         context
             .output
@@ -250,6 +286,21 @@ pub(super) fn tell(context: &Context, path: &Path, outcome: &IngestOutcome) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reason_that_many_share_is_counted_after_a_while() {
+        let mut troubles = Troubles::default();
+        let told = (0..50).filter(|n| {
+            troubles.push(Trouble {
+                path: format!("{n}.png").into(),
+                word: FAILED,
+                reason: "disk full".to_owned(),
+            })
+        });
+        assert_eq!(told.count(), TOLD);
+        let untold: Vec<String> = troubles.untold().collect();
+        assert_eq!(untold, ["failed: 30 more: disk full"]);
+    }
 
     #[test]
     fn the_summary_names_only_what_happened() {

@@ -11,6 +11,9 @@ use super::{
 };
 use crate::engine::{Engine, Past, Which, event};
 
+/// So many of those that were left alone are named.
+const LEFT: usize = 20;
+
 pub fn undo(context: &Context, arguments: &RevertArgs) -> Result<Status> {
     revert(context, arguments, false)
 }
@@ -55,15 +58,19 @@ fn revert(context: &Context, arguments: &RevertArgs, is_redo: bool) -> Result<St
             "warning": report.warning,
         }))?;
     } else {
-        let media = counted(report.changed + report.trashed, "medium", "media");
-        context
-            .output
-            .note(&format!("{verb}: {}, {media}", report.action));
+        let action = &report.action;
+        context.output.note(&match report.changed + report.trashed {
+            0 if !report.left.is_empty() => format!("not {verb}: {action}"),
+            n => format!("{verb}: {action}, {}", counted(n, "medium", "media")),
+        });
         for merged in &report.merged {
             context.output.note(merged);
         }
-        for left in &report.left {
+        for left in report.left.iter().take(LEFT) {
             context.output.note(&format!("left alone: {left}"));
+        }
+        if let Some(more @ 1..) = report.left.len().checked_sub(LEFT) {
+            context.output.note(&format!("left alone: {more} more"));
         }
     }
     if let Some(warning) = &report.warning {

@@ -215,9 +215,7 @@ fn remove_duplicates(context: &Context, arguments: &DupsRemoveArgs) -> Result<St
             "failed": failures(report.failed.iter().cloned()),
         }))?;
     } else {
-        for (file, reason) in &report.failed {
-            context.output.note(&format!("{file}: {reason}"));
-        }
+        context.output.failures(report.failed.iter().cloned());
         context.output.line(&format!(
             "found {}, removed {}, saved {}",
             counted(found, "duplicate", "duplicates"),

@@ -5,7 +5,9 @@
 //! pipe or a file, paths go byte for byte.
 
 use std::{
+    collections::HashMap,
     ffi::OsStr,
+    fmt::Display,
     io::{self, BufWriter, IsTerminal, Write},
     os::unix::ffi::OsStrExt,
     path::Path,
@@ -138,6 +140,14 @@ impl Output {
         });
     }
 
+    /// What something failed for, and why, on standard error: a reason that many share
+    /// is told once.
+    pub fn failures<P: Display>(&self, failed: impl IntoIterator<Item = (P, String)>) {
+        for line in failure_lines(failed) {
+            self.note(&line);
+        }
+    }
+
     /// A bar on standard error, drawn only when that is a terminal. Without a
     /// total it is a spinner with a count.
     pub fn bar(&self, label: &str, total: Option<u64>) -> Bar {
@@ -227,6 +237,42 @@ pub fn failures<P: AsRef<Path>>(failed: impl IntoIterator<Item = (P, String)>) -
     failed.into_iter().map(failure).collect()
 }
 
+/// As people read it: a line for each, one for all that failed for the same reason, and
+/// no more lines than a screen has.
+fn failure_lines<P: Display>(failed: impl IntoIterator<Item = (P, String)>) -> Vec<String> {
+    const NAMED: usize = 3;
+    const LINES: usize = 20;
+    let mut places: HashMap<String, usize> = HashMap::new();
+    let mut by_reason: Vec<(String, Vec<P>)> = Vec::new();
+    let mut all = 0;
+    for (what, reason) in failed {
+        all += 1;
+        let place = *places.entry(reason).or_insert_with_key(|reason| {
+            by_reason.push((reason.clone(), Vec::new()));
+            by_reason.len() - 1
+        });
+        by_reason[place].1.push(what);
+    }
+    let mut lines = Vec::new();
+    let mut told = 0;
+    for (reason, of) in by_reason {
+        if lines.len() >= LINES {
+            break;
+        }
+        told += of.len();
+        if of.len() <= NAMED {
+            lines.extend(of.iter().map(|what| format!("{what}: {reason}")));
+        } else {
+            let more = of.len() - 1;
+            lines.push(format!("{} and {more} more: {reason}", of[0]));
+        }
+    }
+    if told < all {
+        lines.push(format!("and {} more, for like reasons", all - told));
+    }
+    lines
+}
+
 /// `1 file`, `2 files`.
 pub fn counted(count: impl TryInto<u64>, one: &str, many: &str) -> String {
     let count = count.try_into().unwrap_or(u64::MAX);
@@ -236,6 +282,24 @@ pub fn counted(count: impl TryInto<u64>, one: &str, many: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reason_that_many_share_is_told_once() {
+        let failed = |n: u32| (0..n).map(|n| (format!("{n}.png"), "disk full".to_owned()));
+        assert_eq!(
+            failure_lines(failed(2)),
+            ["0.png: disk full", "1.png: disk full"]
+        );
+        let other = ("x.png".to_owned(), "no permission".to_owned());
+        assert_eq!(
+            failure_lines(failed(500).chain([other])),
+            ["0.png and 499 more: disk full", "x.png: no permission"]
+        );
+        let each = (0..100).map(|n| (n, format!("cannot write {n}")));
+        let lines = failure_lines(each);
+        assert_eq!(lines.len(), 21);
+        assert_eq!(lines[20], "and 80 more, for like reasons");
+    }
 
     #[derive(Clone, Default)]
     struct Shared(Arc<Mutex<Vec<u8>>>);

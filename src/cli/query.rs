@@ -246,9 +246,10 @@ pub fn tag(context: &Context, arguments: &TagArgs) -> Result<Status> {
                 context.output.line(&name(*key))?;
             }
         }
-        for (key, reason) in &done.failed {
-            context.output.note(&format!("{}: {reason}", name(*key)));
-        }
+        let failed = done.failed.iter();
+        context
+            .output
+            .failures(failed.map(|(key, reason)| (name(*key), reason.clone())));
         let verb = if arguments.dry_run {
             "would change"
         } else {

@@ -429,11 +429,13 @@ impl Desk<'_> {
             for note in report.notes.iter().chain(&saved.warnings) {
                 self.context.output.note(note);
             }
-            for (key, reason) in &saved.failed {
-                self.context
-                    .output
-                    .note(&format!("medium {}: {reason}", key.0));
-            }
+            let catalog = self.engine.catalog();
+            let failed = saved.failed.iter().map(|(key, reason)| {
+                let record = catalog.record(*key);
+                let path = record.map_or_else(String::new, |record| record.path().into_owned());
+                (path, reason.clone())
+            });
+            self.context.output.failures(failed);
             self.context.output.note(&format!(
                 "{from} is {to} now, on {}; tagloupe undo takes it back",
                 counted(saved.changed.len(), "medium", "media")

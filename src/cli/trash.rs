@@ -172,9 +172,7 @@ fn tell(context: &Context, report: &Report, key: &str, what: &str) -> Result<Sta
             "cancelled": report.is_cancelled,
         }))?;
     } else {
-        for (file, reason) in &report.failed {
-            context.output.note(&format!("{file}: {reason}"));
-        }
+        context.output.failures(report.failed.iter().cloned());
         context.output.line(&format!(
             "{} {what}, {}",
             counted(report.done, "medium", "media"),
