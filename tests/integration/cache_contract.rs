@@ -354,6 +354,107 @@ mod disk {
         assert_eq!(value_files(folder.path()).len(), 2);
     }
 
+    /// As large as a thumbnail: kept with others in one file.
+    fn thumbnail(fill: u8) -> Value {
+        vec![fill; 20_000].into()
+    }
+
+    #[test]
+    fn what_another_process_replaced_or_removed_is_not_shown_from_memory() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, other) = (open(folder.path()), open(folder.path()));
+        for fill in 1..20 {
+            one.set("a", &thumbnail(fill), None).unwrap();
+            for _ in 0..3 {
+                assert_eq!(one.get("a").unwrap(), Some(thumbnail(fill)));
+                assert_eq!(other.get("a").unwrap(), Some(thumbnail(fill)));
+            }
+            other.set("a", &thumbnail(100 + fill), None).unwrap();
+            assert_eq!(one.get("a").unwrap(), Some(thumbnail(100 + fill)));
+            assert_eq!(other.get("a").unwrap(), Some(thumbnail(100 + fill)));
+            other.delete_many(&names(&["a"])).unwrap();
+            assert_eq!(one.get("a").unwrap(), None);
+            // What is written besides leaves it known, and right.
+            one.set("a", &thumbnail(fill), None).unwrap();
+            one.set("b", &thumbnail(fill), None).unwrap();
+            assert_eq!(one.get("a").unwrap(), Some(thumbnail(fill)));
+        }
+        let short = Some(Duration::from_millis(1));
+        one.set("a", &thumbnail(1), short).unwrap();
+        one.get("a").unwrap();
+        while one.get("a").unwrap().is_some() {
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn room_that_is_given_back_is_never_shown_to_who_reads_at_that_moment() {
+        const WRITERS: u8 = 2;
+        // So small that every set throws something out.
+        let folder = tempfile::tempdir().unwrap();
+        let open = || Disk::open(folder.path(), 300_000, system_clock).unwrap();
+        let (one, other) = (open(), open());
+        let done = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for (n, disk) in [&one, &other].into_iter().enumerate() {
+                let done = &done;
+                scope.spawn(move || {
+                    for round in 0..400_u32 {
+                        let fill = u8::try_from(round % 23).unwrap() + 1;
+                        let large = vec![
+                            fill;
+                            if usize::try_from(round % 7) == Ok(n) {
+                                90_000
+                            } else {
+                                20_000
+                            }
+                        ];
+                        disk.set(&format!("k{fill}"), &large.into(), None).unwrap();
+                    }
+                    done.fetch_add(1, Ordering::SeqCst);
+                });
+                scope.spawn(move || {
+                    let mut fill = 0;
+                    while done.load(Ordering::SeqCst) < usize::from(WRITERS) {
+                        fill = fill % 23 + 1;
+                        if let Some(found) = disk.get(&format!("k{fill}")).unwrap() {
+                            assert!(found.iter().all(|byte| *byte == fill), "{fill}");
+                        }
+                    }
+                });
+            }
+        });
+        let usage = one.usage().unwrap();
+        assert!(usage.bytes <= 300_000 && usage.entries > 3, "{usage:?}");
+    }
+
+    #[test]
+    fn small_values_share_a_file_and_give_their_room_back() {
+        use std::os::unix::fs::MetadataExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let disk = open(folder.path());
+        let keys: Vec<String> = (0..50).map(|n| format!("a{n}")).collect();
+        for key in &keys {
+            disk.set(key, &thumbnail(7), None).unwrap();
+        }
+        let files = value_files(folder.path());
+        assert_eq!(files.len(), 1);
+        let blocks = || files[0].metadata().map_or(0, |found| found.blocks());
+        let full = blocks();
+        // Nobody touches a file to which its process may still write.
+        let other = open(folder.path());
+        other.delete_many(&keys[10..30]).unwrap();
+        assert_eq!(blocks(), full);
+        drop(disk);
+        other.delete_many(&keys[30..40]).unwrap();
+        assert!(blocks() < full / 2, "{} of {full}", blocks());
+        for key in keys[..10].iter().chain(&keys[40..]) {
+            assert_eq!(other.get(key).unwrap(), Some(thumbnail(7)));
+        }
+        other.delete_many(&keys).unwrap();
+        assert!(value_files(folder.path()).is_empty());
+    }
+
     #[test]
     fn what_a_crash_leaves_is_swept_and_never_shown() {
         let folder = tempfile::tempdir().unwrap();

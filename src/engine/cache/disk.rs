@@ -1,20 +1,25 @@
-//! Entries in one SQLite file below a folder, large values as files beside it:
+//! Entries in one SQLite file below a folder, larger values in files beside it:
 //! survives restarts, holds at most so many bytes, the least recently used make
 //! room. Any number of processes of one host share it.
 //!
-//! Invariant: a row is written after the file it names and removed before it, so a
+//! Invariant: a row is written after the bytes it names and removed before them, so a
 //! crash leaves at worst a file that nobody names, which a later start sweeps. A row
-//! whose file is gone or cut is a miss.
+//! whose bytes are gone or cut is a miss.
+//!
+//! A second hit does not ask SQLite, whose transactions alone cost more than reading
+//! a thumbnail ([`known`]).
 //!
 //! What was read is noted in memory and written with the next change or every few
-//! hundred reads, so that a hit writes nothing; a crash costs a little of the order.
+//! thousand reads, so that a hit writes nothing; a crash costs a little of the order.
 
 mod files;
+mod known;
+mod reading;
 mod rows;
 mod schema;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     path::{Path, PathBuf},
     sync::{
         Mutex, MutexGuard,
@@ -23,11 +28,15 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Transaction, params};
 
 use self::{
-    files::Files,
-    rows::{Row, Taken, add_bytes, find, is_held, make_room, take_ids, take_key, total_bytes},
+    files::{Files, Place, Written},
+    known::{Known, Log},
+    rows::{
+        Held, Row, Taken, add_bytes, find, gap, is_held, is_named, make_room, take_ids, take_key,
+        total_bytes,
+    },
     schema::{File, open},
 };
 use super::{
@@ -37,13 +46,13 @@ use super::{
     memory::number,
 };
 
-/// Values beyond this lie in files of their own: SQLite is slower than the file
-/// system from about there on.
-const IN_FILE_BYTES: usize = 32 << 10;
+/// Values beyond this lie in files: those that fit into a page of SQLite's or so are
+/// not worth it.
+const IN_FILE_BYTES: usize = 4 << 10;
 /// What an entry takes besides key and value, about: its row and two indexes.
 const OVERHEAD_BYTES: usize = 128;
 /// Reads that are noted before they are written.
-const NOTED_READS: usize = 256;
+const NOTED_READS: usize = 2_048;
 /// Connections that wait for the next read.
 const IDLE_READERS: usize = 4;
 /// Removals that other processes can still learn one by one.
@@ -57,6 +66,7 @@ pub struct Disk {
     clock: Clock,
     writer: Mutex<Option<File>>,
     readers: Mutex<Vec<File>>,
+    known: Known,
     /// Entries that were read, with when, to be written.
     reads: Mutex<HashMap<i64, i64>>,
     /// The number of the newest use; grows in all processes alike, since it begins
@@ -87,11 +97,12 @@ impl Disk {
             clock,
             writer: Mutex::default(),
             readers: Mutex::default(),
+            known: Known::default(),
             reads: Mutex::default(),
             uses: AtomicU64::new(u64::try_from(clock()).unwrap_or_default() << 20),
             evicted: AtomicU64::new(0),
         };
-        let newest: Option<i64> = disk.write(|transaction| {
+        let newest: Option<i64> = disk.write(|transaction, _| {
             transaction.query_row("SELECT max(used) FROM entry", [], |row| row.get(0))
         })?;
         let newest = newest.and_then(|newest| u64::try_from(newest).ok());
@@ -108,30 +119,30 @@ impl Disk {
     pub fn sweep(&self) -> Result<u64, Failure> {
         let (now, mut swept) = ((self.clock)(), 0);
         let files = self.files.old_ones(now);
-        let unnamed = self.read(|connection| {
-            let mut query = connection.prepare_cached("SELECT 1 FROM entry WHERE file = ?1")?;
+        let unnamed = self.read(|file| {
             let mut unnamed = Vec::new();
-            for file in files {
-                if !query.exists([&file])? {
-                    unnamed.push(file);
+            for name in files {
+                if !is_named(&file.connection, &name)? {
+                    unnamed.push(name);
                 }
             }
             Ok(unnamed)
         })?;
         for file in unnamed {
-            swept += u64::from(self.files.remove(&file));
+            swept += u64::from(self.release(&file, &[]));
         }
-        let expired = self.write(|transaction| {
+        let expired = self.write(|transaction, _| {
             let mut query =
                 transaction.prepare_cached("SELECT id FROM entry WHERE expires <= ?1")?;
             let ids = query.query_map([now], |row| row.get(0))?;
             ids.collect::<Result<Vec<i64>, _>>()
         })?;
         for ids in expired.chunks(super::CLEARED_AT_ONCE) {
-            swept += self.remove(|transaction| take_ids(transaction, ids))?;
+            swept += self.write(|transaction, taken| take_ids(transaction, ids, taken))?;
         }
         // The limit may be lower than when it was filled.
-        swept += self.remove(|transaction| make_room(transaction, self.limit_bytes))?;
+        let limit = self.limit_bytes;
+        swept += self.write(|transaction, taken| make_room(transaction, limit, taken))?;
         Ok(swept)
     }
 
@@ -141,7 +152,7 @@ impl Disk {
     /// # Errors
     /// When the file cannot be read.
     pub fn removals_since(&self, sequence: i64) -> Result<(i64, Removals), Failure> {
-        self.read(|connection| {
+        self.read(|File { connection, .. }| {
             let (oldest, newest): (Option<i64>, Option<i64>) = connection
                 .prepare_cached("SELECT min(sequence), max(sequence) FROM removal")?
                 .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
@@ -163,7 +174,7 @@ impl Disk {
     /// # Errors
     /// When the file cannot be written.
     pub fn note_removal(&self, pattern: &str) -> Result<(), Failure> {
-        self.write(|transaction| {
+        self.write(|transaction, _| {
             transaction
                 .prepare_cached("INSERT INTO removal (pattern) VALUES (?1)")?
                 .execute([pattern])?;
@@ -176,13 +187,13 @@ impl Disk {
     }
 
     /// Reads with a connection that nobody else uses meanwhile.
-    fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, Failure> {
+    fn read<T>(&self, work: impl FnOnce(&File) -> rusqlite::Result<T>) -> Result<T, Failure> {
         let idle = lock(&self.readers).pop();
         let file = match idle.filter(File::is_in_place) {
             Some(file) => file,
             None => open(&self.path).map_err(|error| self.failure(&error))?,
         };
-        let outcome = work(&file.connection);
+        let outcome = work(&file);
         if let Err(error) = &outcome {
             return Err(self.after_error(error));
         }
@@ -195,19 +206,27 @@ impl Disk {
     }
 
     /// Changes entries in one transaction, and notes what was read since the last.
+    /// Gives back the room of what that took out.
     fn write<T>(
         &self,
-        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+        work: impl FnOnce(&Transaction<'_>, &mut Taken) -> rusqlite::Result<T>,
     ) -> Result<T, Failure> {
         let mut writer = lock(&self.writer);
         let outcome = self
             .open_writer(&mut writer)
-            .and_then(|file| Self::transact(file, &self.take_reads(), work));
-        outcome.map_err(|error| {
-            *writer = None;
-            drop(writer);
-            self.after_error(&error)
-        })
+            .and_then(|file| self.transact(file, work));
+        match outcome {
+            Ok((answer, taken)) => {
+                drop(writer);
+                self.release_all(&taken.places);
+                Ok(answer)
+            }
+            Err(error) => {
+                *writer = None;
+                drop(writer);
+                Err(self.after_error(&error))
+            }
+        }
     }
 
     fn open_writer<'w>(
@@ -224,35 +243,57 @@ impl Disk {
     }
 
     fn transact<T>(
+        &self,
         file: &mut File,
-        reads: &HashMap<i64, i64>,
-        work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
-    ) -> rusqlite::Result<T> {
+        work: impl FnOnce(&Transaction<'_>, &mut Taken) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<(T, Taken)> {
+        let (reads, log) = (self.take_reads(), file.log.clone());
+        let now = || log.as_ref().and_then(Log::now);
         let transaction = file
             .connection
             .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        // Nobody else writes from here to the end of the transaction.
+        let before = now();
         {
             let mut touch = transaction
                 .prepare_cached("UPDATE entry SET used = ?2 WHERE id = ?1 AND used < ?2")?;
-            for (id, used) in reads {
+            for (id, used) in &reads {
                 touch.execute([id, used])?;
             }
         }
-        let outcome = work(&transaction)?;
+        let mut taken = Taken::default();
+        let outcome = work(&transaction, &mut taken)?;
         transaction.commit()?;
-        Ok(outcome)
+        self.known.follow(before, now(), &taken.keys);
+        Ok((outcome, taken))
     }
 
-    /// Removes entries: first the rows, then their files. Returns how many.
-    fn remove(
-        &self,
-        take: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<Taken>,
-    ) -> Result<u64, Failure> {
-        let taken = self.write(take)?;
-        for file in &taken.files {
-            self.files.remove(file);
+    /// Gives back the room of values that no row names any more.
+    fn release_all(&self, places: &[Place]) {
+        let mut by_file: BTreeMap<&str, Vec<&Place>> = BTreeMap::new();
+        for place in places {
+            by_file.entry(&place.file).or_default().push(place);
         }
-        Ok(taken.entries)
+        for (file, places) in by_file {
+            self.release(file, &places);
+        }
+    }
+
+    /// As [`Self::release_all`] for one file; says whether that is gone.
+    fn release(&self, file: &str, places: &[&Place]) -> bool {
+        // In doubt it stays for the next start to sweep.
+        let is_named = || {
+            let named = self.read(|reader| is_named(&reader.connection, file));
+            named.unwrap_or(true)
+        };
+        let gaps = || {
+            let gaps = self.read(|reader| {
+                let gap = |place: &&Place| gap(&reader.connection, place);
+                places.iter().map(gap).collect()
+            });
+            gaps.unwrap_or_default()
+        };
+        self.files.release(file, is_named, gaps)
     }
 
     fn take_reads(&self) -> HashMap<i64, i64> {
@@ -267,7 +308,7 @@ impl Disk {
             reads.len()
         };
         if noted >= NOTED_READS {
-            self.write(|_| Ok(()))?;
+            self.write(|_, _| Ok(()))?;
         }
         Ok(())
     }
@@ -286,6 +327,7 @@ impl Disk {
     /// Deletes the file when it is damaged: the next one who asks makes it again.
     fn after_error(&self, error: &rusqlite::Error) -> Failure {
         use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+        self.known.forget();
         if matches!(
             error.sqlite_error_code(),
             Some(DatabaseCorrupt | NotADatabase)
@@ -311,73 +353,60 @@ impl Disk {
         ttl: Option<Duration>,
         only_absent: bool,
     ) -> Result<u64, Failure> {
-        let mut written = Vec::new();
+        let mut written: Vec<Option<Written>> = Vec::new();
         for (_, value) in entries {
             written.push(if value.len() > IN_FILE_BYTES {
-                let file = self.files.write(value).map_err(|error| {
+                let written = self.files.write(value).map_err(|error| {
                     Failure::Unavailable(format!("cannot write a cache entry: {error}"))
                 })?;
-                Some(file)
+                Some(written)
             } else {
                 None
             });
         }
         let (now, expires) = ((self.clock)(), self.expiry(ttl));
-        let mut set = 0;
-        let outcome = self.write(|transaction| {
-            let mut taken = Taken::default();
-            let added = {
-                let mut added = 0;
-                for ((key, value), file) in entries.iter().zip(&mut written) {
-                    if only_absent && is_held(transaction, key, now)? {
-                        continue;
-                    }
-                    taken.extend(take_key(transaction, key)?);
-                    let size = key.len() + value.len() + OVERHEAD_BYTES;
-                    let size = i64::try_from(size).unwrap_or(i64::MAX);
-                    let file = file.take();
-                    transaction
-                        .prepare_cached(
-                            "INSERT INTO entry (key, size, expires, used, file)
-                             VALUES (?1, ?2, ?3, ?4, ?5)",
-                        )?
-                        .execute(params![key, size, expires, self.next_use(), file])?;
-                    if file.is_none() {
-                        transaction
-                            .prepare_cached("INSERT INTO value (id, bytes) VALUES (?1, ?2)")?
-                            .execute(params![transaction.last_insert_rowid(), &value[..]])?;
-                    }
-                    added += size;
-                    set += 1;
+        let outcome = self.write(|transaction, taken| {
+            let (mut set, mut added) = (0, 0);
+            for ((key, value), written) in entries.iter().zip(&written) {
+                let place = written.as_ref().map(|written| &written.place);
+                if only_absent && is_held(transaction, key, now)? {
+                    taken.places.extend(place.cloned());
+                    continue;
                 }
-                added
-            };
+                take_key(transaction, key, taken)?;
+                let size = key.len() + value.len() + OVERHEAD_BYTES;
+                let size = i64::try_from(size).unwrap_or(i64::MAX);
+                let file = place.map(|place| &*place.file);
+                let start = place.map(|place| i64::try_from(place.start).unwrap_or(0));
+                let length = place.map(|place| i64::try_from(place.length).unwrap_or(0));
+                let used = self.next_use();
+                transaction
+                    .prepare_cached(
+                        "INSERT INTO entry (key, size, expires, used, file, start, length)
+                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                    )?
+                    .execute(params![key, size, expires, used, file, start, length])?;
+                if file.is_none() {
+                    transaction
+                        .prepare_cached("INSERT INTO value (id, bytes) VALUES (?1, ?2)")?
+                        .execute(params![transaction.last_insert_rowid(), &value[..]])?;
+                }
+                added += size;
+                set += 1;
+            }
             add_bytes(transaction, added)?;
-            let evicted = make_room(transaction, self.limit_bytes)?;
-            self.evicted.fetch_add(evicted.entries, Ordering::Relaxed);
-            taken.extend(evicted);
-            Ok(taken)
+            let evicted = make_room(transaction, self.limit_bytes, taken)?;
+            self.evicted.fetch_add(evicted, Ordering::Relaxed);
+            Ok(set)
         });
-        // What was not taken over is not named by any row.
-        let unused = written.into_iter().flatten();
-        for file in unused.chain(
-            outcome
-                .as_ref()
-                .map(|taken| taken.files.clone())
-                .unwrap_or_default(),
-        ) {
-            self.files.remove(&file);
+        if outcome.is_err() {
+            let places = written
+                .iter()
+                .flatten()
+                .map(|written| written.place.clone());
+            self.release_all(&places.collect::<Vec<_>>());
         }
-        outcome.map(|_| set)
-    }
-
-    /// The value of a row; `None` when its file is gone.
-    fn value(&self, row: Row) -> Option<Value> {
-        match (row.bytes, row.file) {
-            (Some(bytes), _) => Some(bytes),
-            (None, Some(file)) => self.files.read(&file),
-            (None, None) => None,
-        }
+        outcome
     }
 }
 
@@ -388,37 +417,23 @@ impl Backend for Disk {
 
     fn get(&self, key: &str) -> Result<Option<Value>, Failure> {
         let now = (self.clock)();
-        let Some(row) = self.read(|connection| find(connection, key, now))? else {
+        if let Some((id, value)) = self.get_known(key, now) {
+            self.note_read(id)?;
+            return Ok(Some(value));
+        }
+        let Some((id, value)) = self.look_up(key, now)? else {
             return Ok(None);
         };
-        let id = row.id;
-        let value = self.value(row);
         if value.is_some() {
             self.note_read(id)?;
         } else {
-            self.remove(|transaction| take_ids(transaction, &[id]))?;
+            self.write(|transaction, taken| take_ids(transaction, &[id], taken))?;
         }
         Ok(value)
     }
 
     fn get_many(&self, keys: &[String]) -> Result<Vec<Option<Value>>, Failure> {
-        let now = (self.clock)();
-        let rows = self.read(|connection| {
-            keys.iter()
-                .map(|key| find(connection, key, now))
-                .collect::<rusqlite::Result<Vec<_>>>()
-        })?;
-        let mut values = Vec::with_capacity(rows.len());
-        for row in rows {
-            values.push(match row {
-                Some(row) => {
-                    self.note_read(row.id)?;
-                    self.value(row)
-                }
-                None => None,
-            });
-        }
-        Ok(values)
+        keys.iter().map(|key| self.get(key)).collect()
     }
 
     fn set_many(&self, entries: &[(String, Value)], ttl: Option<Duration>) -> Result<(), Failure> {
@@ -437,16 +452,11 @@ impl Backend for Disk {
 
     fn delete_if(&self, key: &str, value: &[u8]) -> Result<bool, Failure> {
         let now = (self.clock)();
-        let removed = self.remove(|transaction| match find(transaction, key, now)? {
-            Some(row) => {
-                let id = row.id;
-                if self.value(row).is_some_and(|held| *held == *value) {
-                    take_ids(transaction, &[id])
-                } else {
-                    Ok(Taken::default())
-                }
+        let removed = self.write(|transaction, taken| match find(transaction, key, now)? {
+            Some(row) if self.value(&row.held).is_some_and(|held| *held == *value) => {
+                take_ids(transaction, &[row.id], taken)
             }
-            None => Ok(Taken::default()),
+            _ => Ok(0),
         })?;
         Ok(removed == 1)
     }
@@ -456,29 +466,27 @@ impl Backend for Disk {
             return Ok(0);
         }
         let now = (self.clock)();
-        self.remove(|transaction| {
-            let (mut taken, mut held) = (Taken::default(), 0);
+        self.write(|transaction, taken| {
+            let mut held = 0;
             for key in keys {
                 // What is over counts as gone already.
                 held += u64::from(is_held(transaction, key, now)?);
-                taken.extend(take_key(transaction, key)?);
+                take_key(transaction, key, taken)?;
             }
-            taken.entries = held;
-            Ok(taken)
+            Ok(held)
         })
     }
 
     fn add(&self, key: &str, by: i64, ttl: Option<Duration>) -> Result<i64, Failure> {
         let (now, expires) = ((self.clock)(), self.expiry(ttl));
-        self.write(|transaction| {
+        self.write(|transaction, taken| {
             let before = match find(transaction, key, now)? {
-                Some(row) => {
-                    let id = row.id;
-                    row.bytes
-                        .and_then(|bytes| number(&bytes))
-                        .map(|before| (id, before))
-                }
-                None => None,
+                Some(Row {
+                    id,
+                    held: Held::Here(bytes),
+                    ..
+                }) => number(&bytes).map(|before| (id, before)),
+                _ => None,
             };
             let sum = before.map_or(0, |(_, before)| before).saturating_add(by);
             let bytes = sum.to_string().into_bytes();
@@ -488,7 +496,7 @@ impl Backend for Disk {
                     .execute(params![id, bytes])?;
                 return Ok(sum);
             }
-            take_key(transaction, key)?;
+            take_key(transaction, key, taken)?;
             let size = i64::try_from(key.len() + bytes.len() + OVERHEAD_BYTES).unwrap_or(i64::MAX);
             transaction
                 .prepare_cached(
@@ -506,7 +514,7 @@ impl Backend for Disk {
     fn list(&self, pattern: &str, on: &mut dyn FnMut(String, u64)) -> Result<(), Failure> {
         let now = (self.clock)();
         let prefix = literal_prefix(pattern);
-        self.read(|connection| {
+        self.read(|File { connection, .. }| {
             let mut query = connection.prepare_cached(
                 "SELECT key, size FROM entry
                  WHERE key >= ?1 AND (expires IS NULL OR expires > ?2) ORDER BY key",
@@ -526,7 +534,7 @@ impl Backend for Disk {
     }
 
     fn usage(&self) -> Result<Usage, Failure> {
-        self.read(|connection| {
+        self.read(|File { connection, .. }| {
             let entries: i64 = connection
                 .prepare_cached("SELECT count(*) FROM entry")?
                 .query_row([], |row| row.get(0))?;
@@ -543,7 +551,7 @@ impl Backend for Disk {
 impl Drop for Disk {
     fn drop(&mut self) {
         if !lock(&self.reads).is_empty()
-            && let Err(error) = self.write(|_| Ok(()))
+            && let Err(error) = self.write(|_, _| Ok(()))
         {
             tracing::debug!("what was read last is not noted: {error}");
         }

@@ -11,8 +11,10 @@ use std::{
 
 use rusqlite::{Connection, OpenFlags};
 
+use super::known::Log;
+
 /// A file with another number is thrown away.
-const SCHEMA: i64 = 1;
+const SCHEMA: i64 = 2;
 const TABLES: &str = "
     CREATE TABLE entry (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -20,11 +22,13 @@ const TABLES: &str = "
         size INTEGER NOT NULL,
         expires INTEGER,
         used INTEGER NOT NULL,
-        file TEXT
+        file TEXT,
+        start INTEGER,
+        length INTEGER
     );
     CREATE INDEX entry_used ON entry (used, id, size);
     CREATE INDEX entry_expires ON entry (expires) WHERE expires IS NOT NULL;
-    CREATE INDEX entry_file ON entry (file) WHERE file IS NOT NULL;
+    CREATE INDEX entry_file ON entry (file, start, length) WHERE file IS NOT NULL;
     CREATE TABLE value (id INTEGER PRIMARY KEY, bytes BLOB NOT NULL);
     CREATE TABLE removal (sequence INTEGER PRIMARY KEY AUTOINCREMENT, pattern TEXT NOT NULL);
     CREATE TABLE total (bytes INTEGER NOT NULL);
@@ -37,6 +41,8 @@ const MAPPED_BYTES: i64 = 256 << 20;
 /// An open connection and which file it is to.
 pub struct File {
     pub connection: Connection,
+    /// Tells whether somebody wrote; `None` where that cannot be seen.
+    pub log: Option<Log>,
     path: PathBuf,
     inode: (u64, u64),
 }
@@ -114,8 +120,10 @@ fn try_open(path: &Path) -> rusqlite::Result<Option<File>> {
         // Deleted in this very moment.
         rusqlite::Error::InvalidPath(path.to_owned())
     })?;
+    let shared_memory = fs::File::open(sibling(path, "-shm"));
     Ok(Some(File {
         connection,
+        log: shared_memory.ok().map(Log::new),
         path: path.to_owned(),
         inode,
     }))
@@ -128,12 +136,17 @@ fn schema(connection: &Connection) -> rusqlite::Result<i64> {
 /// Deletes the file and what belongs to it.
 pub fn delete(path: &Path) {
     for suffix in ["", "-wal", "-shm"] {
-        let mut name = path.as_os_str().to_owned();
-        name.push(suffix);
+        let name = sibling(path, suffix);
         if let Err(error) = fs::remove_file(&name)
             && error.kind() != io::ErrorKind::NotFound
         {
-            tracing::warn!("cannot remove {}: {error}", Path::new(&name).display());
+            tracing::warn!("cannot remove {}: {error}", name.display());
         }
     }
+}
+
+fn sibling(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }
