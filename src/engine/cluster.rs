@@ -17,6 +17,9 @@
 //!   them, and others claim what rests. What several workers died over is put aside,
 //!   in the stream `tl:{library}:ingest:dead`, and is a failed file for who gave it;
 //!   it stays where it is, and is put up again when somebody asks for that.
+//! - A file is on the board once: whoever gives it again, as a process does that was
+//!   restarted, waits for the same entry, and gets the answer in place of the one
+//!   before.
 //! - A worker takes no file for another: paths travel with size and time, and where
 //!   they lead to something else, or nowhere, the file goes back to who gave it.
 
@@ -34,7 +37,7 @@ use crate::{
         id::{MediaId, MediaKey},
         operation::OperationId,
     },
-    storage::Transfer,
+    storage::{Library, Transfer},
 };
 
 /// A key of no medium: what another host filed and this index does not hold yet.
@@ -125,6 +128,17 @@ impl Job {
         self.modified = (found.mtime(), found.mtime_nsec());
     }
 
+    /// The same for every time that this file, as it is, is given away by anybody.
+    pub fn fingerprint(&self) -> String {
+        let place = match &self.place {
+            Place::Library(below) => format!("library {below}"),
+            Place::Path(path) => format!("path {path}"),
+        };
+        let (seconds, nanoseconds) = self.modified;
+        let text = format!("{place}\n{} {seconds} {nanoseconds}", self.bytes);
+        format!("{:x}", md5::compute(text))
+    }
+
     /// Whether what lies there is the file that was given away.
     pub fn is_of(&self, found: &Metadata) -> bool {
         self.bytes == found.len() && self.modified == (found.mtime(), found.mtime_nsec())
@@ -204,6 +218,14 @@ impl Verdict {
             IngestOutcome::Failed { reason } => Self::Failed(reason.clone()),
             IngestOutcome::Cancelled => Self::Back,
         }
+    }
+
+    /// As [`Self::of`], in a library with an index that knows the medium.
+    pub fn filed_in(library: &Library, outcome: &IngestOutcome) -> Self {
+        Self::of(outcome, |key| {
+            let found = library.entry(key).ok().flatten();
+            found.map_or_else(String::new, |entry| entry.path)
+        })
     }
 
     /// The medium it led to.

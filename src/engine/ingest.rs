@@ -20,6 +20,7 @@ mod queue;
 mod run;
 #[cfg(feature = "redis")]
 mod taking;
+mod telling;
 mod walk;
 
 use std::{
@@ -32,6 +33,7 @@ use std::{
 use self::{
     commit::Committer,
     queue::{Close, Failures, Item, Queue},
+    telling::Telling,
 };
 pub use self::{
     queue::{Listener, Submission, Tally},
@@ -121,6 +123,7 @@ struct Shared {
     /// Ends work at the next border between two stages.
     stop: Cancel,
     failures: Arc<Failures>,
+    telling: Arc<Telling>,
     /// Once it shares its work with others.
     #[cfg(feature = "redis")]
     others: std::sync::OnceLock<giving::Others>,
@@ -152,6 +155,7 @@ impl IngestPipeline {
             failures: Arc::default(),
             #[cfg(feature = "redis")]
             others: std::sync::OnceLock::new(),
+            telling: Arc::default(),
             parts,
             settings,
         });

@@ -1,7 +1,7 @@
 //! Several hosts at one drop: real processes at one real Redis server which is
 //! stopped, frozen and emptied, while they are killed.
 
-use std::{collections::BTreeSet, fs, process::Stdio, time::Duration};
+use std::{collections::BTreeSet, fs, path::Path, process::Stdio, time::Duration};
 
 use serde_json::Value;
 
@@ -12,14 +12,14 @@ use tagloupe::{
             redis::board::Board,
             settings::{CacheSettings, RedisAddress},
         },
-        cluster::{How, Job, NO_KEY, Place},
-        event::{self, Event, IngestEvent, IngestOutcome},
+        cluster::{How, Job, NO_KEY, Place, Report},
+        event::{self, Event, EventReceiver, IngestEvent, IngestOutcome},
     },
     model::id::Md5,
 };
 
 use super::{
-    hosts::{Site, count, in_hand, left_in, pending},
+    hosts::{Host, Site, count, in_hand, left_in, pending},
     redis_server::{RedisServer, wait_until},
     support::{files_below, originals},
 };
@@ -179,21 +179,8 @@ fn what_three_workers_died_over_is_put_aside_and_can_be_tried_again() {
     // Whoever takes it waits at the door, with the file in hand.
     let md5 = Md5(md5::compute(fs::read(&path).unwrap()).0);
     let door = library.lock_md5(&md5, Duration::ZERO).unwrap();
-    let mut job = Job {
-        giver: "one that is gone".to_owned(),
-        file: 0,
-        place: Place::of(&path, &site.storage.library()).unwrap(),
-        bytes: 0,
-        modified: (0, 0),
-        how: How::Copy,
-        group: None,
-        is_found: false,
-        is_watched: false,
-        takes_purged: false,
-    };
-    job.stamp(&path.symlink_metadata().unwrap());
+    let job = job(&path, "one that is gone", 0);
     let mut board = Board::open(&server.address(), library.id()).unwrap();
-    let job = serde_json::to_string(&job).unwrap();
     let entry = board.give(&job).unwrap();
     for death in 1..=3 {
         let worker = site.hosts[0].worker();
@@ -247,21 +234,18 @@ fn what_three_workers_died_over_is_put_aside_and_can_be_tried_again() {
 fn the_monitor_shows_what_workers_do() {
     const PICTURES: u32 = 24;
     let server = RedisServer::start_on_port(&[]);
-    let site = Site::new(&server, 2);
+    let site = Site::new(&server, 3);
     let helper = site.hosts[0].worker();
     let drop = site.drop_pictures("drop", 0..PICTURES);
-    let settings = EngineSettings {
-        workers: Some(1),
-        cache: CacheSettings {
-            redis: Some(RedisAddress::parse(&site.hosts[1].url).unwrap()),
-            ..CacheSettings::default()
-        },
-        ..EngineSettings::default()
-    };
-    let (events, mut receiver) = event::channel();
-    let library = Library::open(&site.hosts[1].home.library()).unwrap();
-    let engine = Engine::start(library, settings, events).unwrap();
-    engine.start_catalog();
+    let (engine, mut receiver) = gallery(&site.hosts[1]);
+    let (onlooker, mut seen) = gallery(&site.hosts[2]);
+    let channel = format!("tl:{}:changes", Library::open(engine.root()).unwrap().id());
+    wait_until("all three hear", || {
+        let mut count = redis::cmd("PUBSUB");
+        count.arg("NUMSUB").arg(&channel);
+        let (_, hearing): (String, u64) = count.query(&mut server.connection()).unwrap();
+        hearing == 3
+    });
     let job = engine.ingest(vec![drop], None);
     let (mut taken, mut ended) = (BTreeSet::new(), Vec::new());
     loop {
@@ -292,6 +276,96 @@ fn the_monitor_shows_what_workers_do() {
         assert_ne!(key, NO_KEY, "{file}");
         assert!(engine.media_now(key).is_ok(), "{file}");
     }
+    // Another gallery sees each of them once, whoever filed it.
+    let (mut files, mut hands) = (BTreeSet::new(), BTreeSet::new());
+    while files.len() < PICTURES as usize {
+        match seen.events.blocking_recv().expect("the engine goes on") {
+            Event::Ingest(IngestEvent::Taken { by, .. }) => {
+                hands.insert(by);
+            }
+            Event::Ingest(IngestEvent::Finished { path, outcome, .. }) => {
+                assert!(
+                    matches!(outcome, IngestOutcome::Stored { .. }),
+                    "{outcome:?}"
+                );
+                assert!(files.insert(path.clone()), "twice: {}", path.display());
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(hands.len(), 2, "{hands:?}");
     engine.shutdown();
+    onlooker.shutdown();
     helper.end();
+}
+
+/// What a host has open that shows the ingest of all.
+fn gallery(host: &Host) -> (Engine, EventReceiver) {
+    let settings = EngineSettings {
+        workers: Some(1),
+        cache: CacheSettings {
+            redis: Some(RedisAddress::parse(&host.url).unwrap()),
+            ..CacheSettings::default()
+        },
+        ..EngineSettings::default()
+    };
+    let (events, receiver) = event::channel();
+    let library = Library::open(&host.home.library()).unwrap();
+    let engine = Engine::start(library, settings, events).unwrap();
+    engine.start_catalog();
+    (engine, receiver)
+}
+
+/// A job for a file outside the library, from a process that is named.
+fn job(path: &Path, giver: &str, file: u64) -> Job {
+    let mut job = Job {
+        giver: giver.to_owned(),
+        file,
+        place: Place::of(path, Path::new("/nowhere")).unwrap(),
+        bytes: 0,
+        modified: (0, 0),
+        how: How::Copy,
+        group: None,
+        is_found: false,
+        is_watched: false,
+        takes_purged: false,
+    };
+    job.stamp(&path.symlink_metadata().unwrap());
+    job
+}
+
+#[test]
+fn a_file_that_is_given_again_is_done_once_and_answered_to_who_gave_it_last() {
+    let server = RedisServer::start_on_port(&[]);
+    let site = Site::new(&server, 1);
+    let library = Library::open(&site.storage.library()).unwrap();
+    let drop = site.drop_pictures("drop", 0..2);
+    let [first, second] = ["0.jpg", "1.png"].map(|name| drop.join(name));
+    let mut board = Board::open(&server.address(), library.id()).unwrap();
+    let entry = board.give(&job(&first, "before", 7)).unwrap();
+    let other = board.give(&job(&second, "before", 8)).unwrap();
+    // The same process, started again.
+    assert_eq!(board.give(&job(&first, "after", 0)).unwrap(), entry);
+    assert_ne!(other, entry);
+    let worker = site.hosts[0].worker();
+    let answers = |giver: &str| -> Vec<Report> {
+        let mut board = Board::open(&server.address(), library.id()).unwrap();
+        let answers = board.answers_for(giver, Duration::ZERO).unwrap();
+        let report = |text: &String| serde_json::from_str(text).unwrap();
+        answers.iter().map(report).collect()
+    };
+    wait_until("both are filed", || site.filed() == 2);
+    let told = worker.end();
+    assert_eq!((count(&told, "stored"), count(&told, "duplicates")), (2, 0));
+    let [after, before] = [answers("after"), answers("before")];
+    assert!(matches!(&after[..], [one] if one.file == 0), "{after:?}");
+    assert!(matches!(&before[..], [one] if one.file == 8), "{before:?}");
+    // One that was changed since is another file.
+    std::fs::File::options()
+        .append(true)
+        .open(&first)
+        .unwrap()
+        .set_modified(std::time::SystemTime::UNIX_EPOCH)
+        .unwrap();
+    assert_ne!(board.give(&job(&first, "after", 1)).unwrap(), entry);
 }

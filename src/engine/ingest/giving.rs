@@ -65,8 +65,22 @@ impl IngestPipeline {
     ///
     /// # Errors
     /// When the system has no thread to give.
-    pub fn share(&self, board: Board, cache: &Cache) -> io::Result<()> {
+    pub fn share(&self, board: Board, cache: &Arc<Cache>) -> io::Result<()> {
         let name = self.shared.join_others();
+        let library = Arc::clone(&self.shared.parts.library);
+        let (own, publisher) = (name.clone(), Arc::clone(cache));
+        self.shared.telling.begin(move |item, outcome| {
+            let Some(place) = Place::of(&item.path, library.root()) else {
+                return;
+            };
+            publisher.tell_ingest(&Report {
+                by: host_and_process(&own),
+                giver: own.clone(),
+                file: item.file,
+                place,
+                verdict: Verdict::filed_in(&library, outcome),
+            });
+        });
         let shared = Arc::downgrade(&self.shared);
         cache.subscribe("ingest", move |change| {
             if let (Change::Ingest(text), Some(shared)) = (change, shared.upgrade()) {
@@ -304,7 +318,7 @@ impl Giver<'_> {
     }
 
     /// What goes to others; `None` for what cannot be told.
-    fn job(&self, item: &Item) -> Option<String> {
+    fn job(&self, item: &Item) -> Option<Job> {
         let library = &self.shared.parts.library;
         let found = item.path.symlink_metadata().ok()?;
         let submission = &item.submission;
@@ -323,7 +337,7 @@ impl Giver<'_> {
             takes_purged: submission.takes_purged || self.shared.settings.takes_purged,
         };
         job.stamp(&found);
-        serde_json::to_string(&job).ok()
+        Some(job)
     }
 
     fn hear(&mut self) {
@@ -434,6 +448,12 @@ impl Shared {
             item.submission.end(&item.path, &IngestOutcome::Cancelled);
         }
     }
+}
+
+/// What people are told of a name made by [`Shared::join_others`].
+pub(super) fn host_and_process(name: &str) -> String {
+    let (host_and_process, _) = name.rsplit_once(':').unwrap_or((name, ""));
+    host_and_process.to_owned()
 }
 
 /// Shows that a worker has a file.

@@ -84,6 +84,8 @@ pub struct Submission {
     pub(super) group: Option<OperationId>,
     /// Whether what was thrown away for good may come back, whatever the settings say.
     pub(super) takes_purged: bool,
+    /// Whether somebody else was asked for it, whom a worker here helps.
+    pub(super) is_of_others: bool,
     listener: Option<Listener>,
     progress: Mutex<SubmissionProgress>,
     changed: Condvar,
@@ -108,6 +110,7 @@ impl Submission {
             is_watched,
             group: None,
             takes_purged: false,
+            is_of_others: false,
             listener,
             progress: Mutex::default(),
             changed: Condvar::new(),

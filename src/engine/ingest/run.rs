@@ -18,6 +18,7 @@ use super::{
     commit::Filed,
     door, hashes, metadata,
     queue::{Failures, Item},
+    telling::Telling,
 };
 use crate::{
     model::{entry::FileFacts, id::MediaId, media::Pixels},
@@ -148,7 +149,7 @@ fn hand_over(shared: &Shared, item: Item, mut track: Track, staged: Staged) {
     track.enter(Stage::Commit);
     let Staged { filed, picture } = staged;
     let (id, facts) = (filed.stored.id.clone(), filed.stored.facts.clone());
-    let ending = Arc::new(Ending::new(item, track, Arc::clone(&shared.failures)));
+    let ending = Arc::new(Ending::new(shared, item, track));
     shared.committer.hand_over(filed, &ending);
     let started = Instant::now();
     if let Some(picture) = picture {
@@ -178,6 +179,7 @@ fn keep_pictures(shared: &Shared, id: &MediaId, facts: &FileFacts, preview: &Pix
 
 fn end(shared: &Shared, item: &Item, track: &mut Track, outcome: &IngestOutcome) {
     shared.failures.note(item, outcome);
+    shared.telling.tell(item, outcome);
     track.finish(outcome.clone());
     item.submission.end(&item.path, outcome);
 }
@@ -204,6 +206,7 @@ fn later(shared: &Shared, item: Item, mut track: Track, reason: String, pause: D
 pub(super) struct Ending {
     item: Item,
     failures: Arc<Failures>,
+    telling: Arc<Telling>,
     state: Mutex<EndingState>,
 }
 
@@ -215,10 +218,11 @@ struct EndingState {
 }
 
 impl Ending {
-    fn new(item: Item, track: Track, failures: Arc<Failures>) -> Self {
+    fn new(shared: &Shared, item: Item, track: Track) -> Self {
         Self {
             item,
-            failures,
+            failures: Arc::clone(&shared.failures),
+            telling: Arc::clone(&shared.telling),
             state: Mutex::new(EndingState {
                 track,
                 outcome: None,
@@ -258,6 +262,7 @@ impl Ending {
         state.track.finish(outcome.clone());
         drop(state);
         self.failures.note(&self.item, &outcome);
+        self.telling.tell(&self.item, &outcome);
         self.item.submission.end(&self.item.path, &outcome);
     }
 }

@@ -21,6 +21,7 @@ use super::{
         job::{Cancel, lock},
     },
     IngestPipeline, Listener, Submission,
+    giving::host_and_process,
 };
 use crate::{
     engine::cache::redis::board::{Answer, Board, Claimed},
@@ -50,6 +51,8 @@ struct InHand {
 
 struct Untold {
     entry: String,
+    /// Which file it was, whoever waits for it.
+    fingerprint: String,
     report: Report,
     /// The job, when it is put aside.
     dead: Option<String>,
@@ -238,6 +241,7 @@ impl Helper<'_> {
         let mut submission = Submission::new(Some(job.how.into()), job.is_watched, Some(listener));
         submission.group = job.group;
         submission.takes_purged = job.takes_purged;
+        submission.is_of_others = true;
         let submission = Arc::new(submission);
         let shared = &self.pipeline.shared;
         let taken = self.report(&job, Verdict::Taken);
@@ -259,11 +263,7 @@ impl Helper<'_> {
             return;
         };
         self.tally.ended.count(outcome);
-        let library = Arc::clone(&self.pipeline.shared.parts.library);
-        let verdict = Verdict::of(outcome, |key| {
-            let found = library.entry(key).ok().flatten();
-            found.map_or_else(String::new, |entry| entry.path)
-        });
+        let verdict = Verdict::filed_in(&self.pipeline.shared.parts.library, outcome);
         (self.on)(WorkerNews::Ended {
             path,
             outcome: outcome.clone(),
@@ -272,12 +272,11 @@ impl Helper<'_> {
     }
 
     fn report(&self, job: &Job, verdict: Verdict) -> Report {
-        let by = self.name.rsplit_once(':').map_or("", |(by, _)| by);
         Report {
             giver: job.giver.clone(),
             file: job.file,
             place: job.place.clone(),
-            by: by.to_owned(),
+            by: host_and_process(&self.name),
             verdict,
         }
     }
@@ -290,6 +289,7 @@ impl Helper<'_> {
         let dead = is_dead.then(|| json!(job).to_string());
         self.untold.push_back(Untold {
             entry,
+            fingerprint: job.fingerprint(),
             report: self.report(job, verdict),
             dead,
         });
@@ -297,7 +297,12 @@ impl Helper<'_> {
 
     /// Answers for what ended; what cannot be told now is told later.
     fn answer(&mut self) {
-        while let Some(untold) = self.untold.pop_front() {
+        while let Some(mut untold) = self.untold.pop_front() {
+            // Who gave it may have been restarted, and given it again.
+            let waiting = self.board.who_waits(&untold.fingerprint);
+            if let Ok(Some((giver, file))) = waiting {
+                (untold.report.giver, untold.report.file) = (giver, file);
+            }
             let report = json!(untold.report).to_string();
             let news = self.news(&untold.report);
             let answer = Answer {

@@ -13,6 +13,7 @@ use super::{
     client,
     lanes::{connect, reason},
 };
+use crate::engine::cluster::Job;
 
 /// Who reads the stream together.
 const GROUP: &str = "ingest";
@@ -111,6 +112,16 @@ if held[1] and held[1][2] ~= 'nobody' and ARGV[2] ~= 'force' then return 0 end
 redis.pcall('XACK', KEYS[1], 'ingest', ARGV[1])
 redis.call('XDEL', KEYS[1], ARGV[1])
 return 1";
+
+/// Puts a job up, unless it is up already; the answer goes to who gave it last.
+const GIVE: &str = "\
+local entry = redis.call('HGET', KEYS[2], 'entry')
+if not entry or #redis.call('XRANGE', KEYS[1], entry, entry) == 0 then
+  entry = redis.call('XADD', KEYS[1], '*', 'job', ARGV[1])
+end
+redis.call('HSET', KEYS[2], 'entry', entry, 'giver', ARGV[2], 'file', ARGV[3])
+redis.call('PEXPIRE', KEYS[2], ARGV[4])
+return entry";
 
 /// Puts a job up again that was put aside, unless somebody else just did.
 const PUT_UP_AGAIN: &str = "\
@@ -242,11 +253,29 @@ impl Board {
         self.ask::<u64>(&delete).map(drop)
     }
 
-    /// Puts a file up and returns its entry.
-    pub fn give(&mut self, job: &str) -> Result<String, Failure> {
-        let mut add = cmd("XADD");
-        add.arg(&self.stream).arg("*").arg("job").arg(job);
-        self.ask(&add)
+    /// Puts a file up, unless it is up already, and returns its entry. Its answer goes
+    /// to the giver that gave it last.
+    pub fn give(&mut self, job: &Job) -> Result<String, Failure> {
+        let text = serde_json::to_string(job);
+        let text = text.map_err(|error| Failure::Refused(error.to_string()))?;
+        let up = self.up(&job.fingerprint());
+        let mut script = script(GIVE, &[&self.stream, &up]);
+        script.arg(text).arg(&job.giver).arg(job.file);
+        script.arg(ANSWERS_KEPT_MS);
+        self.ask(&script)
+    }
+
+    /// The giver that waits for a file, and its number there; `None` when that was
+    /// forgotten.
+    pub fn who_waits(&mut self, fingerprint: &str) -> Result<Option<(String, u64)>, Failure> {
+        let mut get = cmd("HMGET");
+        get.arg(self.up(fingerprint)).arg("giver").arg("file");
+        let (giver, file): (Option<String>, Option<u64>) = self.ask(&get)?;
+        Ok(giver.zip(file))
+    }
+
+    fn up(&self, fingerprint: &str) -> String {
+        format!("{}:up:{fingerprint}", self.stream)
     }
 
     /// Answers that came for a giver since the last time; waits for the first.
