@@ -21,10 +21,11 @@ use crate::{
     storage::{RemoteGuard, RemoteLocks, Taken},
 };
 
-/// How long a lock outlives a holder that died.
-const LEASE: Duration = Duration::from_secs(6);
+/// How long a lock outlives a holder that died. A holder that is late with its renewal
+/// takes the lock again, unless somebody had it meanwhile: then its number is old.
+const LEASE: Duration = Duration::from_secs(3);
 /// How often it is renewed.
-const RENEWAL: Duration = Duration::from_secs(2);
+const RENEWAL: Duration = Duration::from_secs(1);
 /// An answer so fresh is not asked for again.
 const FRESH: Duration = Duration::from_millis(50);
 
