@@ -64,14 +64,14 @@ fn workers_share_a_drop_and_take_over_from_one_that_is_killed() {
     let victims = victim.kill();
     let output = ingest.wait_with_output().unwrap();
     let told: Value = serde_json::from_slice(&output.stdout).unwrap();
-    // One may have been filed by the victim in its last moment.
+    // What it had in hand may have been filed by the victim in its last moment.
     let (stored, gone) = (count(&told, "stored"), count(&told, "cancelled"));
     assert_eq!(
         stored + gone + count(&told, "duplicates"),
         u64::from(PICTURES),
         "{told}"
     );
-    assert!(gone <= 1, "{told}");
+    assert!(gone <= 2, "{told}");
     assert_eq!(told["failed"].as_array().map(Vec::len), Some(0), "{told}");
     assert_eq!(left_in(&drop), 0);
     assert_eq!(pending(&mut server.connection()), 0);
