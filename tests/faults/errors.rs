@@ -5,7 +5,7 @@
 use std::time::Instant;
 
 use super::{
-    scenario::{self, Scenario},
+    scenario::{self, Scenario, every_scenario},
     scene::{Scene, has_recover, is_long, report},
     snapshot::differences,
     trace::{self, Effect, Ended, Point},
@@ -135,27 +135,8 @@ fn problems(scene: &Scene, cause: &Cause, point: &Point, ended: &Ended) -> Vec<S
     problems
 }
 
-macro_rules! refused {
-    ($($name:ident: $scenario:ident;)+) => {
-        $(#[test]
-        fn $name() {
-            fail_everywhere(&scenario::$scenario);
-        })+
-    };
-}
-
-refused! {
-    tagging_one_picture: TAG_ONE;
+every_scenario! {
+    fail_everywhere;
     tagging_fifty_pictures: TAG_FIFTY;
-    merging_two_tags: RENAME;
-    undoing: UNDO;
-    changing_caption_and_rating: CAPTION;
-    filing_a_copy: INGEST;
-    filing_by_moving: INGEST_MOVE;
-    filing_a_duplicate: INGEST_DUPLICATE;
-    removing_duplicates: DUPLICATES;
-    restoring_from_the_trash: RESTORE;
-    emptying_the_trash: EMPTY;
     making_the_index: REBUILD;
-    making_a_library: INIT;
 }

@@ -16,7 +16,7 @@ use std::{
 };
 
 use super::{
-    scenario::{self, Scenario},
+    scenario::{self, Scenario, every_scenario},
     scene::{Scene, has_recover, is_long, report},
     snapshot::differences,
     trace::{self, Call, Effect},
@@ -664,26 +664,7 @@ fn cut_everywhere(scenario: &'static Scenario) {
     assert!(checked > 5, "{checked} states");
 }
 
-macro_rules! powered_off {
-    ($($name:ident: $scenario:ident;)+) => {
-        $(#[test]
-        fn $name() {
-            cut_everywhere(&scenario::$scenario);
-        })+
-    };
-}
-
-powered_off! {
-    tagging_one_picture: TAG_ONE;
+every_scenario! {
+    cut_everywhere;
     tagging_five_pictures: TAG_FIVE;
-    merging_two_tags: RENAME;
-    undoing: UNDO;
-    changing_caption_and_rating: CAPTION;
-    filing_a_copy: INGEST;
-    filing_by_moving: INGEST_MOVE;
-    filing_a_duplicate: INGEST_DUPLICATE;
-    removing_duplicates: DUPLICATES;
-    restoring_from_the_trash: RESTORE;
-    emptying_the_trash: EMPTY;
-    making_a_library: INIT;
 }

@@ -265,3 +265,32 @@ fn rest(path: &Path) {
         .and_then(|file| file.set_modified(long_ago()))
         .unwrap();
 }
+
+/// A test of each scenario that every kind of fault is tried on, and of those that are
+/// named besides.
+macro_rules! every_scenario {
+    (@ $check:ident; $($name:ident: $scenario:ident;)+) => {
+        $(#[test]
+        fn $name() {
+            $check(&scenario::$scenario);
+        })+
+    };
+    ($check:ident; $($more:tt)*) => {
+        every_scenario! {
+            @ $check;
+            tagging_one_picture: TAG_ONE;
+            merging_two_tags: RENAME;
+            undoing: UNDO;
+            changing_caption_and_rating: CAPTION;
+            filing_a_copy: INGEST;
+            filing_by_moving: INGEST_MOVE;
+            filing_a_duplicate: INGEST_DUPLICATE;
+            removing_duplicates: DUPLICATES;
+            restoring_from_the_trash: RESTORE;
+            emptying_the_trash: EMPTY;
+            making_a_library: INIT;
+            $($more)*
+        }
+    };
+}
+pub(super) use every_scenario;
