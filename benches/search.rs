@@ -27,7 +27,8 @@ use tagloupe::{
         search::{NoLookup, first_page, search},
     },
     model::{
-        catalog::{Catalog, Change, Column, Restoring},
+        catalog::{Catalog, Change, Restoring},
+        column::Column,
         entry::Entry,
         id::MediaKey,
         query::Query,

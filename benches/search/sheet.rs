@@ -10,7 +10,7 @@ impl Times {
     /// Runs something once for each item and notes how long it took: the best of
     /// some runs, for the machine does something else, too.
     pub fn of<T, R>(items: &[T], mut run: impl FnMut(&T) -> R) -> Self {
-        const RUNS: usize = 3;
+        const RUNS: usize = 7;
         let mut times = Self::default();
         for item in items {
             let best = (0..RUNS).map(|_| {

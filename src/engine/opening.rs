@@ -14,7 +14,7 @@ use super::{
     save::flow,
 };
 use crate::{
-    model::{catalog::Column, edit::Edit},
+    model::{column::Column, edit::Edit},
     storage::{Error, IndexState, PendingChange, RebuildProgress, RebuildSummary, Recovered},
 };
 

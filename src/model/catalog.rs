@@ -37,6 +37,7 @@ use self::{
     tags::Tags,
 };
 use super::{
+    column::Column,
     entry::{Entry, Facets},
     id::{Md5, MediaId, MediaKey},
     media::{MediaKind, Rating, Status},
@@ -46,8 +47,7 @@ use super::{
 };
 
 pub use self::{
-    building::Building, column::Column, order::Order, record::Record, snapshot::Restoring,
-    tag_names::TagNames,
+    building::Building, order::Order, record::Record, snapshot::Restoring, tag_names::TagNames,
 };
 
 /// Sites that get a number; the names of further ones are stored with each post.

@@ -6,7 +6,7 @@ use roaring::RoaringBitmap;
 
 use super::terms::{Cancelled, Evaluation};
 use crate::model::{
-    catalog::Column,
+    column::Column,
     id::MediaKey,
     query::{
         Query,
@@ -34,14 +34,14 @@ pub fn arrange(
         return Ok((Arc::default(), total));
     }
     let order = query.order().unwrap_or(Order {
-        by: OrderBy::Imported,
+        by: OrderBy::Column(Column::Imported),
         is_descending: true,
     });
     if let OrderBy::Unavailable(name) = order.by {
         evaluation.hint(format!("there is nothing to order by {name} yet"));
     }
     if let Some((column, is_reversed)) = column_of(order) {
-        let favorites_first = order.by == OrderBy::Favcount;
+        let favorites_first = column == Column::Favcount;
         let keys = by_column(
             evaluation,
             &found,
@@ -109,25 +109,7 @@ pub fn is_kept(query: &Query) -> bool {
 /// itself; `None` for an order that comes from the query.
 fn column_of(order: Order) -> Option<(Column, bool)> {
     let column = match order.by {
-        OrderBy::Imported => Column::Imported,
-        OrderBy::Id => Column::Id,
-        OrderBy::Date => Column::Created,
-        OrderBy::Modified => Column::Modified,
-        OrderBy::Name => Column::Title,
-        OrderBy::Path => Column::Path,
-        OrderBy::Filesize => Column::Bytes,
-        OrderBy::Width => Column::Width,
-        OrderBy::Height => Column::Height,
-        OrderBy::Mpixels => Column::Mpixels,
-        OrderBy::Ratio => Column::Ratio,
-        OrderBy::Duration => Column::Duration,
-        OrderBy::Frames => Column::Frames,
-        OrderBy::Tagcount => Column::Tags,
-        OrderBy::CategoryCount(place) => Column::CategoryTags(place),
-        OrderBy::Stars => Column::Stars,
-        OrderBy::Score => Column::Score,
-        OrderBy::Favcount => Column::Favcount,
-        OrderBy::Rating => Column::Rating,
+        OrderBy::Column(column) => column,
         OrderBy::Unavailable(_) => return Some((Column::Imported, false)),
         OrderBy::Similarity
         | OrderBy::Project

@@ -15,11 +15,8 @@ use std::{
 use roaring::RoaringBitmap;
 
 use self::making::Marks;
-use super::{
-    Catalog,
-    column::{Column, Value},
-};
-use crate::model::id::MediaKey;
+use super::{Catalog, column::Value};
+use crate::model::{column::Column, id::MediaKey};
 
 /// Media in order; ties stand by id.
 pub struct Order {

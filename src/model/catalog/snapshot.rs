@@ -10,7 +10,6 @@ use roaring::RoaringBitmap;
 
 use super::{
     Catalog,
-    column::Column,
     lookup::Lookup,
     next_version,
     order::{Order, Slot},
@@ -18,7 +17,7 @@ use super::{
     shared::Shared,
     tags::Tags,
 };
-use crate::model::{id::MediaKey, tag::TagName};
+use crate::model::{column::Column, id::MediaKey, tag::TagName};
 
 /// Raised whenever frames change, or what is packed in a record, or a hash.
 pub const FORMAT: u32 = 2;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::key::Key;
-use crate::model::tag::normalize_category;
+use crate::model::{column::Column, tag::normalize_category};
 
 /// What the parser asks about the library: which words before a colon are categories.
 pub trait Vocabulary {
@@ -191,26 +191,8 @@ pub struct Order {
 /// What results are ordered by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OrderBy {
-    Imported,
-    Id,
-    Date,
-    Modified,
-    Name,
-    Path,
-    Filesize,
-    Width,
-    Height,
-    Mpixels,
-    Ratio,
-    Duration,
-    Frames,
-    Tagcount,
-    /// Of one built-in category, by its place in the table of categories.
-    CategoryCount(u8),
-    Stars,
-    Score,
-    Favcount,
-    Rating,
+    /// One value of every medium.
+    Column(Column),
     Similarity,
     /// The place in the projects that the query names.
     Project,

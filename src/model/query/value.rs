@@ -4,7 +4,7 @@ use super::{
     key::{Key, ValueKind},
     tree::{DateTest, Items, Moment, NumberTest, Order, OrderBy, Pattern, Similar},
 };
-use crate::model::tag::BUILT_IN_CATEGORIES;
+use crate::model::{column::Column, tag::BUILT_IN_CATEGORIES};
 
 /// How far `~=` and a size with a unit may be off.
 const ABOUT: f64 = 0.05;
@@ -495,26 +495,28 @@ fn order(text: &str) -> Option<Order> {
         (text, None)
     };
     let (by, is_descending) = match name {
-        "new" | "newest" | "recent" | "ingested" | "imported" => (OrderBy::Imported, true),
-        "old" | "oldest" => (OrderBy::Imported, false),
-        "id" => (OrderBy::Id, false),
-        "date" | "taken" | "created" => (OrderBy::Date, true),
-        "modified" | "edited" => (OrderBy::Modified, true),
-        "name" => (OrderBy::Name, false),
-        "path" => (OrderBy::Path, false),
-        "filesize" => (OrderBy::Filesize, true),
-        "width" => (OrderBy::Width, true),
-        "height" => (OrderBy::Height, true),
-        "mpixels" => (OrderBy::Mpixels, true),
-        "ratio" | "landscape" => (OrderBy::Ratio, true),
-        "portrait" => (OrderBy::Ratio, false),
-        "duration" => (OrderBy::Duration, true),
-        "frames" => (OrderBy::Frames, true),
-        "tagcount" => (OrderBy::Tagcount, true),
-        "stars" => (OrderBy::Stars, true),
-        "score" => (OrderBy::Score, true),
-        "favcount" | "fav" => (OrderBy::Favcount, true),
-        "rating" => (OrderBy::Rating, true),
+        "new" | "newest" | "recent" | "ingested" | "imported" => {
+            (OrderBy::Column(Column::Imported), true)
+        }
+        "old" | "oldest" => (OrderBy::Column(Column::Imported), false),
+        "id" => (OrderBy::Column(Column::Id), false),
+        "date" | "taken" | "created" => (OrderBy::Column(Column::Created), true),
+        "modified" | "edited" => (OrderBy::Column(Column::Modified), true),
+        "name" => (OrderBy::Column(Column::Title), false),
+        "path" => (OrderBy::Column(Column::Path), false),
+        "filesize" => (OrderBy::Column(Column::Bytes), true),
+        "width" => (OrderBy::Column(Column::Width), true),
+        "height" => (OrderBy::Column(Column::Height), true),
+        "mpixels" => (OrderBy::Column(Column::Mpixels), true),
+        "ratio" | "landscape" => (OrderBy::Column(Column::Ratio), true),
+        "portrait" => (OrderBy::Column(Column::Ratio), false),
+        "duration" => (OrderBy::Column(Column::Duration), true),
+        "frames" => (OrderBy::Column(Column::Frames), true),
+        "tagcount" => (OrderBy::Column(Column::Tags), true),
+        "stars" => (OrderBy::Column(Column::Stars), true),
+        "score" => (OrderBy::Column(Column::Score), true),
+        "favcount" | "fav" => (OrderBy::Column(Column::Favcount), true),
+        "rating" => (OrderBy::Column(Column::Rating), true),
         "similarity" => (OrderBy::Similarity, true),
         "random" => (OrderBy::Random(None), false),
         "none" => (OrderBy::None, false),
@@ -527,7 +529,8 @@ fn order(text: &str) -> Option<Order> {
             let place = BUILT_IN_CATEGORIES
                 .iter()
                 .position(|known| *known == category)?;
-            (OrderBy::CategoryCount(u8::try_from(place).ok()?), true)
+            let column = Column::CategoryTags(u8::try_from(place).ok()?);
+            (OrderBy::Column(column), true)
         }
     };
     Some(Order {

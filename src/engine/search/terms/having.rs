@@ -10,7 +10,7 @@ use super::{
 };
 use crate::engine::{duplicates::exact_groups, search::explain::How, tag_similarity::Measure};
 use crate::model::{
-    catalog::Column,
+    column::Column,
     entry::Facets,
     fact::{Detail, Fact, PART},
     hash::PerceptualHash,

@@ -15,7 +15,7 @@ use super::{Evaluation, Media, Result};
 use crate::{
     engine::search::explain::How,
     model::{
-        catalog::Column,
+        column::Column,
         entry::parse_time,
         fact::{Detail, Fact, PART},
         query::{

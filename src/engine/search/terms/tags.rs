@@ -10,11 +10,7 @@ use crate::{
         explain::How,
         text::{Glob, glob},
     },
-    model::{
-        catalog::{Catalog, Column},
-        id::MediaKey,
-        tag::TagName,
-    },
+    model::{catalog::Catalog, column::Column, id::MediaKey, tag::TagName},
 };
 
 /// What a tag of a query stands for.

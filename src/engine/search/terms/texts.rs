@@ -6,7 +6,7 @@ use super::{Evaluation, Media, Result};
 use crate::{
     engine::search::text::{Matcher, glob},
     model::{
-        catalog::Column,
+        column::Column,
         fact::{Detail, Fact, PART},
         query::{
             BuiltIn, Query,

@@ -5,13 +5,8 @@ use std::{cmp::Ordering, thread};
 
 use roaring::RoaringBitmap;
 
-use super::super::{
-    Catalog,
-    column::{Column, ordered},
-    packed::CHUNK,
-    record::Record,
-};
-use crate::model::{id::MediaKey, tag::BUILT_IN_CATEGORIES};
+use super::super::{Catalog, column::ordered, packed::CHUNK, record::Record};
+use crate::model::{column::Column, id::MediaKey, tag::BUILT_IN_CATEGORIES};
 
 /// What stands for no value: behind all that there are.
 const NONE: u64 = u64::MAX;

@@ -6,14 +6,10 @@ use std::{cmp::Ordering, thread};
 use roaring::RoaringBitmap;
 
 use super::{
-    super::{
-        Catalog,
-        column::{Column, ordered},
-        natural::natural_key,
-    },
+    super::{Catalog, column::ordered, natural::natural_key},
     Order,
 };
-use crate::model::id::MediaKey;
+use crate::model::{column::Column, id::MediaKey};
 
 /// One bit for each place.
 #[derive(Clone, Default)]
