@@ -360,6 +360,12 @@ fn a_file_that_is_given_again_is_done_once_and_answered_to_who_gave_it_last() {
     let [after, before] = [answers("after"), answers("before")];
     assert!(matches!(&after[..], [one] if one.file == 0), "{after:?}");
     assert!(matches!(&before[..], [one] if one.file == 8), "{before:?}");
+    // Nothing of it stays there.
+    let left: Vec<String> = redis::cmd("KEYS")
+        .arg("tl:*:up:*")
+        .query(&mut server.connection())
+        .unwrap();
+    assert!(left.is_empty(), "{left:?}");
     // One that was changed since is another file.
     std::fs::File::options()
         .append(true)

@@ -307,6 +307,7 @@ impl Helper<'_> {
             let news = self.news(&untold.report);
             let answer = Answer {
                 giver: &untold.report.giver,
+                fingerprint: &untold.fingerprint,
                 report: &report,
                 news: &news,
                 dead: untold.dead.as_deref(),

@@ -80,6 +80,7 @@ redis.call('XADD', KEYS[2], '*', 'report', ARGV[2])
 redis.call('PEXPIRE', KEYS[2], ARGV[4])
 if ARGV[5] ~= '' then redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[6], '*', 'job', ARGV[5], 'report', ARGV[2]) end
 redis.call('PUBLISH', ARGV[7], ARGV[3])
+if redis.call('HGET', KEYS[4], 'entry') == ARGV[1] then redis.call('DEL', KEYS[4]) end
 return 1";
 
 /// Leaves entries to whoever comes next; that they were handed out does not count.
@@ -163,6 +164,8 @@ pub struct Claimed {
 #[derive(Clone, Copy, Debug)]
 pub struct Answer<'a> {
     pub giver: &'a str,
+    /// Of the file, which is no longer up.
+    pub fingerprint: &'a str,
     pub report: &'a str,
     /// What all who hear are told.
     pub news: &'a str,
@@ -377,7 +380,8 @@ impl Board {
     /// Ends an entry with its answer.
     pub fn done(&mut self, entry: &str, answer: Answer<'_>) -> Result<(), Failure> {
         let answers = self.answers(answer.giver);
-        let mut script = script(DONE, &[&self.stream, &answers, &self.dead()]);
+        let up = self.up(answer.fingerprint);
+        let mut script = script(DONE, &[&self.stream, &answers, &self.dead(), &up]);
         script.arg(entry).arg(answer.report).arg(answer.news);
         script.arg(ANSWERS_KEPT_MS).arg(answer.dead.unwrap_or(""));
         script.arg(DEAD_KEPT).arg(&self.channel);
