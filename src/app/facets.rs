@@ -11,14 +11,11 @@ use super::{
     message::{Counted, Effect},
     query_bar::term_of,
 };
-use crate::{
-    engine::tag_counts::tag_counts,
-    model::{
-        catalog::{Catalog, TagNames},
-        edit::apply_all,
-        id::MediaKey,
-        tag::{Tag, TagName},
-    },
+use crate::model::{
+    catalog::{Catalog, TagNames},
+    edit::apply_all,
+    id::MediaKey,
+    tag::{Tag, TagName},
 };
 
 /// The state of the sidebar; it is open when it is among the panes shown.
@@ -170,13 +167,14 @@ pub fn ask(of: Counted, keys: &Arc<[MediaKey]>, ctx: &mut Context<'_>) -> u64 {
 }
 
 /// Counts the tags of some media: by category, and within each first those that stand
-/// out, that is, which are here more often than elsewhere. Looks at every one of
-/// them: not for the thread that draws.
+/// out, that is, which are here more often than elsewhere. `tags_of` looks at every one
+/// of them ([`tag_counts`](crate::engine::tag_counts::tag_counts)): not for the thread
+/// that draws.
 pub fn count(
     catalog: &Catalog,
     keys: &[MediaKey],
     pending: &Changes,
-    is_cancelled: &(dyn Fn() -> bool + Sync),
+    tags_of: impl FnOnce(&[MediaKey]) -> Option<Vec<u32>>,
 ) -> Option<FacetRows> {
     let (edited, stored): (Vec<MediaKey>, Vec<MediaKey>) = if pending.unsaved() == 0 {
         (Vec::new(), Vec::new())
@@ -184,7 +182,7 @@ pub fn count(
         keys.iter().partition(|key| pending.has_pending(**key))
     };
     let stored = if edited.is_empty() { keys } else { &stored };
-    let mut counts = tag_counts(catalog, stored, is_cancelled)?;
+    let mut counts = tags_of(stored)?;
     let names = catalog.tag_names().clone();
     // Those of unsaved edits, some of which no medium has yet.
     let mut unsaved: HashMap<TagName, u32> = HashMap::new();

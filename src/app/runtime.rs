@@ -120,11 +120,13 @@ impl Runtime {
                     Counted::Selection => &self.newest_selection_count,
                 });
                 newest.store(generation, Ordering::Release);
-                let catalog = engine.catalog();
+                let (engine, catalog) = (Arc::clone(engine), engine.catalog());
                 let sender = self.own_sender.clone();
                 self.pool.run(move || {
                     let is_old = || newest.load(Ordering::Acquire) != generation;
-                    if let Some(rows) = facets::count(&catalog, &keys, &pending, &is_old) {
+                    let tags_of =
+                        |keys: &[MediaKey]| engine.tag_counts_now(&catalog, keys, &is_old);
+                    if let Some(rows) = facets::count(&catalog, &keys, &pending, tags_of) {
                         // Nobody listens any more once the session has ended.
                         let _ = sender.send(Message::Facets {
                             generation,

@@ -5,7 +5,7 @@
 //! |---|---|---|---|
 //! | `thumb`, `lowres` | pictures, and what a screen is sent for them | size and time of the original | all tiers |
 //! | `search` | results of queries | catalog, index, and the projects' files where it asked for them | memory |
-//! | `analysis` | similarity lists, members of projects | catalog (and index, projects' files) | memory |
+//! | `analysis` | similarity lists, counts of tags, members of projects | catalog (and index, projects' files) | memory |
 //! | `suggest` | completions | catalog | memory |
 //! | `project` | the list of projects, pages of one | the projects' files | all tiers |
 //!

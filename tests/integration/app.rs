@@ -33,6 +33,7 @@ use tagloupe::{
         save::SaveStep,
         search::{NoLookup, explain, search},
         suggest::suggest,
+        tag_counts::tag_counts,
     },
     model::{
         catalog::{Catalog, Change},
@@ -202,7 +203,10 @@ impl Desk {
                 generation,
                 ..
             } => {
-                let rows = facets::count(&self.catalog, &keys, &pending, &|| false).unwrap();
+                let rows = facets::count(&self.catalog, &keys, &pending, |keys| {
+                    tag_counts(&self.catalog, keys, &|| false)
+                })
+                .unwrap();
                 let rows = rows.into();
                 return self.tell(Message::Facets { generation, rows });
             }

@@ -9,7 +9,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use crate::model::id::MediaId;
+use crate::model::id::{MediaId, MediaKey};
 
 /// A longer name is cut, and its md5 stands for the rest.
 const MAX_NAME_BYTES: usize = 160;
@@ -132,6 +132,16 @@ impl Key {
     /// `analysis:projects:members`, as the index of this process numbers media.
     pub fn members() -> Self {
         Self::new(Family::Analysis, &["projects", "members"])
+    }
+
+    /// `analysis:tags:{hash}` of some media.
+    pub fn tag_counts(media: &[MediaKey]) -> Self {
+        let mut context = md5::Context::new();
+        for key in media {
+            context.consume(key.0.to_le_bytes());
+        }
+        let hash = format!("{:x}", context.finalize());
+        Self::new(Family::Analysis, &["tags", &hash])
     }
 
     /// `suggest:{typed}:{context}:{count}`; the context is what is there already.
