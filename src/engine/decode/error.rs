@@ -1,34 +1,38 @@
 //! Why a file gives no pixels, in words for people and variants for callers.
 
-use std::{io, path::Path};
+use std::{error::Error, fmt, io, path::Path};
 
 use super::{facts::Facts, format::Format};
 use crate::model::text::display_text;
 
 /// A file that gives no pixels. Every text names the file and is safe to print.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug)]
 pub enum DecodeError {
-    #[error("cannot read {path}: {source}")]
-    Io { path: String, source: io::Error },
+    Io {
+        path: String,
+        source: io::Error,
+    },
     /// None of the formats known here.
-    #[error("{path} is neither picture nor video: {reason}")]
-    NotMedia { path: String, reason: String },
-    #[error("{path} is a damaged {format} file: {reason}")]
+    NotMedia {
+        path: String,
+        reason: String,
+    },
     Broken {
         path: String,
         format: Format,
         reason: String,
     },
     /// Maybe sound, but beyond the limits of this program.
-    #[error("{path} is too large to show here: {reason}")]
     TooLarge {
         path: String,
         reason: String,
         facts: Box<Facts>,
     },
     /// Recognized, but not decoded by this program.
-    #[error("cannot show {} files here: {path}", facts.format)]
-    Unsupported { path: String, facts: Box<Facts> },
+    Unsupported {
+        path: String,
+        facts: Box<Facts>,
+    },
 }
 
 impl DecodeError {
@@ -46,6 +50,17 @@ impl DecodeError {
         }
     }
 
+    /// What is the matter with the file, to stand behind its name.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Io { source, .. } => format!("cannot be read: {source}"),
+            Self::NotMedia { reason, .. } => format!("is neither picture nor video: {reason}"),
+            Self::Broken { format, reason, .. } => format!("is a damaged {format} file: {reason}"),
+            Self::TooLarge { reason, .. } => format!("is too large to show here: {reason}"),
+            Self::Unsupported { facts, .. } => format!("cannot be shown here: {}", facts.format),
+        }
+    }
+
     /// What is known of a file that is to be kept although it cannot be shown;
     /// `None` for files that are broken, unreadable or no media.
     pub fn facts(&self) -> Option<&Facts> {
@@ -55,6 +70,19 @@ impl DecodeError {
         }
     }
 }
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Io { path, .. }
+        | Self::NotMedia { path, .. }
+        | Self::Broken { path, .. }
+        | Self::TooLarge { path, .. }
+        | Self::Unsupported { path, .. }) = self;
+        write!(f, "{path} {}", self.reason())
+    }
+}
+
+impl Error for DecodeError {}
 
 /// A path as it may be printed.
 pub fn printable(path: &Path) -> String {

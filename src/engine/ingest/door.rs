@@ -81,7 +81,7 @@ pub(super) fn enter(shared: &Shared, item: &Item, how: Transfer) -> Result<Admit
         Err(error) => {
             let now = crate::model::entry::format_time((shared.settings.clock)());
             let companions = super::super::companion::gather(path, &now);
-            return Err(reject(shared, path, how, &companions, &error.to_string()));
+            return Err(reject(shared, path, how, &companions, &error.reason()));
         }
     };
     let (md5, bytes) = md5_file(path, &shared.stop).map_err(|error| {

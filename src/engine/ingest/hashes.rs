@@ -59,7 +59,7 @@ pub(super) fn look(
             (decoded.facts, Some(preview), None)
         }
         Err(error) => {
-            let reason = error.to_string();
+            let reason = error.reason();
             match error {
                 DecodeError::TooLarge { facts, .. } | DecodeError::Unsupported { facts, .. } => {
                     (*facts, None, Some(reason))
