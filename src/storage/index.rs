@@ -310,6 +310,9 @@ fn damage_noted(path: &Path) -> Option<String> {
 
 /// What speaks against a database file before SQLite touches it: opening one can
 /// already write to it when it has a log.
+///
+/// For a process that has no connection to it: closing the file here would let go of
+/// the locks of one (<https://sqlite.org/howtocorrupt.html>, section 2.2).
 fn problem_of_header(path: &Path) -> Option<String> {
     let mut header = [0; 100];
     let file = File::open(path).ok()?;

@@ -10,9 +10,10 @@
 //! is replaced or zeroed meanwhile is not shown.
 
 use std::{
-    collections::HashMap,
-    fs::File,
+    collections::{BTreeMap, HashMap},
+    fs::{self, File},
     os::unix::fs::{FileExt as _, MetadataExt as _},
+    path::Path,
     sync::{Arc, Mutex},
 };
 
@@ -46,18 +47,48 @@ impl Moment {
 #[derive(Clone, Debug)]
 pub struct Log(Arc<File>);
 
+/// Every shared memory that this process has open, by device and inode.
+///
+/// SQLite's locks on it belong to the process, and closing any handle of the file lets
+/// go of all of them (<https://sqlite.org/howtocorrupt.html>, section 2.2): there is one
+/// handle for all connections, and it stays open as long as the file is there.
+static LOGS: Mutex<BTreeMap<(u64, u64), Log>> = Mutex::new(BTreeMap::new());
+
 impl Log {
-    pub fn new(shared_memory: File) -> Self {
-        Self(Arc::new(shared_memory))
+    /// That of a file of SQLite; `None` when it cannot be read.
+    pub fn open(shared_memory: &Path) -> Option<Self> {
+        let mut logs = lock(&LOGS);
+        // Nobody shares what was deleted and what no connection uses.
+        logs.retain(|_, log| Arc::strong_count(&log.0) > 1 || log.is_there());
+        if let Some(log) = logs.get(&inode(&fs::metadata(shared_memory).ok()?)) {
+            return Some(log.clone());
+        }
+        let file = File::open(shared_memory).ok()?;
+        let inode = inode(&file.metadata().ok()?);
+        // It may have been made again between the two looks.
+        if let Some(log) = logs.get(&inode) {
+            std::mem::forget(file);
+            return Some(log.clone());
+        }
+        let log = Self(Arc::new(file));
+        logs.insert(inode, log.clone());
+        Some(log)
+    }
+
+    fn is_there(&self) -> bool {
+        self.0.metadata().is_ok_and(|metadata| metadata.nlink() > 0)
     }
 
     /// `None` when it was deleted or cannot be told.
     pub fn now(&self) -> Option<Moment> {
         let mut header = [0; HEADER_BYTES];
         self.0.read_exact_at(&mut header, 0).ok()?;
-        let is_there = self.0.metadata().ok()?.nlink() > 0;
-        is_there.then_some(Moment(header))
+        self.is_there().then_some(Moment(header))
     }
+}
+
+fn inode(metadata: &fs::Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
 }
 
 /// An entry whose value lies in a file.

@@ -120,10 +120,9 @@ fn try_open(path: &Path) -> rusqlite::Result<Option<File>> {
         // Deleted in this very moment.
         rusqlite::Error::InvalidPath(path.to_owned())
     })?;
-    let shared_memory = fs::File::open(sibling(path, "-shm"));
     Ok(Some(File {
         connection,
-        log: shared_memory.ok().map(Log::new),
+        log: Log::open(&sibling(path, "-shm")),
         path: path.to_owned(),
         inode,
     }))
@@ -149,4 +148,44 @@ fn sibling(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process;
+
+    use super::*;
+
+    /// The inodes that this process holds a lock on.
+    #[cfg(target_os = "linux")]
+    fn locked() -> Vec<u64> {
+        let locks = fs::read_to_string("/proc/locks").unwrap();
+        let of_this = locks.lines().filter_map(|line| {
+            // `1: POSIX ADVISORY WRITE 1234 fe:00:5678 120 120`
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let is_ours = words.get(4)?.parse::<u32>().ok()? == process::id();
+            let inode = words.get(5)?.rsplit(':').next()?.parse().ok()?;
+            (is_ours && *words.get(3)? == "WRITE").then_some(inode)
+        });
+        of_this.collect()
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_connection_that_closes_lets_go_of_nobody_elses_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cache.db");
+        let (mut writer, reader) = (open(&path).unwrap(), open(&path).unwrap());
+        assert!(writer.log.is_some() && reader.log.is_some());
+        let transaction = writer
+            .connection
+            .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)
+            .unwrap();
+        let (_, shared_memory) = inode(&sibling(&path, "-shm")).unwrap();
+        assert!(locked().contains(&shared_memory), "the lock of a writer");
+        drop(reader);
+        drop(open(&path).unwrap());
+        assert!(locked().contains(&shared_memory), "it is still held");
+        transaction.commit().unwrap();
+    }
 }
