@@ -1,9 +1,13 @@
 //! The questions to a terminal and its answers. Each is taken for what it says and
 //! for no more: nonsense changes nothing.
 
-use std::process::Command;
+use std::{process::Command, thread, time::Duration};
 
 use super::Environment;
+
+/// How often a tmux that does not know its terminal yet is asked again.
+const ATTEMPTS: u32 = 6;
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// What tmux says about itself and the terminal around it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,20 +19,41 @@ pub struct Tmux {
 
 /// Asks tmux by its own command. Changes no option of it: whether commands pass
 /// through is the user's choice.
+///
+/// A tmux that starts with the program has not heard the name of the terminal around it
+/// yet: it is asked a few times. Blocks for a third of a second at most.
 pub fn ask_tmux() -> Option<Tmux> {
+    let mut tmux = ask_tmux_once()?;
+    for _ in 0..ATTEMPTS {
+        if !tmux.passes_through || !tmux.outer.is_empty() {
+            break;
+        }
+        thread::sleep(PAUSE);
+        tmux = ask_tmux_once()?;
+    }
+    Some(tmux)
+}
+
+fn ask_tmux_once() -> Option<Tmux> {
     let output = Command::new("tmux")
         .args(["display", "-p", "#{allow-passthrough} #{client_termtype}"])
         .stdin(std::process::Stdio::null())
         .output()
         .ok()
         .filter(|output| output.status.success())?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    let (passes, outer) = text.trim_end().split_once(' ').unwrap_or((&text, ""));
-    Some(Tmux {
-        // As a format the option is the number of its choice.
-        passes_through: matches!(passes, "on" | "all" | "1" | "2"),
-        outer: outer.to_owned(),
-    })
+    Some(Tmux::read(&String::from_utf8_lossy(&output.stdout)))
+}
+
+impl Tmux {
+    pub(super) fn read(text: &str) -> Self {
+        let text = text.trim_end();
+        let (passes, outer) = text.split_once(' ').unwrap_or((text, ""));
+        Self {
+            // As a format the option is the number of its choice.
+            passes_through: matches!(passes, "on" | "all" | "1" | "2"),
+            outer: outer.to_owned(),
+        }
+    }
 }
 
 /// The questions, the one that everybody answers last.

@@ -275,3 +275,20 @@ fn another_font_size_is_another_cell() {
     decided.resize(window(0, 0));
     assert_eq!(decided.cell, (30, 64));
 }
+
+#[test]
+fn tmux_may_not_know_the_terminal_around_it_yet() {
+    for (text, passes_through, outer) in [
+        ("1 kitty(0.41.1)\n", true, "kitty(0.41.1)"),
+        ("1 \n", true, ""),
+        ("on\n", true, ""),
+        ("0 kitty(0.41.1)\n", false, "kitty(0.41.1)"),
+        ("", false, ""),
+    ] {
+        let expected = Tmux {
+            passes_through,
+            outer: outer.to_owned(),
+        };
+        assert_eq!(Tmux::read(text), expected, "{text:?}");
+    }
+}
