@@ -256,40 +256,79 @@ fn with_implications(catalog: &Catalog, vocabulary: &Vocabulary) -> Catalog {
     catalog.clone().with_tag_database(std::sync::Arc::new(tags))
 }
 
+/// Every order that a query can ask for and that the data has something for; those that go
+/// the other way where that is found another way.
+const ORDERS: &[&str] = &[
+    "imported",
+    "imported_asc",
+    "id",
+    "id_desc",
+    "date",
+    "date_asc",
+    "modified",
+    "modified_asc",
+    "name",
+    "name_desc",
+    "path",
+    "path_desc",
+    "filesize",
+    "filesize_asc",
+    "width",
+    "width_asc",
+    "height",
+    "mpixels",
+    "mpixels_asc",
+    "landscape",
+    "portrait",
+    "duration",
+    "duration_asc",
+    "frames",
+    "frames_asc",
+    "tagcount",
+    "tagcount_asc",
+    "gentags",
+    "gentags_asc",
+    "arttags",
+    "copytags",
+    "chartags",
+    "spectags",
+    "metatags",
+    "stars",
+    "stars_asc",
+    "score",
+    "score_asc",
+    "favcount",
+    "favcount_asc",
+    "rating",
+    "rating_asc",
+    "similarity",
+    "dupsize",
+    "dupsize_asc",
+    "project",
+    "random",
+    "none",
+];
+
 fn orders(catalog: &Catalog) {
-    head("the first page of everything");
-    for by in [
-        "imported",
-        "imported_asc",
-        "date",
-        "modified",
-        "filesize",
-        "width",
-        "height",
-        "mpixels",
-        "ratio",
-        "duration",
-        "frames",
-        "tagcount",
-        "arttags",
-        "stars",
-        "score",
-        "favcount",
-        "rating",
-        "id",
-        "name",
-        "path",
-        "random",
-    ] {
-        let text = format!("order:{by}");
-        if Query::parse(&text, catalog).is_ok() {
-            let first = Times::once(&[()], |()| page(catalog, &text));
-            first.print(&format!("{text}, asked for the first time"), "≤ 20 ms");
-            let whole = Times::once(&[()], |()| list(catalog, &text));
-            whole.print(&format!("{text}, the whole list, which stays"), "");
-            Times::of(std::slice::from_ref(&text), |text| page(catalog, text))
-                .print(&text, "≤ 20 ms");
+    const ROUNDS: usize = 3;
+    head("the first page of everything, before its order is made");
+    let texts: Vec<String> = ORDERS.iter().map(|by| format!("order:{by}")).collect();
+    // To look for a beginning makes no order, and what was asked meanwhile has taken the
+    // place of this one in the caches of the processor.
+    let mut times: Vec<Times> = texts.iter().map(|_| Times::default()).collect();
+    for _ in 0..ROUNDS {
+        for (text, times) in texts.iter().zip(&mut times) {
+            times.extend(Times::once(&[()], |()| page(catalog, text)));
         }
+    }
+    for (text, times) in texts.iter().zip(&times) {
+        times.print(text, "≤ 20 ms");
+    }
+    head("the whole of it, which makes the order that is kept, and then a page");
+    for text in &texts {
+        let whole = Times::once(&[()], |()| list(catalog, text));
+        whole.print(&format!("{text}, the whole list"), "");
+        Times::of(std::slice::from_ref(text), |text| page(catalog, text)).print(text, "≤ 20 ms");
     }
 }
 

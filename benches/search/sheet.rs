@@ -36,6 +36,11 @@ impl Times {
         times
     }
 
+    pub fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+        self.0.sort_unstable();
+    }
+
     pub fn part(&self, hundredth: usize) -> Duration {
         let last = self.0.len().saturating_sub(1);
         let place = (self.0.len() * hundredth / 100).min(last);

@@ -107,11 +107,19 @@ fn value(seed: u64) -> String {
     text
 }
 
+fn dice_of(key: u32) -> Dice {
+    Dice::new(u64::from(key) | 1 << 40)
+}
+
+fn md5_of(dice: &mut Dice) -> Md5 {
+    Md5(std::array::from_fn(|_| (dice.next() & 0xff) as u8))
+}
+
 /// The medium with a key. Every hundredth tag is drawn without regard to how common
 /// it is, so that each is on some medium.
 pub fn entry(key: u32, vocabulary: &Vocabulary) -> Entry {
-    let mut dice = Dice::new(u64::from(key) | 1 << 40);
-    let md5 = Md5(std::array::from_fn(|_| (dice.next() & 0xff) as u8));
+    let mut dice = dice_of(key);
+    let md5 = md5_of(&mut dice);
     let id: MediaId = md5.into();
     let facts = FileFacts {
         path: format!("images/{}/{md5}.jpg", md5.bucket()),
@@ -121,7 +129,12 @@ pub fn entry(key: u32, vocabulary: &Vocabulary) -> Entry {
         is_missing: false,
     };
     let mut entry = Entry::new(MediaKey(key), id, &facts, &Media::default());
-    entry.md5 = Some(md5);
+    // One in a hundred has the bytes of another.
+    entry.md5 = Some(if key.is_multiple_of(100) {
+        md5_of(&mut dice_of(key - 1))
+    } else {
+        md5
+    });
     entry.width = 200 + (dice.next() % 4_000) as u32;
     entry.height = 200 + (dice.next() % 4_000) as u32;
     entry.created = entry.imported - (dice.next() % 100_000_000).cast_signed();
@@ -135,6 +148,10 @@ pub fn entry(key: u32, vocabulary: &Vocabulary) -> Entry {
     } else {
         MediaKind::Image
     };
+    if entry.kind == MediaKind::Animation {
+        entry.frames = 2 + (dice.next() % 200) as u32;
+        entry.duration_ms = Some(u64::from(entry.frames) * 40);
+    }
     entry.score = (dice.below(2) == 0).then(|| (dice.next() % 500).cast_signed());
     entry.favcount = entry.score.map(|score| score * 2);
     entry.phash = Some(tagloupe::model::hash::PerceptualHash::new(

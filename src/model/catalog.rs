@@ -16,6 +16,7 @@ mod packed;
 mod record;
 mod shared;
 mod snapshot;
+mod summaries;
 mod tag_names;
 mod tags;
 
@@ -313,9 +314,8 @@ impl Catalog {
             (Some(old), Some(new)) => Some(Column::differing(old, new)),
             _ => None,
         };
-        let others = Column::all().zip(&mut columns);
-        for (column, slot) in others.filter(|(_, slot)| slot.has_earlier()) {
-            if differing.as_ref().is_none_or(|differs| differs(column)) {
+        for (column, slot) in Column::all().zip(&mut columns) {
+            if slot.has_earlier() && differing.as_ref().is_none_or(|differs| differs(column)) {
                 slot.touch(key);
             }
         }
@@ -434,28 +434,23 @@ impl Catalog {
 
     /// The media whose bytes others have as well, with how many have them.
     pub fn same_md5(&self) -> HashMap<MediaKey, usize> {
-        let mut same = HashMap::new();
-        let pairs: Vec<(u32, u32)> = self.by_md5.pairs().collect();
-        for group in pairs
-            .chunk_by(|a, b| a.0 == b.0)
-            .filter(|group| group.len() > 1)
-        {
-            // What has the same hash may differ.
-            let mut counts: HashMap<Md5, usize> = HashMap::new();
-            let md5_of = |key: u32| self.record(MediaKey(key))?.md5();
-            for md5 in group.iter().filter_map(|(_, key)| md5_of(*key)) {
-                *counts.entry(md5).or_default() += 1;
-            }
-            for (_, key) in group {
-                let count = md5_of(*key).and_then(|md5| counts.get(&md5));
-                same.extend(
-                    count
-                        .filter(|count| **count > 1)
-                        .map(|count| (MediaKey(*key), *count)),
-                );
-            }
-        }
-        same
+        // In the order of the keys, so that each look is near the one before.
+        let mut keys: Vec<u32> = self
+            .by_md5
+            .shared()
+            .flatten()
+            .map(|(_, key)| *key)
+            .collect();
+        keys.sort_unstable();
+        let md5_of = |key: u32| Some((self.record(MediaKey(key))?.md5()?, MediaKey(key)));
+        let mut md5s: Vec<(Md5, MediaKey)> = keys.into_iter().filter_map(md5_of).collect();
+        // What has the same hash may differ.
+        md5s.sort_unstable();
+        let groups = md5s.chunk_by(|a, b| a.0 == b.0);
+        let groups = groups.filter(|group| group.len() > 1);
+        groups
+            .flat_map(|group| group.iter().map(|(_, key)| (*key, group.len())))
+            .collect()
     }
 
     /// The medium that has this post of a site as a source.

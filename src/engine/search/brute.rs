@@ -13,6 +13,7 @@ use super::{terms::Lookup, *};
 use crate::model::{
     entry::{Entry, FileFacts},
     fact::{Album, Detail},
+    id::MediaId,
     media::Media,
     query::{BuiltIn, tree::Node},
     sidecar::Sidecar,
@@ -297,6 +298,80 @@ fn every_order_is_what_plain_code_sorts() {
             let expected: Vec<u32> = samples.iter().map(|sample| sample.entry.key.0).collect();
             assert_eq!((keys, hint), (expected, None), "{order} with seed {seed}");
             samples.sort_by_key(|sample| sample.entry.key);
+        }
+    }
+}
+
+/// How many media have the bytes of one, itself included.
+fn copies(sample: &Sample, samples: &[Sample]) -> usize {
+    let same = |other: &&Sample| other.entry.md5.is_some() && other.entry.md5 == sample.entry.md5;
+    samples.iter().filter(same).count().max(1)
+}
+
+#[test]
+fn what_has_copies_stands_before_what_has_none() {
+    for seed in 0..60 {
+        let samples = library(seed);
+        let mut sorted: Vec<(usize, &MediaId, u32)> = samples
+            .iter()
+            .map(|sample| {
+                let count = copies(sample, &samples);
+                (count, &sample.entry.id, sample.entry.key.0)
+            })
+            .collect();
+        for (order, is_descending) in [("dupsize", true), ("dupsize_asc", false)] {
+            sorted.sort_by(|a, b| {
+                let counts = if is_descending {
+                    b.0.cmp(&a.0)
+                } else {
+                    a.0.cmp(&b.0)
+                };
+                counts.then_with(|| a.1.cmp(b.1))
+            });
+            let expected: Vec<u32> = sorted.iter().map(|(.., key)| *key).collect();
+            let (keys, _) = found(&format!("all: order:{order}"), &samples);
+            assert_eq!(keys, expected, "{order} with seed {seed}");
+        }
+    }
+}
+
+/// The first page and its count must be what the whole list begins with, whether the
+/// order was made already or not.
+#[test]
+fn a_first_page_is_the_beginning_of_the_whole_list() {
+    for seed in 0..12 {
+        let samples = library(seed);
+        let entries = samples.iter().map(|sample| sample.entry.clone());
+        let asked = Catalog::from_entries(entries.clone().collect(), true);
+        for (order, _) in ORDERS
+            .iter()
+            .chain([("dupsize", ORDERS[0].1), ("random:7", ORDERS[0].1)].iter())
+        {
+            for terms in [
+                "",
+                "all:",
+                "aa",
+                "-b",
+                "all: (aa or artist:*)",
+                "project:best_of",
+                "limit:4",
+            ] {
+                let text = format!("{terms} order:{order}");
+                let query = Query::parse(&text, &BuiltIn).unwrap();
+                let cancel = Cancel::default();
+                for size in [0, 1, 3, 7] {
+                    let fresh = Catalog::from_entries(entries.clone().collect(), true);
+                    for catalog in [&fresh, &asked] {
+                        let page =
+                            first_page(&query, catalog, &Shelf(&samples), NOW, &cancel, size);
+                        let page = page.unwrap();
+                        let whole = search(&query, catalog, &Shelf(&samples), NOW, &cancel);
+                        let whole = whole.unwrap().keys;
+                        assert_eq!(page.total, whole.len() as u64, "{text}");
+                        assert_eq!(*page.keys, whole[..size.min(whole.len())], "{text}");
+                    }
+                }
+            }
         }
     }
 }

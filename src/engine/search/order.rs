@@ -1,6 +1,9 @@
 //! From the set of what was found to the list that is shown.
 
-use std::{cmp::Ordering, sync::Arc};
+use std::{
+    cmp::{Ordering, Reverse},
+    sync::Arc,
+};
 
 use roaring::RoaringBitmap;
 
@@ -64,35 +67,21 @@ pub fn arrange(
             )?
         }
         OrderBy::Similarity => {
-            let distances = &evaluation.distances;
-            sort(
-                evaluation,
-                &found,
-                limit,
-                |key| distances.get(&key.0).copied().unwrap_or(u32::MAX),
-                // The most similar first is the descending order.
-                |a, b| directed(b.cmp(a), order.is_descending),
-            )?
+            let distances = evaluation.distances.iter();
+            // The most similar first is the descending order.
+            let ranked = distances.map(|(key, distance)| (*distance, *key)).collect();
+            with_rank(evaluation, &found, limit, ranked, !order.is_descending)
         }
         OrderBy::Project => {
-            let places = &evaluation.places;
-            sort(
-                evaluation,
-                &found,
-                limit,
-                |key| places.get(&key.0).copied().unwrap_or(usize::MAX),
-                |a, b| directed(a.cmp(b), order.is_descending),
-            )?
+            let places = evaluation.places.iter();
+            let ranked = places.map(|(key, place)| (*place, *key)).collect();
+            with_rank(evaluation, &found, limit, ranked, order.is_descending)
         }
         OrderBy::Dupsize => {
-            let sizes = evaluation.catalog.same_md5();
-            sort(
-                evaluation,
-                &found,
-                limit,
-                |key| sizes.get(&key).copied().unwrap_or(1),
-                |a, b| directed(a.cmp(b), order.is_descending),
-            )?
+            let sizes = evaluation.catalog.same_md5().into_iter();
+            // Those that are alone come behind the smallest group.
+            let ranked = sizes.map(|(key, size)| (Reverse(size), key.0)).collect();
+            with_rank(evaluation, &found, limit, ranked, !order.is_descending)
         }
         _ => found.iter().map(MediaKey).take(limit).collect(),
     };
@@ -120,12 +109,43 @@ fn column_of(order: Order) -> Option<(Column, bool)> {
     Some((column, order.is_descending != column.is_descending()))
 }
 
-fn directed(ordering: Ordering, is_descending: bool) -> Ordering {
-    if is_descending {
-        ordering.reverse()
-    } else {
-        ordering
+/// The first where some have a rank, those with the same one by id, and all others stand
+/// behind them; or the other way round.
+fn with_rank<K: Ord>(
+    evaluation: &Evaluation<'_>,
+    found: &RoaringBitmap,
+    limit: usize,
+    mut ranked: Vec<(K, u32)>,
+    is_reversed: bool,
+) -> Vec<MediaKey> {
+    let catalog = evaluation.catalog;
+    ranked.retain(|(_, key)| found.contains(*key));
+    ranked.sort_unstable();
+    let with_one: RoaringBitmap = ranked.iter().map(|(_, key)| *key).collect();
+    let others = found - with_one;
+    let mut first = Vec::new();
+    if is_reversed {
+        first = catalog.first_ids(&others, limit);
     }
+    let mut groups = ranked.chunk_by(|a, b| a.0 == b.0);
+    while first.len() < limit
+        && let Some(group) = if is_reversed {
+            groups.next_back()
+        } else {
+            groups.next()
+        }
+    {
+        let keys = group.iter().map(|(_, key)| *key);
+        if group.len() == 1 {
+            first.extend(keys.map(MediaKey));
+        } else {
+            first.extend(catalog.first_ids(&keys.collect(), limit - first.len()));
+        }
+    }
+    if !is_reversed {
+        first.extend(catalog.first_ids(&others, limit - first.len()));
+    }
+    first
 }
 
 /// The first in the order of a column. Either the order of the whole catalog is gone
@@ -157,14 +177,19 @@ fn by_column(
             limit,
         ));
     }
-    if looked_at > found.len().saturating_mul(SORTING) {
+    let is_plain = !is_reversed && !favorites_first;
+    let has_order = catalog.has_order(column);
+    // Where the values are that are to stand together is not known: each is asked for.
+    let is_unknown = has_order && !is_plain && !catalog.ordered(column).knows_groups();
+    let sorting = if is_unknown { 1 } else { SORTING };
+    if looked_at > found.len().saturating_mul(sorting) {
         let keys = found.iter().map(MediaKey);
         let sorted = catalog.sorted_by(column, is_reversed, favorites_first, keys, limit);
         return Ok(sorted.into());
     }
     // Nobody asked for that order yet: to find its beginning takes less than to make it.
     let is_beginning = found.len() / BEGINNING > wanted || all / BEGINNING > found.len();
-    if is_beginning && !catalog.has_order(column) {
+    if is_beginning && !has_order {
         let first = catalog.first_by(column, is_reversed, favorites_first, found, limit);
         if let Some(first) = first {
             return Ok(first.into());
@@ -173,7 +198,6 @@ fn by_column(
     let order = catalog.ordered(column);
     evaluation.check()?;
     let is_whole = found.len() == all && limit >= order.keys().len();
-    let is_plain = !is_reversed && !favorites_first;
     if is_whole && is_plain {
         return Ok(Arc::clone(order.keys()));
     }
@@ -200,17 +224,18 @@ fn by_column(
     }
     let mut first: Vec<MediaKey> = Vec::with_capacity(usize::try_from(wanted).unwrap_or(0));
     let favorites = catalog.favorites();
-    for group in order.groups(catalog, is_reversed) {
-        let is_favorite = |key: &&MediaKey| favorites.contains(key.0);
-        let group = || group.iter().filter(is_found);
+    let is_few = looked_at < all / 16;
+    for group in order.groups(catalog, is_reversed, is_few) {
+        let is_favorite = |key: &MediaKey| favorites.contains(key.0);
+        let group = || group.iter().filter(is_found).copied();
         if favorites_first {
-            first.extend(group().filter(is_favorite));
-            first.extend(group().filter(|key| !is_favorite(key)));
+            first.extend(group().filter(is_favorite).take(limit - first.len()));
+            let others = group().filter(|key| !is_favorite(key));
+            first.extend(others.take(limit - first.len()));
         } else {
-            first.extend(group());
+            first.extend(group().take(limit - first.len()));
         }
-        if first.len() >= limit {
-            first.truncate(limit);
+        if first.len() == limit {
             break;
         }
     }

@@ -113,6 +113,7 @@ impl Building {
         catalog.by_id = Lookup::build(self.ids);
         catalog.by_md5 = Lookup::build(self.md5s);
         catalog.by_post = Lookup::build(self.posts);
+        catalog.sum_up();
         match self.late.as_slice() {
             [] => catalog,
             late => catalog.apply(late),

@@ -2,44 +2,64 @@
 
 use std::{borrow::Cow, cmp::Ordering};
 
-use super::{natural::natural_cmp, record::Record, record::SortId};
+use super::{
+    natural::natural_cmp,
+    packed::{Details, Row},
+    record::Record,
+    record::SortId,
+};
 use crate::model::{column::Column, tag::BUILT_IN_CATEGORIES};
 
 impl Column {
     /// The number of a medium, when it has one; none of a text.
+    pub(super) fn number(self, record: &Record<'_>) -> Option<f64> {
+        match self {
+            Self::Posts => Some(count(record.posts().count())),
+            Self::CategoryTags(place) => {
+                let category = BUILT_IN_CATEGORIES.get(usize::from(place)).copied();
+                let tags = record.tags();
+                let of_it = tags.filter(|tag| category == Some(tag.category.as_str()));
+                Some(count(of_it.count()))
+            }
+            _ => self.plain_number(record.row, || record.details()),
+        }
+    }
+
+    /// The number that follows from what is packed alone; `details` unpacks it, for those
+    /// columns that need it.
     #[expect(
         clippy::cast_precision_loss,
         reason = "no count, size or time needs more than 52 bits"
     )]
-    pub(super) fn number(self, record: &Record<'_>) -> Option<f64> {
-        let (width, height) = (f64::from(record.width()), f64::from(record.height()));
+    pub(super) fn plain_number<'a>(
+        self,
+        row: &Row,
+        details: impl FnOnce() -> Details<'a>,
+    ) -> Option<f64> {
+        let (width, height) = (f64::from(row.width), f64::from(row.height));
         let known = |number: f64| (number > 0.0).then_some(number);
         match self {
-            Self::Imported => Some(record.imported() as f64),
-            Self::Created => Some(record.created() as f64),
-            Self::Modified => Some(record.modified() as f64),
-            Self::Bytes => Some(record.bytes() as f64),
+            Self::Imported => Some(row.imported as f64),
+            Self::Created => Some(details().created as f64),
+            Self::Modified => Some(details().modified as f64),
+            Self::Bytes => Some(row.bytes as f64),
             Self::Width => known(width),
             Self::Height => known(height),
             Self::Mpixels => known(width * height / 1e6),
             Self::Ratio => (width > 0.0 && height > 0.0).then(|| width / height),
-            Self::Duration => record.duration_ms().map(|ms| ms as f64),
-            Self::Frames => Some(f64::from(record.frames())),
-            Self::Tags => Some(record.tag_count() as f64),
-            Self::Stars => Some(f64::from(record.stars())),
-            Self::Score => record.score().map(|score| score as f64),
-            Self::Favcount => record.favcount().map(|count| count as f64),
-            Self::Rating => record.rating().map(|rating| f64::from(rating as u8)),
-            Self::Posts => Some(record.posts().count() as f64),
-            Self::CategoryTags(place) => {
-                let category = BUILT_IN_CATEGORIES.get(usize::from(place)).copied();
-                let tags = record.tags();
-                Some(
-                    tags.filter(|tag| category == Some(tag.category.as_str()))
-                        .count() as f64,
-                )
-            }
-            Self::Id | Self::Extension | Self::Title | Self::Path => None,
+            Self::Duration => details().duration_ms.map(|ms| ms as f64),
+            Self::Frames => Some(f64::from(details().frames)),
+            Self::Tags => Some(count(details().tag_count)),
+            Self::Stars => Some(f64::from(row.stars())),
+            Self::Score => details().score.map(|score| score as f64),
+            Self::Favcount => details().favcount.map(|count| count as f64),
+            Self::Rating => row.rating().map(|rating| f64::from(rating as u8)),
+            Self::Id
+            | Self::Posts
+            | Self::Extension
+            | Self::Title
+            | Self::Path
+            | Self::CategoryTags(_) => None,
         }
     }
 
@@ -81,6 +101,14 @@ impl Column {
             _ => column.value(old) != column.value(new),
         }
     }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "no count needs more than 52 bits"
+)]
+fn count(count: usize) -> f64 {
+    count as f64
 }
 
 /// What a column says of a medium.

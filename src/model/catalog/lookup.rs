@@ -65,6 +65,13 @@ impl Lookup {
         self.shards.iter().flatten().copied()
     }
 
+    /// The pairs of each hash that has several.
+    pub fn shared(&self) -> impl Iterator<Item = &[(u32, u32)]> {
+        let shards = self.shards.iter();
+        let groups = shards.flat_map(|shard| shard.chunk_by(|a, b| a.0 == b.0));
+        groups.filter(|group| group.len() > 1)
+    }
+
     /// All numbers under that hash, ascending.
     pub fn find(&self, hash: u32) -> impl Iterator<Item = u32> {
         let shard = self

@@ -1,7 +1,7 @@
 //! All media in the order of a column, and what follows from that: the default order,
 //! the first media of any other, and what lies between two values.
 //!
-//! Invariant: an order is made when it is first asked for, or from that of the catalog
+//! Invariant: an order is made when it is first asked for as a whole, or from that of the catalog
 //! before and what was touched since; it never changes.
 
 mod first;
@@ -9,7 +9,7 @@ mod making;
 
 use std::{
     cmp::Ordering,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 use roaring::RoaringBitmap;
@@ -31,10 +31,11 @@ pub struct Order {
 }
 
 /// The order of one column, as far as it was asked for.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(super) struct Slot {
     order: OnceLock<Arc<Order>>,
-    earlier: Option<Earlier>,
+    /// From what to make it; let go once it is made. Nobody holds this while he makes it.
+    earlier: Mutex<Option<Earlier>>,
 }
 
 /// The order of an earlier catalog, and the media whose place in it is not right.
@@ -44,46 +45,67 @@ struct Earlier {
     touched: Arc<RoaringBitmap>,
 }
 
-impl Slot {
-    pub fn of(order: Order) -> Self {
+impl Clone for Slot {
+    fn clone(&self) -> Self {
+        // Before it is looked whether the order is there: what is made meanwhile is in
+        // one of both.
+        let earlier = self.earlier().clone();
         Self {
-            order: OnceLock::from(Arc::new(order)),
-            earlier: None,
+            order: self.order.clone(),
+            earlier: Mutex::new(earlier),
         }
+    }
+}
+
+impl Slot {
+    pub fn of(order: Arc<Order>) -> Self {
+        Self {
+            order: OnceLock::from(order),
+            earlier: Mutex::default(),
+        }
+    }
+
+    fn earlier(&self) -> MutexGuard<'_, Option<Earlier>> {
+        self.earlier.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn earlier_mut(&mut self) -> &mut Option<Earlier> {
+        let earlier = self.earlier.get_mut();
+        earlier.unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The same for a catalog that is about to change.
     pub fn to_change(&self) -> Self {
+        let Self { order, earlier } = self.clone();
+        let made = order.into_inner().map(|order| Earlier {
+            order,
+            touched: Arc::default(),
+        });
+        let earlier = earlier.into_inner().unwrap_or_else(PoisonError::into_inner);
         Self {
             order: OnceLock::new(),
-            earlier: match self.order.get() {
-                Some(order) => Some(Earlier {
-                    order: Arc::clone(order),
-                    touched: Arc::default(),
-                }),
-                None => self.earlier.clone(),
-            },
+            earlier: Mutex::new(made.or(earlier)),
         }
     }
 
     /// Whether there is an order from which another can be made.
-    pub fn has_earlier(&self) -> bool {
-        self.earlier.is_some()
+    pub fn has_earlier(&mut self) -> bool {
+        self.earlier_mut().is_some()
     }
 
     /// The place of a medium changes.
     pub fn touch(&mut self, key: MediaKey) {
-        if let Some(earlier) = &mut self.earlier {
+        if let Some(earlier) = self.earlier_mut() {
             Arc::make_mut(&mut earlier.touched).insert(key.0);
         }
     }
 
     /// After the changes, of which `len` media are left.
     pub fn changed(&mut self, len: usize) {
+        let earlier = self.earlier_mut();
         // An order of which too little is right is made anew.
-        self.earlier
-            .take_if(|earlier| earlier.touched.len() > 64 + len as u64 / 8);
-        if let Some(earlier) = self.earlier.take_if(|earlier| earlier.touched.is_empty()) {
+        earlier.take_if(|earlier| earlier.touched.len() > 64 + len as u64 / 8);
+        if let Some(earlier) = earlier.take_if(|earlier| earlier.touched.is_empty()) {
             self.order = OnceLock::from(earlier.order);
         }
     }
@@ -121,32 +143,56 @@ impl Order {
     /// The place of each key, by the number of the key; `None` where numbers are too
     /// sparse for that.
     pub fn ranks(&self) -> Option<&[u32]> {
-        let ranks = self.ranks.get_or_init(|| {
-            let last = self.keys.iter().map(|key| key.0 as usize).max();
-            let Some(last) = last.filter(|last| *last < 4 * self.keys.len() + 4_096) else {
-                return Arc::default();
-            };
-            let mut ranks = vec![u32::MAX; last + 1];
-            for (place, key) in (0..).zip(self.keys.iter()) {
-                if let Some(rank) = ranks.get_mut(key.0 as usize) {
-                    *rank = place;
-                }
-            }
-            ranks.into()
-        });
+        let ranks = self.ranks.get_or_init(|| self.places().into());
         (!ranks.is_empty()).then_some(ranks)
     }
 
+    /// The same for who does not need them again; empty where numbers are too sparse.
+    fn places(&self) -> Vec<u32> {
+        let last = self.keys.iter().map(|key| key.0 as usize).max();
+        let Some(last) = last.filter(|last| *last < 4 * self.keys.len() + 4_096) else {
+            return Vec::new();
+        };
+        let mut places = vec![u32::MAX; last + 1];
+        for (place, key) in (0..).zip(self.keys.iter()) {
+            if let Some(of_key) = places.get_mut(key.0 as usize) {
+                *of_key = place;
+            }
+        }
+        places
+    }
+
+    /// The same media in the same order are kept once: where pictures are filed by their
+    /// ids, they stand alike by id, path and name.
+    pub(super) fn sharing<'a>(mut self, others: impl Iterator<Item = &'a Arc<Self>>) -> Self {
+        let mut same = others.filter(|other| other.keys == self.keys);
+        if let Some(other) = same.next() {
+            self.keys = Arc::clone(&other.keys);
+        }
+        self
+    }
+
+    /// Whether it is known where values begin, so that [`groups`](Self::groups) need not
+    /// compare any.
+    pub fn knows_groups(&self) -> bool {
+        self.starts.get().is_some()
+    }
+
     /// Those with the same value together, in the column's own direction or the other;
-    /// in either those without a value come last.
+    /// in either those without a value come last. Who wants no more than a few lets them
+    /// be compared one by one.
     pub fn groups<'a>(
         &'a self,
-        catalog: &Catalog,
+        catalog: &'a Catalog,
         is_reversed: bool,
+        is_few: bool,
     ) -> impl Iterator<Item = &'a [MediaKey]> + use<'a> {
-        let starts = self
-            .starts
-            .get_or_init(|| catalog.find_starts(self.column, &self.keys, self.valued));
+        let starts = if is_few {
+            self.starts.get()
+        } else {
+            let find = || catalog.find_starts(self.column, &self.keys, self.valued);
+            Some(self.starts.get_or_init(find))
+        };
         let (mut first, mut end) = (0, self.valued);
         let mut others = self.keys.get(self.valued..).filter(|keys| !keys.is_empty());
         std::iter::from_fn(move || {
@@ -155,14 +201,54 @@ impl Order {
             }
             let (from, until);
             if is_reversed {
-                (from, until) = (starts.last_before(end), end);
+                until = end;
+                from = match starts {
+                    Some(starts) => starts.last_before(end),
+                    None => self.first_like_last(catalog, end),
+                };
                 end = from;
             } else {
-                (from, until) = (first, starts.next_after(first).min(end));
+                from = first;
+                until = match starts {
+                    Some(starts) => starts.next_after(first).min(end),
+                    None => self.end_like_first(catalog, first),
+                };
                 first = until;
             }
             self.keys.get(from..until)
         })
+    }
+
+    /// Where those begin that have the value of the last before some end.
+    fn first_like_last(&self, catalog: &Catalog, end: usize) -> usize {
+        let value = |key: &MediaKey| catalog.value(self.column, *key);
+        let before = self.keys.get(..end).unwrap_or_default();
+        let last = before.last().and_then(value);
+        let mut width = 2;
+        loop {
+            let from = end.saturating_sub(width);
+            let some = before.get(from..).unwrap_or_default();
+            if from == 0 || some.first().is_none_or(|key| value(key) != last) {
+                return from + some.partition_point(|key| value(key) != last);
+            }
+            width *= 2;
+        }
+    }
+
+    /// Where those end that have the value of the one at a place.
+    fn end_like_first(&self, catalog: &Catalog, place: usize) -> usize {
+        let value = |key: &MediaKey| catalog.value(self.column, *key);
+        let valued = self.keys.get(..self.valued).unwrap_or_default();
+        let behind = valued.get(place..).unwrap_or_default();
+        let first = behind.first().and_then(value);
+        let mut width = 2;
+        loop {
+            let some = behind.get(..width).unwrap_or(behind);
+            if some.len() < width || some.last().is_none_or(|key| value(key) != first) {
+                return place + some.partition_point(|key| value(key) == first);
+            }
+            width *= 2;
+        }
     }
 }
 
@@ -179,12 +265,17 @@ impl Catalog {
     /// that draws: the first to ask makes it, out of that of the catalog before or anew.
     pub fn ordered(&self, column: Column) -> &Arc<Order> {
         let slot = self.slot(column);
-        slot.order.get_or_init(|| {
-            Arc::new(match &slot.earlier {
+        let order = slot.order.get_or_init(|| {
+            let earlier = slot.earlier().clone();
+            let order = match earlier {
                 Some(earlier) => self.mend_order(&earlier.order, &earlier.touched),
                 None => self.make_order(column),
-            })
-        })
+            };
+            let others = self.columns.iter().filter_map(|slot| slot.order.get());
+            Arc::new(order.sharing(others))
+        });
+        slot.earlier().take();
+        order
     }
 
     /// All media, hidden ones included, newest import first and ties by id.

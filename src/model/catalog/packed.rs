@@ -7,6 +7,7 @@
 mod chunk;
 mod number;
 mod stored;
+mod summary;
 
 use std::borrow::Cow;
 
@@ -19,6 +20,7 @@ use crate::model::{
 pub use self::{
     chunk::Chunk,
     number::{Reader, Writer, numbers},
+    summary::{BLOCK, Bounds, Kinds, Summary},
 };
 
 /// Media of one chunk.
@@ -125,6 +127,7 @@ fn is_hex_of(text: &str, md5: Md5) -> bool {
 }
 
 /// What the bytes of a row say, without copying any of it.
+#[derive(Clone, Copy)]
 pub struct Details<'a> {
     pub created: i64,
     pub modified: i64,

@@ -213,10 +213,14 @@ impl Restoring {
         }
         let version = next_version();
         let mut columns = vec![Slot::default(); Column::COUNT];
+        let mut orders: Vec<Arc<Order>> = Vec::new();
         for (column, (valued, keys)) in Column::KEPT.into_iter().zip(self.orders) {
-            *columns.get_mut(column.place())? = Slot::of(Order::new(column, keys, valued));
+            let order = Order::new(column, keys, valued).sharing(orders.iter());
+            let order = Arc::new(order);
+            *columns.get_mut(column.place())? = Slot::of(Arc::clone(&order));
+            orders.push(order);
         }
-        Some(Catalog {
+        let catalog = Catalog {
             chunks: self.chunks,
             tags: Tags::restore(self.tags),
             flags: self.flags,
@@ -229,7 +233,9 @@ impl Restoring {
             version,
             lineage: version,
             tag_database: Arc::default(),
-        })
+        };
+        catalog.sum_up();
+        Some(catalog)
     }
 }
 
@@ -281,7 +287,7 @@ mod tests {
                 prop_assert!(back.has_order(column));
                 prop_assert_eq!(back.ordered(column).keys(), catalog.ordered(column).keys());
                 let groups = |catalog: &Catalog| {
-                    let groups = catalog.ordered(column).groups(catalog, true);
+                    let groups = catalog.ordered(column).groups(catalog, true, false);
                     groups.map(<[_]>::to_vec).collect::<Vec<_>>()
                 };
                 prop_assert_eq!(groups(&back), groups(&catalog));

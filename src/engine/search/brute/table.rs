@@ -1,7 +1,7 @@
 //! The second opinion: what each term and each order means, in as few words as
 //! there are.
 
-use std::cmp::Ordering;
+use std::cmp::{Ordering, Reverse};
 
 use super::{DAY, NOW, Sample, in_best_of};
 use crate::model::media::{MediaKind, Rating, Status};
@@ -360,4 +360,53 @@ pub(super) const ORDERS: &[(&str, Before)] = &[
         )
     }),
     ("none", |a, b| a.entry.key.cmp(&b.entry.key)),
+    ("modified_asc", |a, b| {
+        a.entry.modified.cmp(&b.entry.modified)
+    }),
+    ("filesize_asc", |a, b| a.facts.bytes.cmp(&b.facts.bytes)),
+    ("width_asc", |a, b| {
+        missing_last(
+            a.media.dimensions().map(|d| Reverse(d.0)),
+            b.media.dimensions().map(|d| Reverse(d.0)),
+        )
+    }),
+    ("duration_asc", |a, b| {
+        missing_last(
+            a.media.number("duration").map(Reverse),
+            b.media.number("duration").map(Reverse),
+        )
+    }),
+    ("frames", |a, b| {
+        b.media
+            .number("frames")
+            .unwrap_or(1)
+            .cmp(&a.media.number("frames").unwrap_or(1))
+    }),
+    ("tagcount_asc", |a, b| {
+        a.media.tags.len().cmp(&b.media.tags.len())
+    }),
+    ("chartags", |a, b| {
+        in_category(b, "character").cmp(&in_category(a, "character"))
+    }),
+    ("copytags_asc", |a, b| {
+        in_category(a, "copyright").cmp(&in_category(b, "copyright"))
+    }),
+    ("stars_asc", |a, b| a.media.stars.cmp(&b.media.stars)),
+    ("score_asc", |a, b| {
+        missing_last(a.entry.score.map(Reverse), b.entry.score.map(Reverse))
+    }),
+    ("favcount_asc", |a, b| {
+        missing_last(a.entry.favcount.map(Reverse), b.entry.favcount.map(Reverse))
+            .then(b.media.fav.cmp(&a.media.fav))
+    }),
+    ("rating_asc", |a, b| {
+        missing_last(
+            a.media.rating.map(|r| Reverse(r as u8)),
+            b.media.rating.map(|r| Reverse(r as u8)),
+        )
+    }),
+    // Nothing here was asked for that has a place or a distance.
+    ("project", |_, _| Ordering::Equal),
+    ("custom_desc", |_, _| Ordering::Equal),
+    ("similarity", |_, _| Ordering::Equal),
 ];

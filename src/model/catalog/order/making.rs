@@ -1,12 +1,12 @@
 //! How an order comes into being: from all records, or from an earlier order and the
 //! media that were touched since.
 
-use std::{cmp::Ordering, thread};
+use std::{cmp::Ordering, hash::BuildHasher, thread};
 
 use roaring::RoaringBitmap;
 
 use super::{
-    super::{Catalog, column::ordered, natural::natural_key},
+    super::{Catalog, column::ordered, lookup::Quick, natural::natural_key, summaries::Numbers},
     Order,
 };
 use crate::model::{column::Column, id::MediaKey};
@@ -117,8 +117,9 @@ impl Catalog {
     /// The place of every medium in the order of ids, in the order of keys.
     fn id_ranks(&self) -> Vec<u32> {
         let order = self.ordered(Column::Id);
-        if let Some(ranks) = order.ranks() {
-            let rank = |key: MediaKey| ranks.get(key.0 as usize).copied();
+        let places = order.places();
+        if !places.is_empty() {
+            let rank = |key: MediaKey| places.get(key.0 as usize).copied();
             return self.keys().filter_map(rank).collect();
         }
         let mut by_key: Vec<(MediaKey, u32)> = order.keys().iter().copied().zip(0..).collect();
@@ -129,21 +130,15 @@ impl Catalog {
     fn order_numbers(&self, column: Column) -> Order {
         let mut rows: Vec<(u64, u32, MediaKey)> = Vec::with_capacity(self.len());
         let mut others: Vec<(u32, MediaKey)> = Vec::new();
-        let counts = match column {
-            Column::CategoryTags(place) => self.category_counts(place),
-            _ => None,
-        };
-        for (record, rank) in self.records().zip(self.id_ranks()) {
-            let number = match &counts {
-                Some(counts) => counts.get(record.key().0 as usize).copied().map(f64::from),
-                None => column.number(&record),
-            };
+        let mut ranks = self.id_ranks().into_iter();
+        Numbers::new(self, column).all(|record, number| {
+            let rank = ranks.next().unwrap_or(u32::MAX);
             match number {
                 // The largest come first.
                 Some(number) => rows.push((!ordered(number), rank, record.key())),
                 None => others.push((rank, record.key())),
             }
-        }
+        });
         sort(&mut rows, Ord::cmp);
         let mut starts = Marks::default();
         let mut before = None;
@@ -220,14 +215,42 @@ impl Catalog {
 
     /// Where values begin in an order that came without saying so.
     pub(super) fn find_starts(&self, column: Column, keys: &[MediaKey], valued: usize) -> Marks {
+        let codes = self.codes(column);
+        let code = |key: MediaKey| codes.as_ref().and_then(|codes| codes.get(key.0 as usize));
+        let is_exact = codes.is_some() && column.is_number();
         let mut starts = Marks::default();
-        let mut before = None;
-        for key in keys.iter().take(valued) {
-            let value = self.value(column, *key);
-            starts.push(before != value);
-            before = value;
+        let mut before: Option<MediaKey> = None;
+        for key in keys.iter().take(valued).copied() {
+            let is_same = before.is_some_and(|before| {
+                let value = |key| self.value(column, key);
+                code(before) == code(key) && (is_exact || value(before) == value(key))
+            });
+            starts.push(!is_same);
+            before = Some(key);
         }
         starts
+    }
+
+    /// Of each medium that has a value, by its key, a number that is the same for those
+    /// with the same value; for no others where values are numbers, and else for hardly
+    /// any. To ask the records in the order of their values would be a look at far memory
+    /// for each. `None` where keys lie too far apart.
+    fn codes(&self, column: Column) -> Option<Vec<u64>> {
+        let last = self.all().max()? as usize;
+        if last > 4 * self.len() + 4_096 {
+            return None;
+        }
+        let mut codes = vec![0; last + 1];
+        Numbers::new(self, column).all(|record, number| {
+            if let Some(code) = codes.get_mut(record.key().0 as usize) {
+                *code = match number {
+                    Some(number) => ordered(number),
+                    None if column == Column::Id => record.sort_id().start(),
+                    None => Quick::default().hash_one(column.text(&record)),
+                };
+            }
+        });
+        Some(codes)
     }
 
     /// The order after some media were touched: added, removed, or given other values.

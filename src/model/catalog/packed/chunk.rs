@@ -1,8 +1,8 @@
 //! Rows that lie together with their bytes.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use super::{CHUNK, Row, flag};
+use super::{CHUNK, Row, Summary, flag};
 
 /// Rows that may lie over those of the base: each is looked at to find one, and copied
 /// with every change.
@@ -24,6 +24,8 @@ pub(super) struct Base {
     pub bytes: Vec<u8>,
     /// Bytes that no row points to any more.
     pub wasted: usize,
+    /// Made when it is first asked for.
+    pub summary: OnceLock<Box<Summary>>,
 }
 
 impl Chunk {
@@ -49,6 +51,27 @@ impl Chunk {
         slots.filter_map(|slot| {
             let (row, bytes) = self.row(slot)?;
             Some((slot, row, bytes))
+        })
+    }
+
+    /// The places that do not lie as they do in the base.
+    pub fn changed(&self) -> impl Iterator<Item = usize> {
+        self.over.iter().map(|(slot, ..)| *slot)
+    }
+
+    /// What is known of all rows but those that [changed](Self::changed); `make` makes
+    /// it, of rows with their places and bytes.
+    pub fn summary<'a>(
+        &'a self,
+        make: impl FnOnce(&mut dyn Iterator<Item = (usize, &'a Row, &'a [u8])>) -> Summary,
+    ) -> &'a Summary {
+        let base: &Base = &self.base;
+        base.summary.get_or_init(|| {
+            let mut rows = (0..base.rows.len()).filter_map(|slot| {
+                let (row, bytes) = base.row(slot)?;
+                Some((slot, row, bytes))
+            });
+            Box::new(make(&mut rows))
         })
     }
 
@@ -109,6 +132,7 @@ impl Base {
 
     /// Writes a row, or takes one away that says that nothing is there.
     fn set(&mut self, slot: usize, mut row: Row, bytes: &[u8]) {
+        self.summary.take();
         if self.rows.is_empty() {
             self.rows = vec![Row::default(); CHUNK];
         }

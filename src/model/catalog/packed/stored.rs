@@ -38,7 +38,7 @@ impl Chunk {
         let mut chunk = Base {
             rows: vec![Row::default(); if rows == 0 { 0 } else { CHUNK }],
             bytes: Vec::with_capacity(length),
-            wasted: 0,
+            ..Base::default()
         };
         for _ in 0..rows {
             let slot = usize::try_from(reader.number()).ok()?;
