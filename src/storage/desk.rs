@@ -107,7 +107,7 @@ impl Desk<'_> {
         let short = super::scan::short_id(&self.shelf.layout, path);
         let long = super::scan::long_id(&self.shelf.layout, path);
         for id in [short, long] {
-            if self.index.key_of(&id)?.is_none()
+            if self.index.key_of(id)?.is_none()
                 && let Ok(id) = id.parse()
             {
                 return Ok(id);
@@ -132,7 +132,7 @@ impl Desk<'_> {
             let Some(place) = self.index.place_by_path(sibling)? else {
                 continue;
             };
-            if place.id.as_str() == id || self.index.key_of(&id)?.is_some() {
+            if place.id.as_str() == id || self.index.key_of(id)?.is_some() {
                 continue;
             }
             let Ok(id) = id.parse::<MediaId>() else {

@@ -34,12 +34,14 @@ impl IgnoreRules {
         Self(text.lines().filter_map(Rule::parse).collect())
     }
 
+    /// Whether nothing is left out.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether a library-relative path is left out. Files in a folder that is left
     /// out are never asked about.
     pub(super) fn ignores(&self, path: &str, is_folder: bool) -> bool {
-        if self.0.is_empty() {
-            return false;
-        }
         let parts: Vec<&str> = path.split('/').collect();
         self.0
             .iter()

@@ -138,6 +138,13 @@ impl Layout {
     /// The path of a library-relative text; `None` when it would lead outside.
     pub fn resolve(&self, text: &str) -> Option<PathBuf> {
         let mut path = self.root.clone();
+        #[cfg(unix)]
+        if !text.contains('%') {
+            // Without escapes each part is the name itself.
+            let is_name = |part: &str| !["", ".", ".."].contains(&part);
+            path.push(text);
+            return text.split('/').all(is_name).then_some(path);
+        }
         for part in text.split('/') {
             let name = decode(part);
             let mut components = Path::new(&name).components();

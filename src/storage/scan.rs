@@ -4,7 +4,7 @@
 //! `.tagloupeignore` names are left alone. The scan lists names and reads nothing.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::HashMap,
     fs,
     ops::ControlFlow,
     path::{Path, PathBuf},
@@ -57,25 +57,54 @@ pub(super) fn scan(
     };
     let mut scan = Scan::default();
     let mut spots = Vec::new();
-    let mut folders = vec![layout.images()];
-    while let Some(folder) = folders.pop() {
-        match Listing::read(layout, &rules, &folder) {
+    let walked = walk(layout, &rules, layout.images(), &mut |folder, listing| {
+        match listing {
             Ok(listing) => {
-                folders.extend(listing.folders.iter().map(|name| folder.join(decode(name))));
                 let leftovers = listing.leftovers.iter();
                 scan.leftovers
                     .extend(leftovers.map(|name| folder.join(decode(name))));
                 listing.spots(&mut spots);
             }
-            Err(error) => scan.errors.push((folder, error.to_string())),
+            Err(error) => scan.errors.push((folder.to_owned(), error.to_string())),
         }
-        if on(spots.len()).is_break() {
-            return Err(Error::Cancelled);
-        }
+        on(spots.len())
+    });
+    if walked.is_break() {
+        return Err(Error::Cancelled);
     }
+    // They come nearly in order, which makes this cheap.
     spots.sort_by(|(a, _), (b, _)| a.path.cmp(&b.path));
     scan.found = with_ids(layout, spots);
     Ok(scan)
+}
+
+/// Hears of a folder and what is in it.
+type Listed<'a> = dyn FnMut(&Path, Result<Listing, Error>) -> ControlFlow<()> + 'a;
+
+/// Lists a folder and those below it, but for other libraries; `on` gets each of them
+/// and may stop it.
+fn walk(
+    layout: &Layout,
+    rules: &IgnoreRules,
+    top: PathBuf,
+    on: &mut Listed<'_>,
+) -> ControlFlow<()> {
+    let mut folders = vec![top];
+    let mut is_top = true;
+    while let Some(folder) = folders.pop() {
+        let listing = Listing::read(layout, rules, &folder);
+        let is_top = std::mem::take(&mut is_top);
+        if let Ok(listing) = &listing {
+            // What a folder holds says cheaply that it is no library, as nearly all are.
+            if !is_top && listing.may_be_library && is_nested_library(&folder) {
+                continue;
+            }
+            let names = listing.folders.iter().rev();
+            folders.extend(names.map(|name| folder.join(decode(name))));
+        }
+        on(&folder, listing)?;
+    }
+    ControlFlow::Continue(())
 }
 
 /// Removes temporary files that a crash left behind; returns how many.
@@ -137,42 +166,40 @@ pub(super) fn old_leftovers(layout: &Layout, leftovers: &[PathBuf]) -> Vec<PathB
 pub(super) fn count_originals(folder: &Path, limit: usize) -> usize {
     let layout = Layout::new(folder.to_owned(), LayoutKind::InPlace);
     let rules = IgnoreRules::default();
-    let mut folders = vec![folder.to_owned()];
     let mut count = 0;
-    while let Some(folder) = folders.pop() {
-        let Ok(listing) = Listing::read(&layout, &rules, &folder) else {
-            continue;
-        };
-        count += listing.originals.len();
-        if count >= limit {
-            return limit;
+    let _ = walk(&layout, &rules, folder.to_owned(), &mut |_, listing| {
+        count += listing.map_or(0, |listing| listing.originals.len());
+        if count < limit {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
         }
-        folders.extend(listing.folders.iter().map(|name| folder.join(decode(name))));
-    }
-    count
+    });
+    count.min(limit)
 }
 
 /// The `.txt` files beside originals, at most `limit` of them.
 pub(super) fn some_captions(folder: &Path, limit: usize) -> Vec<PathBuf> {
     let layout = Layout::new(folder.to_owned(), LayoutKind::InPlace);
     let rules = IgnoreRules::read(folder);
-    let mut folders = vec![folder.to_owned()];
     let mut captions = Vec::new();
-    while let Some(folder) = folders.pop() {
-        let Ok(listing) = Listing::read(&layout, &rules, &folder) else {
-            continue;
-        };
-        for original in &listing.originals {
-            let caption = folder.join(decode(&format!("{}.txt", stem(original))));
-            if caption.is_file() {
-                captions.push(caption);
+    let _ = walk(
+        &layout,
+        &rules,
+        folder.to_owned(),
+        &mut |folder, listing| {
+            for original in listing.iter().flat_map(|listing| &listing.originals) {
+                let caption = folder.join(decode(&format!("{}.txt", stem(original))));
+                if caption.is_file() {
+                    captions.push(caption);
+                }
+                if captions.len() >= limit {
+                    return ControlFlow::Break(());
+                }
             }
-            if captions.len() >= limit {
-                return captions;
-            }
-        }
-        folders.extend(listing.folders.iter().map(|name| folder.join(decode(name))));
-    }
+            ControlFlow::Continue(())
+        },
+    );
     captions
 }
 
@@ -180,10 +207,13 @@ pub(super) fn some_captions(folder: &Path, limit: usize) -> Vec<PathBuf> {
 struct Listing {
     /// Library-relative, with a `/` at the end unless it is the root.
     prefix: String,
-    originals: BTreeSet<String>,
-    json: BTreeSet<String>,
+    /// In order, as are the others.
+    originals: Vec<String>,
+    json: Vec<String>,
     folders: Vec<String>,
     leftovers: Vec<String>,
+    /// Something in it has a name that a library has.
+    may_be_library: bool,
 }
 
 impl Listing {
@@ -193,63 +223,81 @@ impl Listing {
             .map_or_else(String::new, |path| path + "/");
         let mut listing = Self {
             prefix,
-            originals: BTreeSet::new(),
-            json: BTreeSet::new(),
+            originals: Vec::new(),
+            json: Vec::new(),
             folders: Vec::new(),
             leftovers: Vec::new(),
+            may_be_library: false,
         };
         let failed = || Error::file("list", folder);
         for entry in fs::read_dir(folder).map_err(failed())? {
             let entry = entry.map_err(failed())?;
             let kind = entry.file_type().map_err(failed())?;
             let name = encode(&entry.file_name());
+            listing.may_be_library |= [HIDDEN_HOME, LIBRARY_FILE].contains(&name.as_str());
             if name.starts_with('.') {
                 if kind.is_file() && files::is_leftover(&name) {
                     listing.leftovers.push(name);
                 }
                 continue;
             }
-            let is_ignored =
-                |is_folder| rules.ignores(&format!("{}{name}", listing.prefix), is_folder);
+            let is_ignored = |is_folder| {
+                !rules.is_empty() && rules.ignores(&format!("{}{name}", listing.prefix), is_folder)
+            };
             if kind.is_dir() {
-                if !is_ignored(true) && !is_nested_library(&entry.path()) {
+                if !is_ignored(true) {
                     listing.folders.push(name);
                 }
             } else if kind.is_file() {
                 if is_original(&name) {
                     if !is_ignored(false) {
-                        listing.originals.insert(name);
+                        listing.originals.push(name);
                     }
                 } else if has_extension(&name, "json") && name != LIBRARY_FILE {
-                    listing.json.insert(name);
+                    listing.json.push(name);
                 }
             }
         }
+        listing.originals.sort_unstable();
+        listing.json.sort_unstable();
+        listing.folders.sort_unstable();
         Ok(listing)
     }
 
     /// The media of this folder, each with the sidecars that exist for it; whether
     /// it is an orphan.
-    fn spots(mut self, spots: &mut Vec<(Spot, bool)>) {
-        let mut by_stem: HashMap<&str, Vec<String>> = HashMap::new();
+    fn spots(self, spots: &mut Vec<(Spot, bool)>) {
+        let mut by_stem: HashMap<&str, Vec<String>> = HashMap::with_capacity(self.originals.len());
         for name in &self.originals {
             by_stem.entry(stem(name)).or_default().push(name.clone());
         }
+        let place = |names: &[String], name: &str| {
+            names
+                .binary_search_by(|other| other.as_str().cmp(name))
+                .ok()
+        };
+        let mut is_taken = vec![false; self.json.len()];
         for name in &self.originals {
             let siblings = by_stem.get(stem(name)).map_or(&[][..], Vec::as_slice);
-            let is_name_of_another = self.originals.contains(stem(name));
+            let is_name_of_another = place(&self.originals, stem(name)).is_some();
             let mut spot = Spot::new(name, siblings, is_name_of_another);
             spot.sidecars.retain(|sidecar| {
-                let exists = self.json.contains(sidecar);
-                self.json.remove(sidecar);
-                exists
+                let Some(place) = place(&self.json, sidecar) else {
+                    return false;
+                };
+                is_taken
+                    .get_mut(place)
+                    .is_some_and(|is_taken| !std::mem::replace(is_taken, true))
             });
             for path in spot.sidecars.iter_mut().chain([&mut spot.path]) {
                 path.insert_str(0, &self.prefix);
             }
             spots.push((spot, false));
         }
-        for sidecar in self.json {
+        for (sidecar, is_taken) in self.json.into_iter().zip(is_taken) {
+            if is_taken {
+                continue;
+            }
             let path = format!("{}{}", self.prefix, stem(&sidecar));
             let spot = Spot {
                 sidecars: vec![format!("{}{sidecar}", self.prefix)],
@@ -273,7 +321,7 @@ pub(super) fn is_nested_library(folder: &Path) -> bool {
 /// Gives ids: the name without extension, with it where several share one, and
 /// the whole path where even that is not unique (one name in two buckets).
 fn with_ids(layout: &Layout, spots: Vec<(Spot, bool)>) -> Vec<Found> {
-    let mut counts: HashMap<String, u32> = HashMap::new();
+    let mut counts: HashMap<&str, u32> = HashMap::with_capacity(2 * spots.len());
     for (spot, _) in &spots {
         for id in [short_id(layout, &spot.path), long_id(layout, &spot.path)] {
             *counts.entry(id).or_default() += 1;
@@ -283,22 +331,28 @@ fn with_ids(layout: &Layout, spots: Vec<(Spot, bool)>) -> Vec<Found> {
     let is_unique = |short: &str, long: &str, id: &str| {
         counts.get(id).copied() == Some(if short == long { 2 } else { 1 })
     };
-    spots
-        .into_iter()
-        .filter_map(|(spot, is_orphan)| {
+    let ids: Vec<Option<MediaId>> = spots
+        .iter()
+        .map(|(spot, _)| {
             let short = short_id(layout, &spot.path);
             let long = long_id(layout, &spot.path);
-            let id = if is_unique(&short, &long, &short) {
+            let id = if is_unique(short, long, short) {
                 short
-            } else if is_unique(&short, &long, &long) {
+            } else if is_unique(short, long, long) {
                 long
             } else {
-                spot.path.clone()
+                &spot.path
             };
             // A name that is no id cannot come out of `encode`.
-            let id = id.parse().ok()?;
+            id.parse().ok()
+        })
+        .collect();
+    spots
+        .into_iter()
+        .zip(ids)
+        .filter_map(|((spot, is_orphan), id)| {
             Some(Found {
-                id,
+                id: id?,
                 spot,
                 is_orphan,
             })
@@ -307,13 +361,13 @@ fn with_ids(layout: &Layout, spots: Vec<(Spot, bool)>) -> Vec<Found> {
 }
 
 /// The id of a medium that shares its name with no other.
-pub(super) fn short_id(layout: &Layout, path: &str) -> String {
-    long_form(layout, stem(path)).to_owned()
+pub(super) fn short_id<'p>(layout: &Layout, path: &'p str) -> &'p str {
+    long_form(layout, stem(path))
 }
 
 /// The id of one that does.
-pub(super) fn long_id(layout: &Layout, path: &str) -> String {
-    long_form(layout, path).to_owned()
+pub(super) fn long_id<'p>(layout: &Layout, path: &'p str) -> &'p str {
+    long_form(layout, path)
 }
 
 fn long_form<'a>(layout: &Layout, path: &'a str) -> &'a str {

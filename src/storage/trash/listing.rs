@@ -141,7 +141,7 @@ fn read_note(shelf: &Shelf, note: &Path, names: &[String]) -> Result<Trashed, St
         .map(|(name, to)| (format!("{folder}/{name}"), to))
         .collect();
     let short = scan::short_id(&shelf.layout, path);
-    let id = word("id").unwrap_or(&short);
+    let id = word("id").unwrap_or(short);
     let id = id.parse().map_err(|_| format!("{id:?} is no id"))?;
     let original = files
         .iter()
