@@ -205,6 +205,12 @@ impl Library {
         self.current().index.note_md5(hashed)
     }
 
+    /// Indexes the words of some media that a rebuild left without, a few thousand at a
+    /// time, so that [`Library::full_text`] need not; `false` when all have theirs.
+    pub fn supply_words(&self) -> Result<bool, Error> {
+        self.current().index.supply_words()
+    }
+
     /// Takes the lock of the one process that hashes in the background, or fails at
     /// once with [`Error::Locked`].
     pub fn lock_hashing(&self) -> Result<Md5Lock, Error> {

@@ -1,6 +1,8 @@
 //! Media whose sidecar names no md5, as flat and in-place libraries have them: their
 //! originals are read, those first that may have a twin, and what they are is noted
 //! in the index. Stopped at any file, the next run goes on where this one was.
+//!
+//! Before that the words are indexed which a rebuild left for later.
 
 use std::{
     io,
@@ -154,8 +156,24 @@ impl Core {
             if self.stop.wait(Duration::ZERO) {
                 cancel.cancel();
             }
+            self.supply_words(&cancel);
             self.hash_once(job, &cancel);
             lock(&self.jobs).remove(&job);
+        }
+    }
+
+    /// Indexes the words that a rebuild left for later, so that who asks for a text need
+    /// not wait for them.
+    fn supply_words(&self, cancel: &Cancel) {
+        while !cancel.is_cancelled() {
+            match self.library.supply_words() {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => {
+                    tracing::info!("words stay for later: {}", error.chain());
+                    return;
+                }
+            }
         }
     }
 

@@ -110,6 +110,14 @@ impl Facets {
 impl Entry {
     /// What the index stores for a sidecar and its original.
     pub fn new(key: MediaKey, id: MediaId, facts: &FileFacts, media: &Media) -> Self {
+        Self {
+            tags: media.tags.iter().map(super::tag::Tag::name).collect(),
+            ..Self::without_tags(key, id, facts, media)
+        }
+    }
+
+    /// As [`Entry::new`], for who has no use for the tags, which cost most.
+    pub fn without_tags(key: MediaKey, id: MediaId, facts: &FileFacts, media: &Media) -> Self {
         let (width, height) = media.dimensions().unwrap_or((0, 0));
         let time = |key: &str| media.fact(key).and_then(parse_time);
         let imported = time("imported").unwrap_or(facts.modified);
@@ -158,7 +166,7 @@ impl Entry {
             stars: media.stars,
             fav: media.fav,
             status: media.status,
-            tags: media.tags.iter().map(super::tag::Tag::name).collect(),
+            tags: Vec::new(),
             posts: media
                 .posts()
                 .map(|(site, id)| (site.to_owned(), id))

@@ -1,9 +1,11 @@
 //! Facts of a medium that searches ask for now and then: the index keeps them, one
 //! short text for each, and the catalog in memory does not.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
-use super::{id::MediaKey, media::Media, tag::USER};
+use super::{id::MediaKey, media::Media, sidecar::LeanTags, tag::USER};
 
 /// Between the parts of a fact that has several: the end of a line.
 pub const PART: char = '\n';
@@ -91,11 +93,18 @@ impl Fact {
 
     /// What a sidecar says of this kind; `None` when it says nothing.
     pub fn of(self, media: &Media) -> Option<String> {
-        let parts: Vec<String> = match self {
+        joined(match self {
             Self::Notes => media.notes.iter().map(note).collect(),
             Self::Urls => media.urls.clone(),
             Self::OriginalPath => word(media.metadata.get("original_path")),
-            Self::Provenance => provenance(media),
+            Self::Provenance => {
+                let sources: BTreeSet<&str> = media
+                    .tags
+                    .iter()
+                    .map(|tag| tag.src.as_deref().unwrap_or(USER))
+                    .collect();
+                provenance(sources)
+            }
             Self::Confidences => media
                 .tags
                 .iter()
@@ -116,14 +125,28 @@ impl Fact {
                 .filter(|(_, keys)| keys.iter().any(|key| is_there(media.metadata.get(*key))))
                 .map(|(name, _)| (*name).to_owned())
                 .collect(),
-        };
-        let parts: Vec<String> = parts
-            .into_iter()
-            .map(|part| part.replace(PART, " "))
-            .filter(|part| !part.trim().is_empty())
-            .collect();
-        (!parts.is_empty()).then(|| parts.join("\n"))
+        })
     }
+
+    /// As [`Fact::of`], where the tags were read for an index.
+    pub fn of_lean(self, media: &Media, tags: &LeanTags) -> Option<String> {
+        match self {
+            Self::Provenance => joined(provenance(
+                tags.sources.iter().map(String::as_str).collect(),
+            )),
+            Self::Confidences => joined(tags.confidences.iter().map(f64::to_string).collect()),
+            _ => self.of(media),
+        }
+    }
+}
+
+fn joined(parts: Vec<String>) -> Option<String> {
+    let parts: Vec<String> = parts
+        .into_iter()
+        .map(|part| part.replace(PART, " "))
+        .filter(|part| !part.trim().is_empty())
+        .collect();
+    (!parts.is_empty()).then(|| parts.join("\n"))
 }
 
 fn word(value: Option<&Value>) -> Vec<String> {
@@ -144,18 +167,11 @@ fn note(note: &Value) -> String {
 }
 
 /// Who put tags there, each once; nothing when it was nobody but the user.
-fn provenance(media: &Media) -> Vec<String> {
-    let mut sources: Vec<String> = media
-        .tags
-        .iter()
-        .map(|tag| tag.src.clone().unwrap_or_else(|| USER.to_owned()))
-        .collect();
-    sources.sort_unstable();
-    sources.dedup();
-    if sources == [USER] {
-        sources.clear();
+fn provenance(sources: BTreeSet<&str>) -> Vec<String> {
+    if sources.iter().all(|source| *source == USER) {
+        return Vec::new();
     }
-    sources
+    sources.into_iter().map(str::to_owned).collect()
 }
 
 #[cfg(test)]

@@ -33,6 +33,7 @@
 //! not of their form at all, is refused rather than half understood: it can then
 //! not be written over.
 
+mod brief;
 mod lean;
 pub(super) mod read;
 mod render;
@@ -41,6 +42,8 @@ mod strict;
 use serde_json::{Map, Value};
 
 use super::media::Media;
+
+pub use lean::LeanTags;
 
 /// Larger files are refused before they are parsed: a million tags take 880 MB.
 pub const MAX_BYTES: usize = 16 << 20;
@@ -92,6 +95,29 @@ pub struct Sidecar {
     pub document: Map<String, Value>,
 }
 
+/// A sidecar that was read for an index, which wants to know what it says and not how.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ForIndex {
+    pub sidecar: Sidecar,
+    /// The tags, where the sidecar holds none of them; its document then has an empty
+    /// list in their place.
+    pub tags: Option<LeanTags>,
+    /// What an index remembers of it, where that can be said in brief: see
+    /// [`Sidecar::parse_brief`].
+    pub brief: Option<String>,
+}
+
+impl ForIndex {
+    /// A sidecar of which nothing was left out.
+    pub fn whole(sidecar: Sidecar) -> Self {
+        Self {
+            sidecar,
+            tags: None,
+            brief: None,
+        }
+    }
+}
+
 /// A text that is no sidecar.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SidecarError {
@@ -123,12 +149,11 @@ impl Sidecar {
             .transpose()
     }
 
-    /// As [`parse_own`](Self::parse_own), for an index: tags come without the objects
-    /// they were read from, and the document has an empty list in their place.
-    pub fn parse_for_index(text: &str) -> Result<Option<Self>, SidecarError> {
-        match lean::parse(text).filter(|sidecar| Self::is_own(&sidecar.document)) {
-            Some(sidecar) => Ok(Some(sidecar)),
-            None => Self::parse_own(text),
+    /// As [`parse_own`](Self::parse_own), for an index.
+    pub fn parse_for_index(text: &str) -> Result<Option<ForIndex>, SidecarError> {
+        match lean::parse(text).filter(|read| Self::is_own(&read.sidecar.document)) {
+            Some(read) => Ok(Some(read)),
+            None => Ok(Self::parse_own(text)?.map(ForIndex::whole)),
         }
     }
 

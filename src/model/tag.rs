@@ -5,6 +5,7 @@ mod json;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use unicode_normalization::UnicodeNormalization;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 pub(super) use json::rounded;
 
@@ -54,6 +55,20 @@ impl TagName {
             value: normalize(value),
         }
     }
+}
+
+/// Whether category and value are surely as [`TagName::new`] would make them.
+pub fn is_plain_name(category: &str, value: &str) -> bool {
+    let is_plain = BUILT_IN_CATEGORIES.contains(&category)
+        || !category.is_empty()
+            && is_normal(category)
+            && CATEGORY_ALIASES.iter().all(|(alias, _)| *alias != category);
+    is_plain && is_normal(value)
+}
+
+/// A number by which a name is found among others; two names may have the same.
+pub fn name_hash(category: &str, value: &str) -> u64 {
+    xxh3_64_with_seed(value.as_bytes(), xxh3_64(category.as_bytes()))
 }
 
 /// Prints `character:holo`, and a general tag without its category.

@@ -345,7 +345,8 @@ impl Desk<'_> {
     /// Compares a sidecar with what the index knows of it, and puts back in memory
     /// what another program left out.
     pub(super) fn recall(&self, place: &Place, loaded: &mut Loaded) -> Result<Recalled, Error> {
-        let is_as_known = place.stamp.map(|stamp| stamp.md5) == loaded.stamp.map(|stamp| stamp.md5);
+        let is_as_known =
+            place.stamp.map(|stamp| stamp.digest) == loaded.stamp.map(|stamp| stamp.digest);
         if loaded.problem.is_some() || loaded.stamp.is_none() || is_as_known && !place.is_owed {
             return Ok(Recalled::default());
         }

@@ -101,11 +101,31 @@ pub(super) fn read(path: &Path, limit: usize) -> Result<Option<(Vec<u8>, Stat)>,
         Err(error) => return Err(Error::file("read", path)(error)),
     };
     let limit = u64::try_from(limit).unwrap_or(u64::MAX);
-    let mut bytes = Vec::with_capacity(usize::try_from(stat.bytes.min(limit)).unwrap_or(0) + 1);
-    file.take(limit.saturating_add(1))
-        .read_to_end(&mut bytes)
-        .map_err(Error::file("read", path))?;
+    let bytes = read_all(file, stat, limit).map_err(Error::file("read", path))?;
     Ok(Some((bytes, stat)))
+}
+
+/// The bytes of a file, one more than the limit at most. One that is as large as it
+/// said is read at once: there is room for a byte more, which nobody gave.
+fn read_all(mut file: File, stat: Stat, limit: u64) -> io::Result<Vec<u8>> {
+    let expected = usize::try_from(stat.bytes.min(limit)).unwrap_or(0);
+    let mut bytes = vec![0; expected + 1];
+    let first = match file.read(&mut bytes) {
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => 0,
+        read => read?,
+    };
+    bytes.truncate(first);
+    if first != expected || u64::try_from(first) != Ok(stat.bytes) {
+        let rest = limit.saturating_add(1).saturating_sub(bytes.len() as u64);
+        file.take(rest).read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
+}
+
+/// What tells the bytes of a file from others that somebody may have written there: a
+/// rebuild would otherwise spend a tenth of its time on md5s.
+pub(super) fn digest_of(bytes: &[u8]) -> [u8; 16] {
+    xxhash_rust::xxh3::xxh3_128(bytes).to_be_bytes()
 }
 
 pub(super) fn md5_of(bytes: &[u8]) -> Md5 {

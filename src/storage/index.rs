@@ -13,6 +13,7 @@ mod remember;
 mod schema;
 mod tagging;
 mod update;
+mod words;
 
 use std::{
     fs::{self, File},
@@ -25,15 +26,14 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, config::DbConfig};
 
 use super::error::{Error, IndexCause};
 
 pub(super) use base::{Packed, Seen, Stray, Unlinked};
 pub(super) use load::Place;
 pub use moment::Moment;
-pub(super) use tagging::TagIds;
-pub(super) use update::{Row, Stamp};
+pub(super) use update::{Many, Row, Stamp};
 
 /// How long one process waits for another one's transaction.
 const BUSY: Duration = Duration::from_secs(10);
@@ -158,7 +158,7 @@ impl Index {
     fn write<T>(
         &self,
         action: &'static str,
-        write: impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<T>,
+        write: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
     ) -> Result<T, Error> {
         let mut writer = lock(&self.writer);
         let run = |writer: &mut Connection| {
@@ -171,8 +171,28 @@ impl Index {
         run(&mut writer).map_err(|error| self.failed(action, &error))
     }
 
-    /// Runs work that writes much, with more memory and fewer checkpoints.
-    pub(super) fn in_bulk<T>(&self, work: impl FnOnce() -> T) -> T {
+    /// Runs work that writes much, with more memory and fewer checkpoints. Where nearly
+    /// all there will be `are_new`, it does without the index of the first page, whose
+    /// pages each step would change all over; cut off, the next start makes it again.
+    pub(super) fn in_bulk<T>(
+        &self,
+        are_new: bool,
+        work: impl FnOnce() -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        if !are_new {
+            return self.with_much_memory(work);
+        }
+        self.write("write", |transaction| {
+            transaction.execute_batch("DROP INDEX IF EXISTS medium_shown")
+        })?;
+        let done = self.with_much_memory(work);
+        self.write("write", |transaction| {
+            transaction.execute_batch(schema::SHOWN)
+        })?;
+        done
+    }
+
+    fn with_much_memory<T>(&self, work: impl FnOnce() -> T) -> T {
         let settle = |cache: i64, checkpoint: i64| {
             let writer = lock(&self.writer);
             // What these settings change is how long it takes.
@@ -204,24 +224,6 @@ impl Index {
         })
     }
 
-    pub(super) fn set(&self, values: &[(&str, Option<&str>)]) -> Result<(), Error> {
-        self.write("write", |transaction| {
-            for (key, value) in values {
-                match value {
-                    Some(value) => transaction.execute(
-                        "INSERT INTO library_metadata VALUES (?1, ?2)
-                         ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-                        [key, value],
-                    )?,
-                    None => {
-                        transaction.execute("DELETE FROM library_metadata WHERE key = ?1", [key])?
-                    }
-                };
-            }
-            Ok(())
-        })
-    }
-
     /// Any SQL, so that tests can break an index.
     #[cfg(test)]
     pub(super) fn execute(&self, sql: &str) -> Result<(), Error> {
@@ -240,6 +242,17 @@ impl Index {
         }
         cause(action, &self.path, error)
     }
+}
+
+/// Writes a value of `library_metadata`.
+fn set(transaction: &Transaction<'_>, key: &str, value: &str) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached(
+            "INSERT INTO library_metadata VALUES (?1, ?2)
+             ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        )?
+        .execute([key, value])?;
+    Ok(())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

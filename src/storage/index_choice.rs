@@ -168,7 +168,9 @@ mod tests {
             assert!(matches!(open.state(), IndexState::Unusable(_)));
             open.index.complete().unwrap();
             assert_eq!(open.state(), IndexState::Ready);
-            open.index.set(&[("complete", Some("0"))]).unwrap();
+            open.index
+                .execute("UPDATE library_metadata SET value = '0' WHERE key = 'complete'")
+                .unwrap();
             drop(open);
             assert_eq!(std::fs::read(&usual).unwrap(), bytes);
         }

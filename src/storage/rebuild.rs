@@ -5,7 +5,7 @@ use std::{ops::ControlFlow, sync::mpsc, thread};
 use super::{
     error::Error,
     files,
-    index::{Index, Row, TagIds},
+    index::{Index, Many, Row},
     marks::Marks,
     md5_lock, parallel,
     requests::{RebuildProgress, RebuildSummary},
@@ -65,6 +65,7 @@ pub(super) fn run(
         Extent::All => {
             // What an earlier run finished is passed over.
             let cursor = index.setting(CURSOR)?;
+            index.forget_words()?;
             let is_done = |found: &Found| {
                 let cursor = cursor.as_deref();
                 cursor.is_some_and(|cursor| found.spot.path.as_str() <= cursor)
@@ -89,9 +90,10 @@ pub(super) fn run(
         }
     };
     let is_new = index.is_empty()?;
-    let mut tags = TagIds::default();
+    let first = wanted.first().map_or("", |found| found.spot.path.as_str());
+    let mut many = index.begin_many(!index.knows_path_from(first)?)?;
     let wanted = &wanted;
-    let written = index.in_bulk(|| {
+    let written = index.in_bulk(is_new, || {
         // The next step is read while this one is written.
         thread::scope(|scope| {
             let (send, steps) = mpsc::sync_channel(1);
@@ -104,12 +106,9 @@ pub(super) fn run(
                 }
             });
             for (step, read) in steps {
-                commit(shelf, index, marks, &mut tags, read, &mut summary)?;
-                if extent == Extent::All
-                    && let Some(last) = step.last()
-                {
-                    index.set(&[(CURSOR, Some(&last.spot.path))])?;
-                }
+                let last = step.last().filter(|_| extent == Extent::All);
+                let cursor = last.map(|last| (CURSOR, last.spot.path.as_str()));
+                commit(shelf, index, marks, &mut many, read, cursor, &mut summary)?;
                 progress.read += count(step.len());
                 progress.done += count(step.len());
                 progress.errors = count(summary.errors.len());
@@ -126,7 +125,12 @@ pub(super) fn run(
         return Ok(summary);
     }
 
-    let gone = gone(shelf, index, &scan.found)?;
+    let gone = if is_new && many.is_alone() {
+        // There was nothing, and nobody added anything.
+        Vec::new()
+    } else {
+        gone(shelf, index, &scan.found)?
+    };
     summary.removed = count(gone.len());
     if !gone.is_empty() {
         index.depart(&gone)?;
@@ -266,8 +270,9 @@ fn commit(
     shelf: &Shelf,
     index: &Index,
     marks: &Marks,
-    tags: &mut TagIds,
+    many: &mut Many,
     read: Vec<Read<'_>>,
+    cursor: Option<(&str, &str)>,
     summary: &mut RebuildSummary,
 ) -> Result<(), Error> {
     let mut rows = Vec::with_capacity(read.len());
@@ -290,15 +295,14 @@ fn commit(
     }
     let found: Vec<&Found> = rows.iter().map(|(found, _)| *found).collect();
     let mut rows: Vec<Row> = rows.into_iter().map(|(_, row)| row).collect();
-    let mut at = 0;
-    index.commit_with(tags, &mut rows, &[], &mut |row| {
+    index.enter_many(many, &mut rows, cursor, &mut |place, row| {
         // Another writer may have changed the sidecar since it was read.
         if !is_current(shelf, row)
-            && let Ok((Some(fresh), _)) = load(shelf, found[at])
+            && let Some(found) = found.get(place)
+            && let Ok((Some(fresh), _)) = load(shelf, found)
         {
             *row = fresh;
         }
-        at += 1;
     })?;
     let given_back = rows.iter().filter(|row| row.is_given_back);
     summary

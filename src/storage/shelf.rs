@@ -16,9 +16,9 @@ use super::{
 };
 use crate::model::{
     entry::FileFacts,
-    id::{Md5, MediaId},
+    id::MediaId,
     media::{Media, is_extension},
-    sidecar::{MAX_BYTES, Sidecar, SidecarError},
+    sidecar::{ForIndex, LeanTags, MAX_BYTES, Sidecar, SidecarError},
     tag::Tag,
 };
 
@@ -91,8 +91,10 @@ pub(super) struct Loaded {
     /// Library-relative path of the sidecar that is there.
     pub sidecar_path: Option<String>,
     pub stamp: Option<Stamp>,
+    /// The tags, where [`Shelf::load_for_index`] left the sidecar without them.
+    pub tags: Option<LeanTags>,
     /// The text of the sidecar, where it could be read.
-    pub text: Option<Vec<u8>>,
+    pub text: Option<Text>,
     pub seen: Seen,
     /// Files at a sidecar's place that are those of other programs.
     pub foreign: Vec<String>,
@@ -111,17 +113,31 @@ impl Loaded {
             id,
             facts: self.facts,
             media: self.sidecar.media,
+            tags: self.tags,
             sidecar: self.sidecar_path,
             stamp: self.stamp,
-            text: self.text.and_then(|text| Packed::new(&text)),
+            text: match self.text {
+                Some(Text::Whole(text)) => Packed::new(&text),
+                Some(Text::Brief(text)) => Some(Packed::Brief(text)),
+                None => None,
+            },
             seen: self.seen,
             is_given_back: false,
         }
     }
 }
 
+/// The text of a sidecar.
+#[derive(Debug)]
+pub(super) enum Text {
+    /// As it stands in the file.
+    Whole(Vec<u8>),
+    /// What it says, as an index remembers it: [`Sidecar::parse_brief`].
+    Brief(String),
+}
+
 /// How the text of a sidecar is read.
-type Parse = fn(&str) -> Result<Option<Sidecar>, SidecarError>;
+type Parse = fn(&str) -> Result<Option<ForIndex>, SidecarError>;
 
 /// The media files of one library.
 #[derive(Clone, Debug)]
@@ -143,11 +159,13 @@ impl Shelf {
 
     /// Reads what is at a spot; every file may be missing.
     pub(super) fn load(&self, spot: &Spot) -> Result<Loaded, Error> {
-        self.load_by(spot, Sidecar::parse_own)
+        self.load_by(spot, |text| {
+            Ok(Sidecar::parse_own(text)?.map(ForIndex::whole))
+        })
     }
 
     /// As [`load`](Self::load), for an index alone: what
-    /// [`Sidecar::parse_for_index`] leaves out is not there.
+    /// [`Sidecar::parse_for_index`] leaves out is not there, and it cannot be saved.
     pub(super) fn load_for_index(&self, spot: &Spot) -> Result<Loaded, Error> {
         self.load_by(spot, Sidecar::parse_for_index)
     }
@@ -165,6 +183,7 @@ impl Shelf {
             sidecar: Sidecar::default(),
             sidecar_path: None,
             stamp: None,
+            tags: None,
             text: None,
             seen: Seen::Read {
                 gives_back: self.identity.gives_back,
@@ -178,7 +197,9 @@ impl Shelf {
             }
         }
         let media = &loaded.sidecar.media;
-        if loaded.problem.is_none() && (media.caption.is_empty() || media.tags.is_empty()) {
+        let lean = loaded.tags.as_ref();
+        let has_tags = !media.tags.is_empty() || lean.is_some_and(|tags| !tags.is_empty());
+        if loaded.problem.is_none() && (media.caption.is_empty() || !has_tags) {
             let says_tags = loaded.sidecar.document.contains_key("tags");
             self.read_caption(spot, &mut loaded.sidecar.media, says_tags)?;
         }
@@ -201,10 +222,11 @@ impl Shelf {
             Err(error) => Err(SidecarError::Syntax(error.to_string())),
         };
         match parsed {
-            Ok(Some(sidecar)) => {
-                loaded.sidecar = sidecar;
+            Ok(Some(read)) => {
+                loaded.sidecar = read.sidecar;
+                loaded.tags = read.tags;
                 loaded.stamp = Some(stamp(&bytes, stat));
-                loaded.text = Some(bytes);
+                loaded.text = Some(read.brief.map_or(Text::Whole(bytes), Text::Brief));
             }
             Ok(None) => {
                 loaded.foreign.push(path.to_owned());
@@ -326,7 +348,10 @@ impl Shelf {
             path: absolute.clone(),
             source,
         })?;
-        let expected = loaded.stamp.map(|stamp| Md5(stamp.md5));
+        let expected = match &loaded.text {
+            Some(Text::Whole(bytes)) => Some(files::md5_of(bytes)),
+            Some(Text::Brief(_)) | None => None,
+        };
         if writes.replace_expected(&absolute, text.as_bytes(), expected)? == Replaced::Changed {
             return Ok(Replaced::Changed);
         }
@@ -336,7 +361,7 @@ impl Shelf {
         loaded.sidecar_path = Some(path);
         loaded.facts.has_sidecar = true;
         loaded.sidecar = read_back;
-        loaded.text = Some(text.into_bytes());
+        loaded.text = Some(Text::Whole(text.into_bytes()));
         Ok(Replaced::Yes)
     }
 
@@ -433,7 +458,7 @@ pub(super) fn stamp(bytes: &[u8], stat: Stat) -> Stamp {
     Stamp {
         bytes: stat.bytes,
         modified_ns: stat.modified_ns,
-        md5: files::md5_of(bytes).0,
+        digest: files::digest_of(bytes),
     }
 }
 

@@ -34,7 +34,7 @@ const TABLES: [(&str, &str); 9] = [
         "SELECT id, path, kind, derived, name, hex(md5), hex(phash), width, height, bytes,
             duration_ms, frames, imported, created, modified, rating, stars, fav, status, origin,
             parent, score, favcount, has, file_modified, sidecar, sidecar_bytes,
-            sidecar_modified_ns, hex(sidecar_md5), hex(file_md5) FROM medium",
+            sidecar_modified_ns, hex(sidecar_digest), hex(file_md5) FROM medium",
     ),
     ("tags", "SELECT * FROM tags"),
     (
@@ -70,7 +70,8 @@ const TABLES: [(&str, &str); 9] = [
 
 /// The parts of an index that have no table in [`TABLES`]: how it came to be, and
 /// what it remembers of files that are no longer so.
-const HISTORY: [&str; 6] = [
+const HISTORY: [&str; 7] = [
+    "unworded",
     "removed",
     "departed",
     "library_metadata",
@@ -352,10 +353,13 @@ impl World {
     fn check(self) {
         let root = self.root();
         hash(&self.library);
+        let supply = |library: &Library| while library.supply_words().unwrap() {};
+        supply(&self.library);
         let incremental = dump(&root);
         let rebuild = |library: &Library| {
             let summary = library.rebuild(&mut |_| ControlFlow::Continue(())).unwrap();
             assert_eq!(summary.errors, []);
+            supply(library);
         };
         rebuild(&self.library);
         compare("rebuilt over the old one", &dump(&root), &incremental);

@@ -1,11 +1,14 @@
 //! Reading many sidecars for the index, which wants to know what they say and not
-//! how they say it: tags come without the objects they were read from, which are
-//! most of what reading costs.
+//! how they say it: of tags it wants little more than the names, and to take them
+//! apart is most of what reading costs.
 //!
 //! Only the usual is read here; whatever is odd is left to the whole way, which says
 //! what is wrong with it.
 
-use std::collections::HashSet;
+use std::{
+    borrow::Cow,
+    collections::{BTreeSet, HashSet},
+};
 
 use serde::{
     Deserializer,
@@ -13,31 +16,100 @@ use serde::{
 };
 use serde_json::{Map, Value};
 
-use super::{MAX_BYTES, Sidecar, read, strict::Strict};
-use crate::model::tag::{BUILT_IN_CATEGORIES, GENERAL, Tag, is_normal};
+use super::{ForIndex, MAX_BYTES, Sidecar, brief::BriefTags, read, strict::Strict};
+use crate::model::tag::{GENERAL, TagName, USER, is_plain_name, name_hash};
 
-/// Tags of which each may be compared with each other one.
+/// Tags of which each is compared with each other one.
 const FEW: usize = 64;
 
-/// The sidecar, with an empty list in the place of the tags in its document; `None`
-/// where the whole way has to be taken.
-pub(super) fn parse(text: &str) -> Option<Sidecar> {
+/// The tags of a sidecar as an index wants them: their names, normalised and in order,
+/// no two the same, and who put them there. All names are one text, since most of what
+/// many short ones cost is to make room for them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LeanTags {
+    text: String,
+    names: Vec<LeanName>,
+    /// Who put them there, each once.
+    pub sources: BTreeSet<String>,
+    /// In order, of those that have one.
+    pub confidences: Vec<f64>,
+}
+
+/// Where in the text a name is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct LeanName {
+    start: usize,
+    /// The end of the category, where the value begins.
+    middle: usize,
+    end: usize,
+    hash: u64,
+}
+
+impl LeanTags {
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// Category, value and [`name_hash`] of each.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str, u64)> {
+        self.names.iter().map(|name| self.name(name))
+    }
+
+    fn name(&self, name: &LeanName) -> (&str, &str, u64) {
+        let part = |start, end| self.text.get(start..end).unwrap_or_default();
+        let (category, value) = (part(name.start, name.middle), part(name.middle, name.end));
+        (category, value, name.hash)
+    }
+
+    fn push(&mut self, category: &str, value: &str) {
+        let start = self.text.len();
+        self.text.push_str(category);
+        let middle = self.text.len();
+        self.text.push_str(value);
+        self.names.push(LeanName {
+            start,
+            middle,
+            end: self.text.len(),
+            hash: name_hash(category, value),
+        });
+    }
+
+    /// Whether no two have the same name.
+    fn are_different(&self) -> bool {
+        if self.names.len() > FEW {
+            let mut seen = HashSet::with_capacity(self.names.len());
+            return self.iter().all(|name| seen.insert(name));
+        }
+        // Most are told apart by their numbers alone.
+        self.names.iter().enumerate().all(|(place, name)| {
+            let mut others = self.names.get(..place).unwrap_or_default().iter();
+            !others.any(|other| other.hash == name.hash && self.name(other) == self.name(name))
+        })
+    }
+}
+
+/// The sidecar; `None` where the whole way has to be taken.
+pub(super) fn parse(text: &str) -> Option<ForIndex> {
     // A number would look like an object: see `strict`.
     if text.len() > MAX_BYTES || !text.trim_start().starts_with('{') {
         return None;
     }
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let (document, tags) = deserializer.deserialize_any(Document).ok()?;
+    let (document, tags, brief) = deserializer.deserialize_any(Document).ok()?;
     deserializer.end().ok()?;
-    let mut media = read::media(&document).ok()?;
-    media.tags = tags;
-    Some(Sidecar { media, document })
+    let media = read::media(&document).ok()?;
+    let brief = brief.text(&document);
+    Some(ForIndex {
+        sidecar: Sidecar { media, document },
+        tags: Some(tags),
+        brief,
+    })
 }
 
 struct Document;
 
 impl<'de> Visitor<'de> for Document {
-    type Value = (Map<String, Value>, Vec<Tag>);
+    type Value = (Map<String, Value>, LeanTags, BriefTags);
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("an object")
@@ -45,10 +117,11 @@ impl<'de> Visitor<'de> for Document {
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
         let mut document = Map::new();
-        let mut tags = Vec::new();
+        let mut tags = LeanTags::default();
+        let mut brief = BriefTags::default();
         while let Some(key) = entries.next_key::<String>()? {
             let value = if key == "tags" {
-                tags = entries.next_value_seed(Tags)?;
+                tags = entries.next_value_seed(Tags(&mut brief))?;
                 Value::Array(Vec::new())
             } else {
                 entries.next_value_seed(Strict)?
@@ -57,88 +130,138 @@ impl<'de> Visitor<'de> for Document {
                 return Err(de::Error::custom("a key stands twice"));
             }
         }
-        Ok((document, tags))
+        Ok((document, tags, brief))
     }
 }
 
-struct Tags;
+struct Tags<'b>(&'b mut BriefTags);
 
-impl<'de> DeserializeSeed<'de> for Tags {
-    type Value = Vec<Tag>;
+impl<'de> DeserializeSeed<'de> for Tags<'_> {
+    type Value = LeanTags;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Vec<Tag>, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<LeanTags, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Tags {
-    type Value = Vec<Tag>;
+impl<'de> Visitor<'de> for Tags<'_> {
+    type Value = LeanTags;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("a list of tags")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<Tag>, A::Error> {
-        let mut placed: Vec<(usize, Tag)> = Vec::with_capacity(32);
-        while let Some((position, tag)) = items.next_element_seed(OneTag)? {
-            placed.push((position.unwrap_or(placed.len()), tag));
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<LeanTags, A::Error> {
+        let mut tags = LeanTags {
+            text: String::with_capacity(1024),
+            names: Vec::with_capacity(FEW),
+            ..LeanTags::default()
+        };
+        // Where each of them wants to stand, and the confidence that it has.
+        let mut places: Vec<(usize, Option<f64>)> = Vec::with_capacity(FEW);
+        let mut count = 0;
+        while let Some(tag) = items.next_element_seed(OneTag(&mut *self.0))? {
+            let place = tag.position.unwrap_or(count);
+            count += 1;
+            let value = tag.value.trim();
+            if value.is_empty() {
+                continue;
+            }
+            if is_plain_name(&tag.category, value) {
+                tags.push(&tag.category, value);
+            } else {
+                let name = TagName::new(&tag.category, value);
+                tags.push(&name.category, &name.value);
+            }
+            let source = tag.src.as_deref().unwrap_or(USER);
+            if !tags.sources.contains(source) {
+                tags.sources.insert(source.to_owned());
+            }
+            places.push((place, tag.conf));
         }
-        placed.sort_by_key(|(position, _)| *position);
-        // Texts that differ can be the same name only where one of them is not normal.
-        let is_plain = placed.len() <= FEW
-            && placed.iter().enumerate().all(|(place, (_, tag))| {
-                let others = placed.get(..place).unwrap_or_default();
-                is_normal(&tag.value)
-                    && BUILT_IN_CATEGORIES.contains(&tag.category.as_str())
-                    && others.iter().all(|(_, other)| {
-                        other.value.len() != tag.value.len() || other.value != tag.value
-                    })
-            });
-        let tags = placed.into_iter().map(|(_, tag)| tag);
-        if is_plain {
-            return Ok(tags.filter(|tag| !tag.value.is_empty()).collect());
+        if !places.is_sorted_by_key(|(place, _)| *place) {
+            let names = tags.names.iter().zip(&places);
+            let mut names: Vec<_> = names.map(|(name, place)| (*place, *name)).collect();
+            names.sort_by_key(|((place, _), _)| *place);
+            (places, tags.names) = names.into_iter().unzip();
         }
-        let mut names = HashSet::new();
-        Ok(tags
-            .filter(|tag| !tag.value.is_empty() && names.insert(tag.name()))
-            .collect())
+        if !tags.are_different() {
+            return Err(de::Error::custom("a tag stands twice"));
+        }
+        tags.confidences = places.into_iter().filter_map(|(_, conf)| conf).collect();
+        Ok(tags)
     }
 }
 
 /// A tag, and where it wants to stand.
-struct OneTag;
+struct ReadTag<'de> {
+    category: Cow<'de, str>,
+    value: Cow<'de, str>,
+    position: Option<usize>,
+    src: Option<String>,
+    conf: Option<f64>,
+}
 
-impl<'de> DeserializeSeed<'de> for OneTag {
-    type Value = (Option<usize>, Tag);
+struct OneTag<'b>(&'b mut BriefTags);
+
+impl<'de> DeserializeSeed<'de> for OneTag<'_> {
+    type Value = ReadTag<'de>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for OneTag {
-    type Value = (Option<usize>, Tag);
+impl<'de> Visitor<'de> for OneTag<'_> {
+    type Value = ReadTag<'de>;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("a tag")
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Self::Value, E> {
-        Ok((None, Tag::new(GENERAL, value)))
+        self.0.give_up();
+        Ok(ReadTag {
+            category: Cow::Borrowed(GENERAL),
+            value: Cow::Owned(value.to_owned()),
+            position: None,
+            src: None,
+            conf: None,
+        })
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
-        let mut known: [Option<Value>; KEYS.len()] = [const { None }; KEYS.len()];
-        let mut others: Vec<String> = Vec::new();
+        let brief = self.0;
+        let (mut category, mut value, mut position) = (None, None, None);
+        // `src`, `conf`, `at`.
+        let mut others: [Option<Value>; 3] = [const { None }; 3];
+        let mut unknown: Vec<String> = Vec::new();
+        // Keys in the usual order.
+        let mut next = 0;
         while let Some(key) = entries.next_key_seed(Key)? {
-            let value = entries.next_value_seed(Strict)?;
             let is_twice = match key {
-                Ok(place) => known
-                    .get_mut(place)
-                    .is_none_or(|known| known.replace(value).is_some()),
+                Ok(place) => {
+                    if place < next {
+                        brief.give_up();
+                    }
+                    next = place + 1;
+                    match place {
+                        0 => category.replace(entries.next_value_seed(Text)?).is_some(),
+                        1 => value.replace(entries.next_value_seed(Text)?).is_some(),
+                        // Read as such a number is not made a text first.
+                        2 => position.replace(entries.next_value::<u64>()?).is_some(),
+                        _ => {
+                            let other = entries.next_value_seed(Strict)?;
+                            let slot = others.get_mut(place - 3);
+                            slot.is_none_or(|slot| slot.replace(other).is_some())
+                        }
+                    }
+                }
                 Err(key) => {
-                    let is_known = others.contains(&key);
-                    others.push(key);
+                    brief.give_up();
+                    entries.next_value_seed(Strict)?;
+                    let is_known = unknown.contains(&key);
+                    unknown.push(key);
                     is_known
                 }
             };
@@ -146,34 +269,58 @@ impl<'de> Visitor<'de> for OneTag {
                 return Err(de::Error::custom("a key stands twice"));
             }
         }
-        let [category, value, position, src, conf, at] = known;
-        let text = |value: Option<Value>| match value {
-            Some(Value::String(text)) => Some(text),
-            _ => None,
-        };
-        let value = text(value).ok_or_else(|| de::Error::custom("no tag"))?;
-        let position = position
-            .and_then(|position| position.as_u64())
-            .and_then(|position| usize::try_from(position).ok());
-        let category = text(category).filter(|category| !category.is_empty());
-        let tag = Tag {
-            category: category.unwrap_or_else(|| GENERAL.to_owned()),
-            value: if is_normal(&value) {
-                value
-            } else {
-                value.trim().to_owned()
-            },
-            src: text(src),
-            conf: conf.and_then(|conf| conf.as_f64()),
-            at: text(at),
-            raw: Map::new(),
-        };
-        Ok((position, tag))
+        let value = value.ok_or_else(|| de::Error::custom("no tag"))?;
+        let position = position.and_then(|position| usize::try_from(position).ok());
+        let [src, conf, _] = &others;
+        let (src, conf) = (
+            src.as_ref().and_then(Value::as_str).map(str::to_owned),
+            conf.as_ref().and_then(Value::as_f64),
+        );
+        match (&category, position) {
+            (Some(category), Some(position)) => brief.add(category, &value, position, others),
+            _ => brief.give_up(),
+        }
+        Ok(ReadTag {
+            category: category
+                .filter(|category| !category.is_empty())
+                .unwrap_or(Cow::Borrowed(GENERAL)),
+            value,
+            position,
+            src,
+            conf,
+        })
     }
 }
 
-/// What is known of a tag, in the order in which [`OneTag`] takes it apart.
-const KEYS: [&str; 6] = ["category", "value", "position", "src", "conf", "at"];
+/// A text, without a copy where none is needed.
+struct Text;
+
+impl<'de> DeserializeSeed<'de> for Text {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Text {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a text")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(text))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(text.to_owned()))
+    }
+}
+
+/// What is known of a tag, in the usual order.
+pub(super) const KEYS: [&str; 6] = ["category", "value", "position", "src", "conf", "at"];
 
 /// A place in [`KEYS`], or another key.
 struct Key;
@@ -205,56 +352,81 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::model::{fact::Fact, media::Media, tag::Tag};
 
     /// Whatever is read the lean way says what the whole way says.
     fn assert_alike(text: &str) -> bool {
         let whole = Sidecar::parse_own(text);
         let lean = Sidecar::parse_for_index(text);
         let (Ok(Some(whole)), Ok(Some(lean))) = (&whole, &lean) else {
+            let lean = lean.map(|lean| lean.map(|lean| lean.sidecar));
             assert_eq!(whole, lean, "{text}");
             return false;
         };
-        let bare = |sidecar: &Sidecar| {
-            let mut media = sidecar.media.clone();
-            for tag in &mut media.tags {
-                tag.raw = Map::new();
-            }
-            media
+        if let Some(brief) = &lean.brief {
+            let back = Sidecar::parse_brief(brief).unwrap();
+            assert_eq!(back, *whole, "{text} as {brief}");
+            let order = |sidecar: &Sidecar| serde_json::to_string(&sidecar.document).unwrap();
+            assert_eq!(order(&back), order(whole), "{brief}");
+            assert!(brief.len() < text.len() + 16, "{text} as {brief}");
+        }
+        let document = &lean.sidecar.document;
+        assert!(whole.document.keys().eq(document.keys()), "{text}");
+        let Some(tags) = &lean.tags else {
+            assert_eq!(*whole, lean.sidecar, "{text}");
+            return false;
         };
-        assert_eq!(bare(whole), bare(lean), "{text}");
-        assert!(whole.document.keys().eq(lean.document.keys()), "{text}");
-        parse(text).is_some()
+        let names = |media: &Media| media.tags.iter().map(Tag::name).collect::<Vec<_>>();
+        let found: Vec<_> = tags.iter().map(|(c, v, _)| TagName::new(c, v)).collect();
+        assert_eq!(names(&whole.media), found, "{text}");
+        for fact in Fact::ALL {
+            let media = &lean.sidecar.media;
+            assert_eq!(fact.of(&whole.media), fact.of_lean(media, tags), "{text}");
+        }
+        let mut bare = whole.media.clone();
+        bare.tags.clear();
+        assert_eq!(bare, lean.sidecar.media, "{text}");
+        true
     }
 
     #[test]
     fn usual_and_odd_sidecars_say_the_same() {
-        for name in ["everything", "oldest", "image-tagger"] {
+        // The oldest says a tag twice.
+        for (name, is_usual) in [
+            ("everything", true),
+            ("oldest", false),
+            ("image-tagger", true),
+        ] {
             let path = format!(
                 "{}/tests/fixtures/sidecar/{name}.json",
                 env!("CARGO_MANIFEST_DIR")
             );
             let text = std::fs::read_to_string(path).unwrap();
-            assert!(assert_alike(&text), "{name} is usual");
+            assert_eq!(assert_alike(&text), is_usual, "{name}");
         }
         for (text, is_usual) in [
             ("{}", true),
             (r#"{"tags": []}"#, true),
             (
-                r#"{"tags": ["Blue Hair", {"value": "blue_hair"}, {"value": " "}]}"#,
+                r#"{"tags": ["Blue Hair", {"value": "blue"}, {"value": " "}]}"#,
                 true,
             ),
+            (r#"{"tags": ["Blue Hair", {"value": "blue_hair"}]}"#, false),
             (
                 r#"{"tags": [{"value": "b", "position": 1}, {"value": "a", "position": 0}, "c"]}"#,
                 true,
             ),
             (
-                r#"{"tags": [{"value": "a", "x": {"y": [1, 2.50]}, "position": "0", "conf": 1e9}]}"#,
+                r#"{"tags": [{"value": "a", "x": {"y": [1, 2.50]}, "position": 0, "conf": 1e9}]}"#,
                 true,
             ),
+            (r#"{"tags": [{"value": "a", "position": "0"}]}"#, false),
+            (r#"{"tags": [{"value": "a", "position": -1}]}"#, false),
             (
-                r#"{"tags": [{"value": "a", "category": 7, "src": null, "at": {}}]}"#,
+                r#"{"tags": [{"value": "a", "category": "b", "src": null, "at": {}}]}"#,
                 true,
             ),
+            (r#"{"tags": [{"value": "a", "category": 7}]}"#, false),
             (r#"{"tags": [{"value": "a\n\u0041"}]}"#, true),
             (r#"{"tags": [{"value": "a", "value": "b"}]}"#, false),
             (r#"{"tags": [{"value": "a", "x": 1, "x": 1}]}"#, false),
@@ -274,9 +446,60 @@ mod tests {
             assert_eq!(assert_alike(text), is_usual, "{text}");
         }
         let many: Vec<_> = (0..300)
-            .map(|n| json!({"value": format!("t{}", n % 150)}))
+            .map(|n| json!({"value": format!("t{n}")}))
             .collect();
         assert!(assert_alike(&json!({"tags": many}).to_string()));
+        let twice: Vec<_> = (0..300)
+            .map(|n| json!({"value": format!("t{}", n % 150)}))
+            .collect();
+        assert!(!assert_alike(&json!({"tags": twice}).to_string()));
+    }
+
+    #[test]
+    fn what_is_usual_is_brief() {
+        let brief = |text: &str| parse(text).and_then(|read| read.brief);
+        let tag = |category: &str, value: &str, position: usize, rest: &str| {
+            format!(
+                r#"{{"category": "{category}", "value": "{value}", "position": {position}{rest}}}"#
+            )
+        };
+        let of = |tags: &[String]| {
+            let text = format!(
+                r#"{{"name": "n", "tags": [{}], "x": 1.50}}"#,
+                tags.join(", ")
+            );
+            assert_alike(&text);
+            brief(&text)
+        };
+        let by = r#", "src": "tagger:x", "conf": 0.970, "at": "2025""#;
+        let tags = [
+            tag("general", "fox", 0, ""),
+            tag("general", r#"Snow \""#, 1, ""),
+            tag("meta", "a", 2, by),
+            tag("meta", "b", 3, by),
+            tag("meta", "c", 4, ""),
+        ];
+        assert_eq!(
+            of(&tags).as_deref(),
+            Some(
+                r#"{"name":"n","tags":[["general","fox","Snow \""],[{"category":"meta","src":"tagger:x","conf":0.970,"at":"2025"},"a","b"],["meta","c"]],"x":1.50}"#
+            )
+        );
+        assert_eq!(
+            of(&[]).as_deref(),
+            Some(r#"{"name":"n","tags":[],"x":1.50}"#)
+        );
+        assert_eq!(brief("{}").as_deref(), Some("{}"));
+        for odd in [
+            tag("general", "fox", 1, ""),
+            tag("general", "fox", 0, r#", "x": 1"#),
+            tag("general", "fox", 0, r#", "at": "2025", "src": "x""#),
+            r#"{"value": "fox", "category": "general", "position": 0}"#.to_owned(),
+            r#"{"category": "general", "value": "fox"}"#.to_owned(),
+            r#""fox""#.to_owned(),
+        ] {
+            assert_eq!(of(std::slice::from_ref(&odd)), None, "{odd}");
+        }
     }
 
     proptest! {

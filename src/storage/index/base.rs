@@ -1,12 +1,17 @@
 //! The last known text of every sidecar: what a merge starts from when another
 //! program changed the file, and what is left when it broke it.
 //!
-//! Texts are packed by deflate with a dictionary of what nearly all of them say.
+//! What was read along with many others is remembered in brief, as text: see
+//! [`Sidecar::parse_brief`]. Others are packed by deflate with a dictionary of what
+//! nearly all of them say.
 
 use std::cell::RefCell;
 
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
-use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+use rusqlite::{
+    Connection, OptionalExtension as _, ToSql, Transaction, params,
+    types::{FromSql, FromSqlResult, ToSqlOutput, ValueRef},
+};
 
 use super::{Index, Row, load::id, update::next_sequence};
 use crate::{
@@ -49,9 +54,14 @@ thread_local! {
     static PACKER: RefCell<Compress> = RefCell::new(Compress::new(Compression::fast(), false));
 }
 
-/// A packed text.
+/// A sidecar as it is remembered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::storage) struct Packed(Vec<u8>);
+pub(in crate::storage) enum Packed {
+    /// Its text, packed.
+    Deflated(Vec<u8>),
+    /// What it says, in brief.
+    Brief(String),
+}
 
 impl Packed {
     /// Packing can fail only where memory does; a text that is not kept makes a
@@ -66,39 +76,60 @@ impl Packed {
                 let rest = text.get(read..)?;
                 let status = compress.compress_vec(rest, &mut packed, FlushCompress::Finish);
                 match status.ok()? {
-                    Status::StreamEnd => return Some(Self(packed)),
+                    Status::StreamEnd => return Some(Self::Deflated(packed)),
                     Status::Ok | Status::BufError => packed.reserve(packed.len() + 64),
                 }
             }
         })
     }
 
-    fn text(&self) -> Option<String> {
-        let mut decompress = Decompress::new(false);
-        decompress.set_dictionary(DICTIONARY).ok()?;
-        let mut text = Vec::with_capacity(self.0.len() * 8 + 64);
-        while text.len() <= MAX_BYTES {
-            let read = usize::try_from(decompress.total_in()).ok()?;
-            let before = (read, text.len());
-            let rest = self.0.get(read..)?;
-            let status = decompress.decompress_vec(rest, &mut text, FlushDecompress::Finish);
-            if status.ok()? == Status::StreamEnd {
-                return String::from_utf8(text).ok();
-            }
-            let has_room = text.len() < text.capacity();
-            let read = usize::try_from(decompress.total_in()).ok()?;
-            if has_room && before == (read, text.len()) {
-                // Its end is missing.
-                return None;
-            }
-            text.reserve(text.len() + 64);
-        }
-        None
-    }
-
     /// The sidecar it holds; `None` where rot, or another program, spoiled it.
     fn sidecar(&self) -> Option<Sidecar> {
-        Sidecar::parse(&self.text()?).ok()
+        match self {
+            Self::Deflated(packed) => Sidecar::parse(&inflated(packed)?).ok(),
+            Self::Brief(text) => Sidecar::parse_brief(text).ok(),
+        }
+    }
+}
+
+fn inflated(packed: &[u8]) -> Option<String> {
+    let mut decompress = Decompress::new(false);
+    decompress.set_dictionary(DICTIONARY).ok()?;
+    let mut text = Vec::with_capacity(packed.len() * 8 + 64);
+    while text.len() <= MAX_BYTES {
+        let read = usize::try_from(decompress.total_in()).ok()?;
+        let before = (read, text.len());
+        let rest = packed.get(read..)?;
+        let status = decompress.decompress_vec(rest, &mut text, FlushDecompress::Finish);
+        if status.ok()? == Status::StreamEnd {
+            return String::from_utf8(text).ok();
+        }
+        let has_room = text.len() < text.capacity();
+        let read = usize::try_from(decompress.total_in()).ok()?;
+        if has_room && before == (read, text.len()) {
+            // Its end is missing.
+            return None;
+        }
+        text.reserve(text.len() + 64);
+    }
+    None
+}
+
+impl ToSql for Packed {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        match self {
+            Self::Deflated(packed) => packed.to_sql(),
+            Self::Brief(text) => text.to_sql(),
+        }
+    }
+}
+
+impl FromSql for Packed {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        match value {
+            ValueRef::Text(_) => String::column_result(value).map(Self::Brief),
+            _ => Vec::column_result(value).map(Self::Deflated),
+        }
     }
 }
 
@@ -137,6 +168,11 @@ pub(super) struct Settled {
 impl Settled {
     pub(super) fn is_marked(&self) -> bool {
         self.mark.is_some()
+    }
+
+    /// The text, where that is all there is to remember.
+    pub(super) fn plain_text(&self) -> Option<&Packed> {
+        self.text.as_ref().filter(|_| self.mark.is_none())
     }
 }
 
@@ -257,13 +293,13 @@ impl Index {
 
 /// Decides what the row of a medium says, and what is remembered, where files are
 /// not what was known: keys of ours that another program left out are held, and one
-/// whose sidecar cannot be read keeps what it said. `known_md5` is that of the file
+/// whose sidecar cannot be read keeps what it said. `known_digest` is that of the file
 /// when it was seen last.
 pub(super) fn settle(
     transaction: &Transaction<'_>,
     key: Option<u32>,
     row: &mut Row,
-    known_md5: Option<[u8; 16]>,
+    known_digest: Option<[u8; 16]>,
 ) -> rusqlite::Result<Settled> {
     let mark = match key {
         Some(key) => mark(transaction, key)?,
@@ -278,7 +314,7 @@ pub(super) fn settle(
         (Seen::Read { gives_back }, Some(_)) => gives_back,
         (_, None) => true,
     };
-    let is_same = known_md5.is_some() && known_md5 == row.stamp.map(|stamp| stamp.md5);
+    let is_same = known_digest.is_some() && known_digest == row.stamp.map(|stamp| stamp.digest);
     if is_same && text.is_some() && mark != Some(Mark::Owed) {
         return Ok(Settled { text, mark });
     }
@@ -291,11 +327,11 @@ pub(super) fn settle(
         return Ok(Settled { text, mark: None });
     };
     let Some(theirs) = &text else {
-        row.media = base.media;
+        row.replace_media(base.media);
         return Ok(Settled { text: None, mark });
     };
     if is_same {
-        row.media = base.media;
+        row.replace_media(base.media);
         return Ok(Settled { text: None, mark });
     }
     let theirs = {
@@ -313,7 +349,7 @@ pub(super) fn settle(
     Ok(match restore_vanished(&base, &theirs) {
         Some(whole) => {
             let text = Packed::new(whole.render().as_bytes());
-            row.media = whole.media;
+            row.replace_media(whole.media);
             row.is_given_back = true;
             let mark = Some(Mark::Owed);
             Settled { text, mark }
@@ -322,28 +358,9 @@ pub(super) fn settle(
     })
 }
 
-/// What is remembered of a medium that the index did not know.
-pub(super) fn write_new(
-    transaction: &Transaction<'_>,
-    key: u32,
-    settled: &Settled,
-    original: Original,
-) -> rusqlite::Result<()> {
-    if settled.mark.is_some() {
-        return write(transaction, key, settled, original);
-    }
-    if let Some(Packed(text)) = &settled.text {
-        let (bytes, md5) = original.unzip();
-        transaction
-            .prepare_cached("INSERT OR REPLACE INTO base VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![key, text, bytes, md5.flatten()])?;
-    }
-    Ok(())
-}
-
 /// Size and md5 of the original; none where it is not there, which leaves what it
 /// was.
-type Original = Option<(i64, Option<[u8; 16]>)>;
+pub(super) type Original = Option<(i64, Option<[u8; 16]>)>;
 
 pub(super) fn write(
     transaction: &Transaction<'_>,
@@ -351,7 +368,7 @@ pub(super) fn write(
     settled: &Settled,
     original: Original,
 ) -> rusqlite::Result<()> {
-    if let Some(Packed(text)) = &settled.text {
+    if let Some(text) = &settled.text {
         transaction
             .prepare_cached(
                 "INSERT INTO base (medium, text) VALUES (?1, ?2)
@@ -388,7 +405,7 @@ pub(super) fn remove(transaction: &Transaction<'_>, key: MediaKey) -> rusqlite::
 fn base(connection: &Connection, key: u32) -> rusqlite::Result<Option<Packed>> {
     connection
         .prepare_cached("SELECT text FROM base WHERE medium = ?1")?
-        .query_row([key], |row| row.get(0).map(Packed))
+        .query_row([key], |row| row.get(0))
         .optional()
 }
 
@@ -409,11 +426,17 @@ fn mark(connection: &Connection, key: u32) -> rusqlite::Result<Option<Mark>> {
 mod tests {
     use super::*;
 
+    fn deflated(text: &str) -> Vec<u8> {
+        match Packed::new(text.as_bytes()) {
+            Some(Packed::Deflated(packed)) => packed,
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
     fn texts_come_back_and_a_usual_one_takes_a_fraction() {
         for text in ["", "{}", "{\"tags\": []}", "日本語 😀", "\u{0}"] {
-            let packed = Packed::new(text.as_bytes()).unwrap();
-            assert_eq!(packed.text().as_deref(), Some(text));
+            assert_eq!(inflated(&deflated(text)).as_deref(), Some(text));
         }
         let mut text = "{\n  \"schema\": 1,\n  \"tags\": [\n".to_owned();
         for n in 0..20 {
@@ -422,21 +445,24 @@ mod tests {
             );
             text.push_str(&tag);
         }
-        let packed = Packed::new(text.as_bytes()).unwrap();
+        let packed = deflated(&text);
         assert!(
-            packed.0.len() * 6 < text.len(),
+            packed.len() * 6 < text.len(),
             "{} of {}",
-            packed.0.len(),
+            packed.len(),
             text.len()
         );
     }
 
     #[test]
     fn what_is_spoiled_is_no_sidecar() {
-        let packed = Packed::new(b"{\"tags\": [\"a\"]}").unwrap();
-        assert!(packed.sidecar().is_some());
-        for spoiled in [&packed.0[..3], b"", b"\xff\xff\xff"] {
-            assert_eq!(Packed(spoiled.to_vec()).sidecar(), None);
+        let packed = deflated("{\"tags\": [\"a\"]}");
+        assert!(Packed::Deflated(packed.clone()).sidecar().is_some());
+        for spoiled in [&packed[..3], b"", b"\xff\xff\xff"] {
+            assert_eq!(Packed::Deflated(spoiled.to_vec()).sidecar(), None);
+        }
+        for spoiled in ["", "{\"tags\": [\"a\"]}", "{\"tags\": [[]]}"] {
+            assert_eq!(Packed::Brief(spoiled.to_owned()).sidecar(), None);
         }
     }
 }

@@ -22,15 +22,6 @@ const COLUMNS: &str = "key, id, path, kind, name, md5, phash, width, height, byt
 /// Entries handed over at once by [`Index::load`].
 const CHUNK: usize = 1_000;
 
-/// What the query language calls the columns of the full text.
-const TEXT_FIELDS: [(&str, &str); 5] = [
-    ("caption", "caption"),
-    ("name", "name"),
-    ("note", "notes"),
-    ("filename", "file_name"),
-    ("tag", "tags"),
-];
-
 /// Where the files of a medium are, as the index knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::storage) struct Place {
@@ -204,32 +195,6 @@ impl Index {
         })
     }
 
-    /// Media whose texts match; none for a field that does not exist.
-    pub(in crate::storage) fn full_text(
-        &self,
-        field: Option<&str>,
-        query: &str,
-    ) -> Result<Vec<MediaKey>, Error> {
-        let Some(words) = match_expression(query) else {
-            return Ok(Vec::new());
-        };
-        let expression = match field {
-            None => words,
-            Some(field) => match TEXT_FIELDS.iter().find(|(name, _)| *name == field) {
-                Some((_, column)) => format!("{{{column}}} : ({words})"),
-                None => return Ok(Vec::new()),
-            },
-        };
-        self.read("search the full text", |connection| {
-            connection
-                .prepare_cached(
-                    "SELECT rowid FROM full_text WHERE full_text MATCH ?1 ORDER BY rowid",
-                )?
-                .query_map([expression], |row| Ok(MediaKey(row.get(0)?)))?
-                .collect()
-        })
-    }
-
     pub(in crate::storage) fn place(&self, key: MediaKey) -> Result<Option<Place>, Error> {
         self.read("read", |connection| {
             connection
@@ -307,7 +272,7 @@ impl Index {
 
 fn places_sql(filter: &str) -> String {
     format!(
-        "SELECT key, id, path, sidecar, sidecar_bytes, sidecar_modified_ns, sidecar_md5, bytes,
+        "SELECT key, id, path, sidecar, sidecar_bytes, sidecar_modified_ns, sidecar_digest, bytes,
             file_modified, has,
             EXISTS (SELECT 1 FROM merged WHERE medium = key AND is_owed) FROM medium {filter}"
     )
@@ -315,10 +280,10 @@ fn places_sql(filter: &str) -> String {
 
 fn place_of(row: &SqlRow<'_>) -> rusqlite::Result<Place> {
     let stamp = match (row.get::<_, Option<i64>>(4)?, row.get(5)?, row.get(6)?) {
-        (Some(bytes), Some(modified_ns), Some(md5)) => Some(Stamp {
+        (Some(bytes), Some(modified_ns), Some(digest)) => Some(Stamp {
             bytes: u64::try_from(bytes).unwrap_or_default(),
             modified_ns,
-            md5,
+            digest,
         }),
         _ => None,
     };
@@ -478,51 +443,4 @@ pub(super) fn id(row: &SqlRow<'_>, column: usize) -> rusqlite::Result<MediaId> {
             Box::new(error),
         )
     })
-}
-
-/// What a person typed as an FTS5 expression that can only ever be words, prefixes
-/// and phrases; `None` when there is nothing to look for.
-fn match_expression(query: &str) -> Option<String> {
-    let mut expression = String::new();
-    for (index, part) in query.split('"').enumerate() {
-        let is_phrase = index % 2 == 1;
-        let words: Vec<&str> = if is_phrase {
-            vec![part]
-        } else {
-            part.split_whitespace().collect()
-        };
-        for word in words {
-            if !word.chars().any(char::is_alphanumeric) {
-                continue;
-            }
-            let is_prefix = !is_phrase && word.ends_with('*');
-            if !expression.is_empty() {
-                expression.push(' ');
-            }
-            expression.push('"');
-            expression.push_str(word.trim_end_matches('*'));
-            expression.push_str(if is_prefix { "\"*" } else { "\"" });
-        }
-    }
-    (!expression.is_empty()).then_some(expression)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn queries_hold_nothing_but_words() {
-        for (query, expected) in [
-            ("blue sky", Some("\"blue\" \"sky\"")),
-            ("sun*", Some("\"sun\"*")),
-            ("\"blue sky\" x", Some("\"blue sky\" \"x\"")),
-            ("a OR NOT b:c", Some("\"a\" \"OR\" \"NOT\" \"b:c\"")),
-            ("\"open", Some("\"open\"")),
-            (" * \"\" - ", None),
-            ("日本", Some("\"日本\"")),
-        ] {
-            assert_eq!(match_expression(query).as_deref(), expected, "{query}");
-        }
-    }
 }

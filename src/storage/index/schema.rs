@@ -6,7 +6,8 @@
 //! | `tag`, `tagging` | category and value once, and the list of tags of each medium |
 //! | `relation`, `hash`, `post`, `caption` | what belongs to a medium, by its key |
 //! | `fact` | what is rarely asked for: see [`Fact`](crate::model::fact::Fact) |
-//! | `full_text` | FTS5, one row per medium |
+//! | `full_text` | FTS5, one row per medium, but for those of `unworded` |
+//! | `unworded` | media whose words nobody asked for since a rebuild: see [`words`](super::words) |
 //! | `base` | the last known text of the sidecar, packed; size and md5 its original had |
 //! | `merged` | media whose sidecar another program wrote too, until the next save |
 //! | `departed` | ids that went, with path and md5, for relations that name them |
@@ -26,7 +27,7 @@ use rusqlite::Connection;
 pub(super) const APPLICATION_ID: i32 = 0x7467_6c70;
 
 /// `MIGRATIONS[n]` leads from version `n` to `n + 1`.
-const MIGRATIONS: [&str; 8] = [V1, V2, V3, V4, V5, V6, V7, V8];
+const MIGRATIONS: [&str; 9] = [V1, V2, V3, V4, V5, V6, V7, V8, V9];
 
 /// The version this program reads and writes.
 pub(super) fn version() -> i32 {
@@ -193,6 +194,21 @@ INSERT INTO full_text (full_text, rank) VALUES ('hashsize', 33554432);
 /// What a medium was called before: see [`departed`](super::departed).
 const V8: &str = "CREATE TABLE departed (id TEXT PRIMARY KEY, path TEXT NOT NULL, md5 BLOB);";
 
+/// What a sidecar was known by was its md5, and is a digest that costs less.
+const V9: &str = "
+CREATE TABLE unworded (medium INTEGER PRIMARY KEY);
+ALTER TABLE medium RENAME COLUMN sidecar_md5 TO sidecar_digest;
+UPDATE medium SET sidecar_digest = NULL;
+UPDATE library_metadata SET value = '0' WHERE key = 'complete';
+DELETE FROM library_metadata WHERE key = 'rebuild_cursor';
+";
+
+/// The index of the first page, which a rebuild does without meanwhile: see
+/// [`Index::in_bulk`](super::Index::in_bulk).
+pub(super) const SHOWN: &str = "
+CREATE INDEX IF NOT EXISTS medium_shown ON medium (imported DESC, id) WHERE derived = 0;
+";
+
 /// Brings a database of ours, or a new one, to today's version in one transaction.
 pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
     let transaction =
@@ -202,6 +218,7 @@ pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
     for migration in MIGRATIONS.iter().skip(from) {
         transaction.execute_batch(migration)?;
     }
+    transaction.execute_batch(SHOWN)?;
     if from < MIGRATIONS.len() {
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         transaction.pragma_update(None, "user_version", version())?;

@@ -1,22 +1,36 @@
 //! The tags of media: a number for each name, and for each medium the list of its
 //! numbers.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    fmt::Write as _,
+    hash::{BuildHasherDefault, Hasher},
+};
 
-use rusqlite::{Transaction, params};
+use rusqlite::Transaction;
 
 use super::Index;
-use crate::{
-    model::{id::MediaKey, tag::TagName},
-    storage::error::Error,
-};
+use crate::{model::id::MediaKey, storage::error::Error};
 
 /// The numbers of tags, kept from one transaction to the next.
 #[derive(Debug, Default)]
-pub(in crate::storage) struct TagIds {
-    known: HashMap<TagName, i64>,
+pub(super) struct TagIds {
+    /// By [`name_hash`].
+    known: HashMap<u64, Known, BuildHasherDefault<Hashed>>,
+    /// All names, one after another.
+    names: String,
     /// What SQLite says of writes by others: one of them may have removed a tag.
     version: Option<i64>,
+}
+
+/// A tag that has a number.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    id: i64,
+    /// Where its name is: the category, and the value behind it.
+    start: usize,
+    middle: usize,
+    end: usize,
 }
 
 impl TagIds {
@@ -24,7 +38,7 @@ impl TagIds {
     pub(super) fn enter(&mut self, transaction: &Transaction<'_>) -> rusqlite::Result<()> {
         let version = transaction.pragma_query_value(None, "data_version", |row| row.get(0))?;
         if self.version.replace(version) != Some(version) {
-            self.known.clear();
+            self.forget();
         }
         Ok(())
     }
@@ -32,52 +46,92 @@ impl TagIds {
     /// What was numbered in a transaction that was taken back has no number.
     pub(super) fn forget(&mut self) {
         self.known.clear();
+        self.names.clear();
+    }
+
+    /// The list of the numbers of tags, of which normalised category and value are
+    /// given, with their hash.
+    pub(super) fn list<'n>(
+        &mut self,
+        transaction: &Transaction<'_>,
+        tags: impl Iterator<Item = (&'n str, &'n str, u64)>,
+    ) -> rusqlite::Result<String> {
+        let mut list = String::with_capacity(256);
+        for (category, value, hash) in tags {
+            let id = self.id(transaction, category, value, hash)?;
+            list.push(if list.is_empty() { '[' } else { ',' });
+            // Writing to a string cannot fail.
+            let _ = write!(list, "{id}");
+        }
+        list.push(']');
+        Ok(list)
     }
 
     /// The number of a tag, made when it is new.
-    fn id(&mut self, transaction: &Transaction<'_>, tag: &TagName) -> rusqlite::Result<i64> {
-        if let Some(id) = self.known.get(tag) {
-            return Ok(*id);
-        }
-        let found: Option<i64> = transaction
-            .prepare_cached("SELECT id FROM tag WHERE value = ?1 AND category = ?2")?
-            .query_map([&tag.value, &tag.category], |row| row.get(0))?
-            .next()
-            .transpose()?;
-        let id = match found {
-            Some(id) => id,
-            None => transaction
-                .prepare_cached("INSERT INTO tag (category, value) VALUES (?1, ?2)")?
-                .insert([&tag.category, &tag.value])?,
-        };
-        self.known.insert(tag.clone(), id);
-        Ok(id)
-    }
-
-    /// Gives a medium its tags; it must have none.
-    pub(super) fn write(
+    fn id(
         &mut self,
         transaction: &Transaction<'_>,
-        medium: u32,
-        tags: &[TagName],
-    ) -> rusqlite::Result<()> {
-        if tags.is_empty() {
-            return Ok(());
+        category: &str,
+        value: &str,
+        hash: u64,
+    ) -> rusqlite::Result<i64> {
+        if let Some(known) = self.known.get(&hash)
+            && self.names.get(known.start..known.middle) == Some(category)
+            && self.names.get(known.middle..known.end) == Some(value)
+        {
+            return Ok(known.id);
         }
-        let mut list = String::with_capacity(tags.len() * 6);
-        for tag in tags {
-            list.push(if list.is_empty() { '[' } else { ',' });
-            list.push_str(&self.id(transaction, tag)?.to_string());
-        }
-        list.push(']');
-        transaction
-            .prepare_cached("INSERT INTO tagging VALUES (?1, ?2)")?
-            .execute(params![medium, list])?;
-        Ok(())
+        let id = numbered(transaction, category, value)?;
+        let start = self.names.len();
+        self.names.push_str(category);
+        let middle = self.names.len();
+        self.names.push_str(value);
+        let known = Known {
+            id,
+            start,
+            middle,
+            end: self.names.len(),
+        };
+        self.known.insert(hash, known);
+        Ok(id)
     }
 }
 
-/// The numbers of a list, as [`TagIds::write`] made it.
+/// Takes numbers that are hashes already for what they are.
+#[derive(Debug, Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}
+
+fn numbered(transaction: &Transaction<'_>, category: &str, value: &str) -> rusqlite::Result<i64> {
+    let found: Option<i64> = transaction
+        .prepare_cached("SELECT id FROM tag WHERE value = ?1 AND category = ?2")?
+        .query_map([value, category], |row| row.get(0))?
+        .next()
+        .transpose()?;
+    match found {
+        Some(id) => Ok(id),
+        None => transaction
+            .prepare_cached("INSERT INTO tag (category, value) VALUES (?1, ?2)")?
+            .insert([category, value]),
+    }
+}
+
+/// The numbers of a list, as [`TagIds::list`] made it.
 pub(super) fn numbers(list: &str) -> impl Iterator<Item = i64> {
     list.trim_matches(['[', ']'])
         .split(',')
@@ -90,6 +144,15 @@ impl Index {
         self.write("forget unused tags", |transaction| {
             transaction
                 .execute_batch("DELETE FROM tag WHERE id NOT IN (SELECT tag FROM medium_tag)")
+        })
+    }
+
+    /// Whether it knows any medium whose path does not come before this one.
+    pub(in crate::storage) fn knows_path_from(&self, path: &str) -> Result<bool, Error> {
+        self.read("read", |connection| {
+            connection
+                .prepare("SELECT 1 FROM medium WHERE path >= ?1 LIMIT 1")?
+                .exists([path])
         })
     }
 

@@ -19,11 +19,12 @@ pub(super) fn row(id: &str, media: Media) -> Row {
             is_missing: false,
         },
         media,
+        tags: None,
         sidecar: Some(format!("images/{id}.json")),
         stamp: Some(Stamp {
             bytes: 1,
             modified_ns: 2,
-            md5: [3; 16],
+            digest: [3; 16],
         }),
         text: None,
         seen: Seen::Read { gives_back: true },
@@ -247,4 +248,126 @@ fn another_process_is_noticed() {
     assert_ne!(index.data_version().unwrap(), version);
     assert_eq!(index.count().unwrap(), 2);
     assert_eq!(index.place(MediaKey(99)).unwrap(), None);
+}
+
+fn enter_many(index: &Index, many: &mut Many, rows: &mut [Row]) -> usize {
+    let mut checked = 0;
+    index
+        .enter_many(many, rows, Some(("cursor", "x")), &mut |_, _| checked += 1)
+        .unwrap();
+    checked
+}
+
+#[test]
+fn many_rows_are_checked_once_somebody_else_wrote() {
+    let (dir, index) = index();
+    let mut many = index.begin_many(true).unwrap();
+    let rows = |id: &str| [row(id, tagged(&["x"]))];
+    assert_eq!(enter_many(&index, &mut many, &mut rows("a")), 0);
+    assert_eq!(enter_many(&index, &mut many, &mut rows("b")), 0);
+    assert!(many.is_alone());
+    assert_eq!(index.setting("cursor").unwrap().as_deref(), Some("x"));
+    let other = Index::open(&dir.path().join("library.db")).unwrap();
+    enter(&other, vec![row("c", tagged(&["y"]))]);
+    // What was read before the other wrote may come in any later step.
+    assert_eq!(enter_many(&index, &mut many, &mut rows("d")), 1);
+    assert_eq!(enter_many(&index, &mut many, &mut rows("e")), 1);
+    assert!(!many.is_alone());
+    assert_eq!(index.count().unwrap(), 5);
+}
+
+#[test]
+fn many_rows_may_be_known_where_none_was_expected() {
+    let (_dir, index) = index();
+    enter(
+        &index,
+        vec![row("a", tagged(&["x"])), row("b", tagged(&["x"]))],
+    );
+    let mut many = index.begin_many(true).unwrap();
+    let mut moved = row("c", tagged(&["y"]));
+    moved.facts.path = "images/b.png".to_owned();
+    let mut rows = [row("a", tagged(&["y"])), moved, row("d", tagged(&["y"]))];
+    enter_many(&index, &mut many, &mut rows);
+    let mut found = Vec::new();
+    index
+        .load(&mut |entries, _, _| {
+            found.extend(entries);
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    let ids: Vec<&str> = found.iter().map(|entry| entry.id.as_str()).collect();
+    assert_eq!(ids, ["a", "c", "d"]);
+    assert_eq!((found[0].key, found[1].key), (MediaKey(1), MediaKey(2)));
+    assert!(
+        found
+            .iter()
+            .all(|entry| entry.tags == [TagName::new("", "y")])
+    );
+    for (word, times) in [("x", 0), ("y", 3)] {
+        assert_eq!(index.full_text(None, word).unwrap().len(), times, "{word}");
+    }
+}
+
+#[test]
+fn words_are_supplied_to_whoever_asks_and_each_once() {
+    let (_dir, index) = index();
+    let mut many = index.begin_many(true).unwrap();
+    let mut fox = tagged(&["Blue Hair"]);
+    fox.caption = "a fox".into();
+    fox.notes = vec![serde_json::json!({"name": "n", "text": "memo"})];
+    let mut rows = [
+        row("one", fox),
+        row("two", tagged(&["fox"])),
+        row("three", tagged(&[])),
+    ];
+    enter_many(&index, &mut many, &mut rows);
+    // Written again, and removed, before anybody asks.
+    enter(&index, vec![row("two", tagged(&["wolf"]))]);
+    index.commit(&mut [], &[MediaKey(3)], &mut |_| {}).unwrap();
+    assert_eq!(
+        index.full_text(Some("caption"), "fox").unwrap(),
+        [MediaKey(1)]
+    );
+    assert!(!index.supply_words().unwrap());
+    for (query, expected) in [
+        ("fox", vec![1]),
+        ("wolf", vec![2]),
+        ("\"blue hair\"", vec![1]),
+        ("memo", vec![1]),
+        ("png", vec![1, 2]),
+    ] {
+        let keys: Vec<MediaKey> = expected.into_iter().map(MediaKey).collect();
+        assert_eq!(index.full_text(None, query).unwrap(), keys, "{query}");
+    }
+    index.forget_words().unwrap();
+    assert!(index.supply_words().unwrap());
+    assert_eq!(index.full_text(None, "wolf").unwrap(), [MediaKey(2)]);
+}
+
+#[test]
+fn what_a_killed_rebuild_did_without_is_made_again() {
+    let (dir, index) = index();
+    let path = dir.path().join("library.db");
+    let is_there = |index: &Index| {
+        index
+            .read("look", |connection| {
+                connection
+                    .prepare("SELECT 1 FROM sqlite_schema WHERE name = 'medium_shown'")?
+                    .exists([])
+            })
+            .unwrap()
+    };
+    index
+        .in_bulk(true, || {
+            enter(&index, vec![row("a", tagged(&["x"]))]);
+            assert!(!is_there(&index));
+            // Another process starts meanwhile, or the next one after the end of this.
+            let other = Index::open(&path).map_err(|refusal| format!("{refusal:?}"));
+            assert!(is_there(&other.unwrap()));
+            enter(&index, vec![row("b", tagged(&["x"]))]);
+            Ok(())
+        })
+        .unwrap();
+    assert!(is_there(&index));
+    assert_eq!(index.first_page(10).unwrap().len(), 2);
 }

@@ -2,9 +2,9 @@
 
 use std::{collections::HashSet, sync::LazyLock};
 
-use rusqlite::{ToSql, Transaction, params};
+use rusqlite::{CachedStatement, ToSql, Transaction, params};
 
-use super::{Index, Packed, Seen, TagIds, base, departed, tagging};
+use super::{Index, Packed, Seen, base, departed, set, tagging, tagging::TagIds, words};
 use crate::{
     model::{
         entry::{Entry, Facets, FileFacts},
@@ -12,6 +12,8 @@ use crate::{
         hash::PerceptualHash,
         id::{Md5, MediaId, MediaKey},
         media::{HASH_NAMES, Media, Rating, Status},
+        sidecar::LeanTags,
+        tag::{Tag, TagName, name_hash},
     },
     storage::{error::Error, requests::Unhashed},
 };
@@ -22,7 +24,7 @@ use crate::{
 pub(in crate::storage) struct Stamp {
     pub bytes: u64,
     pub modified_ns: i64,
-    pub md5: [u8; 16],
+    pub digest: [u8; 16],
 }
 
 /// Everything the index stores of one medium.
@@ -31,6 +33,9 @@ pub(in crate::storage) struct Row {
     pub id: MediaId,
     pub facts: FileFacts,
     pub media: Media,
+    /// The tags, where they were read without the objects that make them some of the
+    /// medium; see [`Row::lean_tags`].
+    pub tags: Option<LeanTags>,
     /// Library-relative path of the sidecar, if it has one.
     pub sidecar: Option<String>,
     pub stamp: Option<Stamp>,
@@ -40,6 +45,36 @@ pub(in crate::storage) struct Row {
     /// Another program left keys of ours out since it was seen last, which are held
     /// now. Filled in by [`Index::commit`].
     pub is_given_back: bool,
+}
+
+impl Row {
+    /// The tags that the medium does not hold itself.
+    fn lean_tags(&self) -> Option<&LeanTags> {
+        self.tags.as_ref().filter(|_| self.media.tags.is_empty())
+    }
+
+    /// Puts another medium, with its tags, in the place of what was read.
+    pub(super) fn replace_media(&mut self, media: Media) {
+        self.media = media;
+        self.tags = None;
+    }
+}
+
+/// What is known from one transaction of [`Index::enter_many`] to the next.
+#[derive(Debug, Default)]
+pub(in crate::storage) struct Many {
+    tags: TagIds,
+    /// The number of the last change, as long as nobody else changed the index.
+    sequence: Option<i64>,
+    /// Media are likely to be unknown.
+    are_new: bool,
+}
+
+impl Many {
+    /// Whether nobody else has changed the index since [`Index::begin_many`].
+    pub(in crate::storage) fn is_alone(&self) -> bool {
+        self.sequence.is_some()
+    }
 }
 
 impl Index {
@@ -52,44 +87,99 @@ impl Index {
         removed: &[MediaKey],
         check: &mut dyn FnMut(&mut Row),
     ) -> Result<Vec<Entry>, Error> {
-        self.commit_with(&mut TagIds::default(), rows, removed, check)
-    }
-
-    /// As [`commit`](Self::commit), for one of many.
-    pub(in crate::storage) fn commit_with(
-        &self,
-        tags: &mut TagIds,
-        rows: &mut [Row],
-        removed: &[MediaKey],
-        check: &mut dyn FnMut(&mut Row),
-    ) -> Result<Vec<Entry>, Error> {
-        let written = self.write("write", |transaction| {
+        self.write("write", |transaction| {
             let sequence = next_sequence(transaction)?;
-            tags.enter(transaction)?;
             for key in removed {
                 remove(transaction, *key, sequence)?;
             }
+            let mut tags = TagIds::default();
             let mut entries = Vec::with_capacity(rows.len());
             let mut replaced = HashSet::new();
+            let mut statements = Statements::new(transaction)?;
             for row in rows.iter_mut() {
                 check(row);
-                let (entry, is_known) = upsert(transaction, row, sequence, tags)?;
-                if is_known {
-                    replaced.insert(entry.key);
+                let mut written = statements.upsert(row, sequence, &mut tags)?;
+                written.entry.tags = row.media.tags.iter().map(Tag::name).collect();
+                if written.is_replaced {
+                    replaced.insert(written.entry.key);
                 }
-                entries.push(entry);
+                entries.push(written.entry);
             }
             // Other statements in between would make FTS5 write a part for each row.
             for (row, entry) in rows.iter().zip(&entries) {
                 if replaced.contains(&entry.key) {
-                    clear_text(transaction, entry.key)?;
+                    words::clear(transaction, entry.key)?;
                 }
-                full_text(transaction, entry, &row.media)?;
+                words::write(transaction, entry, &row.media)?;
             }
             Ok(entries)
+        })
+    }
+
+    /// What [`Index::enter_many`] needs, noted before the first row is read; `are_new`:
+    /// the index is likely not to know them.
+    pub(in crate::storage) fn begin_many(&self, are_new: bool) -> Result<Many, Error> {
+        let sequence = i64::try_from(self.moment()?.sequence).ok();
+        Ok(Many {
+            sequence,
+            are_new,
+            ..Many::default()
+        })
+    }
+
+    /// Writes many rows in several transactions, and a setting with each. Their words
+    /// are left for later. `check` sees a row, by its place, as in [`Index::commit`], but
+    /// only where somebody else wrote since [`Index::begin_many`]: nobody changes a
+    /// sidecar and leaves the index as it is.
+    pub(in crate::storage) fn enter_many(
+        &self,
+        many: &mut Many,
+        rows: &mut [Row],
+        setting: Option<(&str, &str)>,
+        check: &mut dyn FnMut(usize, &mut Row),
+    ) -> Result<(), Error> {
+        let written = self.write("write", |transaction| {
+            let sequence = next_sequence(transaction)?;
+            let is_alone = many.sequence.is_some_and(|last| last + 1 == sequence);
+            many.sequence = is_alone.then_some(sequence);
+            many.tags.enter(transaction)?;
+            let mut known = Vec::new();
+            let mut new = Vec::with_capacity(rows.len());
+            let mut statements = Statements::new(transaction)?;
+            for (place, row) in rows.iter_mut().enumerate() {
+                if !is_alone {
+                    check(place, row);
+                }
+                let inserted = if many.are_new {
+                    statements.insert(row, sequence, &mut many.tags)?
+                } else {
+                    None
+                };
+                let written = match inserted {
+                    Some(written) => written,
+                    None => statements.upsert(row, sequence, &mut many.tags)?,
+                };
+                let keys = if written.is_replaced {
+                    &mut known
+                } else {
+                    &mut new
+                };
+                keys.push(written.entry.key);
+            }
+            // Other statements in between would make FTS5 write a part for each row.
+            for key in &known {
+                words::clear(transaction, *key)?;
+            }
+            for key in new.iter().chain(&known) {
+                words::owe(transaction, *key)?;
+            }
+            if let Some((key, value)) = setting {
+                set(transaction, key, value)?;
+            }
+            Ok(())
         });
         if written.is_err() {
-            tags.forget();
+            many.tags.forget();
         }
         written
     }
@@ -161,7 +251,7 @@ pub(super) fn remove(
     sequence: i64,
 ) -> rusqlite::Result<()> {
     clear(transaction, key)?;
-    clear_text(transaction, key)?;
+    words::clear(transaction, key)?;
     base::remove(transaction, key)?;
     let rows = transaction
         .prepare_cached("DELETE FROM medium WHERE key = ?1")?
@@ -171,13 +261,6 @@ pub(super) fn remove(
             .prepare_cached("INSERT OR REPLACE INTO removed VALUES (?1, ?2)")?
             .execute(params![key.0, sequence])?;
     }
-    Ok(())
-}
-
-fn clear_text(transaction: &Transaction<'_>, key: MediaKey) -> rusqlite::Result<()> {
-    transaction
-        .prepare_cached("DELETE FROM full_text WHERE rowid = ?1")?
-        .execute([key.0])?;
     Ok(())
 }
 
@@ -202,60 +285,224 @@ fn clear(transaction: &Transaction<'_>, key: MediaKey) -> rusqlite::Result<()> {
 
 type Md5Bytes = Option<[u8; 16]>;
 
-/// Writes a row; also says whether the index knew its medium.
-fn upsert(
-    transaction: &Transaction<'_>,
-    row: &mut Row,
-    sequence: i64,
-    tags: &mut TagIds,
-) -> rusqlite::Result<(Entry, bool)> {
-    rename(transaction, row, sequence)?;
-    let found: Option<(u32, Md5Bytes, Md5Bytes)> = transaction
-        .prepare_cached(
-            "SELECT key, iif(bytes = ?2 AND file_modified = ?3, file_md5, NULL), sidecar_md5
-             FROM medium WHERE id = ?1",
-        )?
-        .query_map(
-            params![row.id.as_str(), signed(row.facts.bytes), row.facts.modified],
-            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
-        )?
-        .next()
-        .transpose()?;
-    let known = found.map(|(key, ..)| key);
-    let known_sidecar = found.and_then(|(_, _, md5)| md5);
-    let settled = base::settle(transaction, known, row, known_sidecar)?;
-    if let Some(key) = known {
-        clear(transaction, MediaKey(key))?;
+/// A row that was written: its entry, without tags, and whether the index knew it.
+struct WrittenRow {
+    entry: Entry,
+    is_replaced: bool,
+}
+
+/// The statements that write a row, made once for all rows of a transaction.
+struct Statements<'t> {
+    transaction: &'t Transaction<'t>,
+    medium: CachedStatement<'t>,
+    tagging: CachedStatement<'t>,
+    base: CachedStatement<'t>,
+    caption: CachedStatement<'t>,
+    fact: CachedStatement<'t>,
+    relation: CachedStatement<'t>,
+}
+
+impl<'t> Statements<'t> {
+    fn new(transaction: &'t Transaction<'t>) -> rusqlite::Result<Self> {
+        let prepare = |sql| transaction.prepare_cached(sql);
+        Ok(Self {
+            transaction,
+            medium: prepare(&INSERT)?,
+            tagging: prepare("INSERT INTO tagging VALUES (?1, ?2)")?,
+            base: prepare("INSERT OR REPLACE INTO base VALUES (?1, ?2, ?3, ?4)")?,
+            caption: prepare("INSERT INTO caption VALUES (?1, ?2)")?,
+            fact: prepare("INSERT INTO fact VALUES (?1, ?2, ?3)")?,
+            relation: prepare("INSERT INTO relation VALUES (?1, ?2, ?3, ?4, ?5)")?,
+        })
     }
-    let mut entry = Entry::new(
-        MediaKey(known.unwrap_or_default()),
-        row.id.clone(),
-        &row.facts,
-        &row.media,
-    );
-    let file_md5 = found
-        .and_then(|(_, md5, _)| md5)
-        .filter(|_| entry.md5.is_none() && !row.facts.is_missing);
-    entry.md5 = entry.md5.or(file_md5.map(Md5));
-    entry.key = medium(transaction, known, &entry, row, file_md5, sequence)?;
-    entry.has.set(Facets::MERGED, settled.is_marked());
-    let key = entry.key.0;
-    let original = (!row.facts.is_missing).then(|| {
-        let md5 = entry.md5.map(|md5| md5.0);
-        (signed(row.facts.bytes), md5)
-    });
-    match known {
-        Some(_) => base::write(transaction, key, &settled, original)?,
-        None => base::write_new(transaction, key, &settled, original)?,
+
+    /// Writes a row that the index does not know; `None`, and nothing is written, where
+    /// it knows the id or the path.
+    fn insert(
+        &mut self,
+        row: &mut Row,
+        sequence: i64,
+        tags: &mut TagIds,
+    ) -> rusqlite::Result<Option<WrittenRow>> {
+        let mut entry = Entry::without_tags(MediaKey(0), row.id.clone(), &row.facts, &row.media);
+        if !self.insert_medium(&mut entry, row, None, sequence)? {
+            return Ok(None);
+        }
+        let settled = base::settle(self.transaction, None, row, None)?;
+        self.remember(&settled, &entry, row)?;
+        self.children(&entry, row, tags)?;
+        Ok(Some(WrittenRow {
+            entry,
+            is_replaced: false,
+        }))
     }
-    tags.write(transaction, key, &entry.tags)?;
-    for (position, (site, post)) in entry.posts.iter().enumerate() {
-        transaction
-            .prepare_cached("INSERT INTO post VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![key, ordinal(position), site, post])?;
+
+    /// Writes a row, whether the index knows its medium or not.
+    fn upsert(
+        &mut self,
+        row: &mut Row,
+        sequence: i64,
+        tags: &mut TagIds,
+    ) -> rusqlite::Result<WrittenRow> {
+        let transaction = self.transaction;
+        rename(transaction, row, sequence)?;
+        let found: Option<(u32, Md5Bytes, Md5Bytes)> = transaction
+            .prepare_cached(
+                "SELECT key, iif(bytes = ?2 AND file_modified = ?3, file_md5, NULL),
+                    sidecar_digest
+                 FROM medium WHERE id = ?1",
+            )?
+            .query_map(
+                params![row.id.as_str(), signed(row.facts.bytes), row.facts.modified],
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+            )?
+            .next()
+            .transpose()?;
+        let known = found.map(|(key, ..)| key);
+        let known_sidecar = found.and_then(|(_, _, digest)| digest);
+        let settled = base::settle(transaction, known, row, known_sidecar)?;
+        if let Some(key) = known {
+            clear(transaction, MediaKey(key))?;
+        }
+        let mut entry = Entry::without_tags(
+            MediaKey(known.unwrap_or_default()),
+            row.id.clone(),
+            &row.facts,
+            &row.media,
+        );
+        let file_md5 = found
+            .and_then(|(_, md5, _)| md5)
+            .filter(|_| entry.md5.is_none() && !row.facts.is_missing);
+        entry.md5 = entry.md5.or(file_md5.map(Md5));
+        match known {
+            Some(_) => {
+                let mut statement = transaction.prepare_cached(&UPDATE)?;
+                bind(&mut statement, &entry, row, file_md5, sequence)?;
+                statement.raw_bind_parameter(COLUMNS.len() + 1, entry.key.0)?;
+                statement.raw_execute()?;
+            }
+            None => {
+                self.insert_medium(&mut entry, row, file_md5, sequence)?;
+            }
+        }
+        entry.has.set(Facets::MERGED, settled.is_marked());
+        match known {
+            Some(key) => base::write(transaction, key, &settled, original(&entry, row))?,
+            None => self.remember(&settled, &entry, row)?,
+        }
+        self.children(&entry, row, tags)?;
+        Ok(WrittenRow {
+            entry,
+            is_replaced: known.is_some(),
+        })
     }
-    children(transaction, key, &row.media)?;
-    Ok((entry, known.is_some()))
+
+    /// Inserts into `medium`, and gives the entry its key; `false` where another row has
+    /// its id or its path.
+    fn insert_medium(
+        &mut self,
+        entry: &mut Entry,
+        row: &Row,
+        file_md5: Md5Bytes,
+        sequence: i64,
+    ) -> rusqlite::Result<bool> {
+        bind(&mut self.medium, entry, row, file_md5, sequence)?;
+        if self.medium.raw_execute()? == 0 {
+            return Ok(false);
+        }
+        let key = self.transaction.last_insert_rowid();
+        let out_of_range = |_| rusqlite::Error::IntegralValueOutOfRange(0, key);
+        entry.key = MediaKey(u32::try_from(key).map_err(out_of_range)?);
+        Ok(true)
+    }
+
+    /// Writes what is remembered of a medium that the index did not know.
+    fn remember(
+        &mut self,
+        settled: &base::Settled,
+        entry: &Entry,
+        row: &Row,
+    ) -> rusqlite::Result<()> {
+        let original = original(entry, row);
+        match settled.plain_text() {
+            Some(text) => {
+                let (bytes, md5) = original.unzip();
+                self.base
+                    .execute(params![entry.key.0, text, bytes, md5.flatten()])
+                    .map(|_| ())
+            }
+            None if settled.is_marked() => {
+                base::write(self.transaction, entry.key.0, settled, original)
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// What other tables hold of a medium, but for words and what is remembered.
+    fn children(&mut self, entry: &Entry, row: &Row, tags: &mut TagIds) -> rusqlite::Result<()> {
+        let (key, media) = (entry.key.0, &row.media);
+        let lean = row.lean_tags();
+        let list = match lean {
+            Some(lean) if lean.is_empty() => None,
+            Some(lean) => Some(tags.list(self.transaction, lean.iter())?),
+            None if media.tags.is_empty() => None,
+            None => {
+                let names: Vec<TagName> = media.tags.iter().map(Tag::name).collect();
+                let names = names.iter().map(|TagName { category, value }| {
+                    (
+                        category.as_str(),
+                        value.as_str(),
+                        name_hash(category, value),
+                    )
+                });
+                Some(tags.list(self.transaction, names)?)
+            }
+        };
+        if let Some(list) = list {
+            self.tagging.execute(params![key, list])?;
+        }
+        for (kind, ids) in &media.related {
+            for (position, other) in ids.iter().enumerate() {
+                let strength = media.relations.get(kind).and_then(|all| all.get(other));
+                let score = strength
+                    .and_then(|strength| strength.get("score"))
+                    .and_then(serde_json::Value::as_f64);
+                self.relation
+                    .execute(params![key, kind, ordinal(position), other, score])?;
+            }
+        }
+        if !media.caption.is_empty() {
+            self.caption.execute(params![key, media.caption])?;
+        }
+        for fact in Fact::ALL {
+            let text = match lean {
+                Some(lean) => fact.of_lean(media, lean),
+                None => fact.of(media),
+            };
+            if let Some(text) = text {
+                self.fact.execute(params![fact as u8, key, text])?;
+            }
+        }
+        for algorithm in HASH_NAMES {
+            if let Some(value) = media.hashes.get(algorithm) {
+                self.transaction
+                    .prepare_cached("INSERT INTO hash VALUES (?1, ?2, ?3)")?
+                    .execute(params![key, algorithm, value])?;
+            }
+        }
+        for (position, (site, post)) in entry.posts.iter().enumerate() {
+            self.transaction
+                .prepare_cached("INSERT INTO post VALUES (?1, ?2, ?3, ?4)")?
+                .execute(params![key, ordinal(position), site, post])?;
+        }
+        Ok(())
+    }
+}
+
+/// Size and md5 of the original, where it is there.
+fn original(entry: &Entry, row: &Row) -> base::Original {
+    let md5 = entry.md5.map(|md5| md5.0);
+    (!row.facts.is_missing).then(|| (signed(row.facts.bytes), md5))
 }
 
 /// A path that the index knows under another id keeps its key with the new one;
@@ -313,7 +560,7 @@ const COLUMNS: [&str; 31] = [
     "sidecar",
     "sidecar_bytes",
     "sidecar_modified_ns",
-    "sidecar_md5",
+    "sidecar_digest",
     "file_md5",
     "sequence",
 ];
@@ -321,7 +568,7 @@ const COLUMNS: [&str; 31] = [
 static INSERT: LazyLock<String> = LazyLock::new(|| {
     let places: Vec<String> = (1..=COLUMNS.len()).map(|n| format!("?{n}")).collect();
     format!(
-        "INSERT INTO medium ({}) VALUES ({})",
+        "INSERT INTO medium ({}) VALUES ({}) ON CONFLICT DO NOTHING",
         COLUMNS.join(", "),
         places.join(", ")
     )
@@ -337,17 +584,14 @@ static UPDATE: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// Writes the row of a medium itself, and gives its key.
-fn medium(
-    transaction: &Transaction<'_>,
-    known: Option<u32>,
+/// Binds [`COLUMNS`].
+fn bind(
+    statement: &mut CachedStatement<'_>,
     entry: &Entry,
     row: &Row,
     file_md5: Md5Bytes,
     sequence: i64,
-) -> rusqlite::Result<MediaKey> {
-    let sql = if known.is_some() { &*UPDATE } else { &*INSERT };
-    let mut statement = transaction.prepare_cached(sql)?;
+) -> rusqlite::Result<()> {
     let stamp = row.stamp;
     let values: [&dyn ToSql; COLUMNS.len()] = [
         &entry.id.as_str(),
@@ -378,91 +622,16 @@ fn medium(
         &row.sidecar,
         &stamp.map(|stamp| signed(stamp.bytes)),
         &stamp.map(|stamp| stamp.modified_ns),
-        &stamp.map(|stamp| stamp.md5),
+        &stamp.map(|stamp| stamp.digest),
         &file_md5,
         &sequence,
     ];
     for (place, value) in (1..).zip(values) {
         statement.raw_bind_parameter(place, value)?;
     }
-    if let Some(key) = known {
-        statement.raw_bind_parameter(COLUMNS.len() + 1, key)?;
-        statement.raw_execute()?;
-        return Ok(MediaKey(key));
-    }
-    statement.raw_execute()?;
-    let key = transaction.last_insert_rowid();
-    u32::try_from(key)
-        .map(MediaKey)
-        .map_err(|_| rusqlite::Error::IntegralValueOutOfRange(0, key))
+    Ok(())
 }
 
 fn ordinal(position: usize) -> i64 {
     i64::try_from(position).unwrap_or(i64::MAX)
-}
-
-/// Relations, hashes and caption: what searches rarely ask for.
-fn children(transaction: &Transaction<'_>, key: u32, media: &Media) -> rusqlite::Result<()> {
-    for (kind, ids) in &media.related {
-        for (position, other) in ids.iter().enumerate() {
-            let strength = media.relations.get(kind).and_then(|all| all.get(other));
-            let score = strength
-                .and_then(|strength| strength.get("score"))
-                .and_then(serde_json::Value::as_f64);
-            transaction
-                .prepare_cached("INSERT INTO relation VALUES (?1, ?2, ?3, ?4, ?5)")?
-                .execute(params![key, kind, ordinal(position), other, score])?;
-        }
-    }
-    for algorithm in HASH_NAMES {
-        if let Some(value) = media.hashes.get(algorithm) {
-            transaction
-                .prepare_cached("INSERT INTO hash VALUES (?1, ?2, ?3)")?
-                .execute(params![key, algorithm, value])?;
-        }
-    }
-    if !media.caption.is_empty() {
-        transaction
-            .prepare_cached("INSERT INTO caption VALUES (?1, ?2)")?
-            .execute(params![key, media.caption])?;
-    }
-    for fact in Fact::ALL {
-        if let Some(text) = fact.of(media) {
-            transaction
-                .prepare_cached("INSERT INTO fact VALUES (?1, ?2, ?3)")?
-                .execute(params![fact as u8, key, text])?;
-        }
-    }
-    Ok(())
-}
-
-fn full_text(transaction: &Transaction<'_>, entry: &Entry, media: &Media) -> rusqlite::Result<()> {
-    let mut tags = String::new();
-    for tag in &entry.tags {
-        tags.push_str(&tag.value);
-        tags.push(' ');
-    }
-    let mut notes = String::new();
-    for part in media.notes.iter().flat_map(|note| {
-        ["name", "text"]
-            .iter()
-            .filter_map(|key| note.get(*key)?.as_str())
-    }) {
-        notes.push_str(part);
-        notes.push('\n');
-    }
-    transaction
-        .prepare_cached(
-            "INSERT INTO full_text (rowid, caption, name, notes, file_name, tags)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        )?
-        .execute(params![
-            entry.key.0,
-            media.caption,
-            entry.name,
-            notes,
-            entry.file_name(),
-            tags
-        ])?;
-    Ok(())
 }
