@@ -122,7 +122,10 @@ impl Fact {
             Self::Created => word(media.metadata.get("created")),
             Self::Embedded => EMBEDDED
                 .iter()
-                .filter(|(_, keys)| keys.iter().any(|key| is_there(media.metadata.get(*key))))
+                .filter(|(_, keys)| {
+                    let mut metadata = media.metadata.iter();
+                    metadata.any(|(key, value)| keys.contains(&key.as_str()) && is_there(value))
+                })
                 .map(|(name, _)| (*name).to_owned())
                 .collect(),
         })
@@ -140,13 +143,18 @@ impl Fact {
     }
 }
 
-fn joined(parts: Vec<String>) -> Option<String> {
-    let parts: Vec<String> = parts
-        .into_iter()
-        .map(|part| part.replace(PART, " "))
-        .filter(|part| !part.trim().is_empty())
-        .collect();
-    (!parts.is_empty()).then(|| parts.join("\n"))
+fn joined(mut parts: Vec<String>) -> Option<String> {
+    for part in &mut parts {
+        if part.contains(PART) {
+            *part = part.replace(PART, " ");
+        }
+    }
+    parts.retain(|part| !part.trim().is_empty());
+    match parts.len() {
+        0 => None,
+        1 => parts.pop(),
+        _ => Some(parts.join("\n")),
+    }
 }
 
 fn word(value: Option<&Value>) -> Vec<String> {
@@ -157,8 +165,8 @@ fn word(value: Option<&Value>) -> Vec<String> {
     }
 }
 
-fn is_there(value: Option<&Value>) -> bool {
-    !matches!(value, None | Some(Value::Null | Value::Bool(false)))
+fn is_there(value: &Value) -> bool {
+    !matches!(value, Value::Null | Value::Bool(false))
 }
 
 fn note(note: &Value) -> String {

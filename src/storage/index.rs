@@ -41,8 +41,8 @@ const BUSY: Duration = Duration::from_secs(10);
 /// it is worked into the file: usually, and while much is written.
 const CACHE: i64 = -4_096;
 const CHECKPOINT: i64 = 1_000;
-const BULK_CACHE: i64 = -65_536;
-const BULK_CHECKPOINT: i64 = 8_000;
+const BULK_CACHE: i64 = -24_576;
+const BULK_CHECKPOINT: i64 = 24_000;
 /// Connections for reading that are kept open while nobody reads.
 const IDLE_READERS: usize = 4;
 

@@ -22,22 +22,20 @@ pub(super) struct BriefTags {
     is_odd: bool,
 }
 
+/// What a tag says besides category, value and position: values by their place in
+/// [`KEYS`], in order.
+pub(super) type Others = Vec<(usize, Value)>;
+
 /// What a tag says besides value and position.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 struct Common {
     category: String,
-    others: [Option<Value>; 3],
+    others: Others,
 }
 
 impl BriefTags {
     /// Adds a tag by the values of [`KEYS`], which stood in this order.
-    pub(super) fn add(
-        &mut self,
-        category: &str,
-        value: &str,
-        position: usize,
-        others: [Option<Value>; 3],
-    ) {
+    pub(super) fn add(&mut self, category: &str, value: &str, position: usize, others: Others) {
         if position != self.count {
             return self.give_up();
         }
@@ -98,15 +96,13 @@ impl Common {
     /// How a list of tags begins that have this in common.
     fn head(&self) -> Value {
         let category = Value::String(self.category.clone());
-        if self.others.iter().all(Option::is_none) {
+        if self.others.is_empty() {
             return category;
         }
-        let others = self.others.clone();
-        let values = [Some(category), None, None].into_iter().chain(others);
-        let pairs = KEYS.into_iter().zip(values);
-        pairs
-            .filter_map(|(key, value)| Some((key.to_owned(), value?)))
-            .collect()
+        let others = self.others.iter().cloned();
+        let values = std::iter::once((0, category)).chain(others);
+        let pairs = values.filter_map(|(place, value)| Some((*KEYS.get(place)?, value)));
+        pairs.collect()
     }
 }
 

@@ -16,7 +16,12 @@ use serde::{
 };
 use serde_json::{Map, Value};
 
-use super::{ForIndex, MAX_BYTES, Sidecar, brief::BriefTags, read, strict::Strict};
+use super::{
+    ForIndex, MAX_BYTES, Sidecar,
+    brief::{BriefTags, Others},
+    read,
+    strict::Strict,
+};
 use crate::model::tag::{GENERAL, TagName, USER, is_plain_name, name_hash};
 
 /// Tags of which each is compared with each other one.
@@ -233,8 +238,7 @@ impl<'de> Visitor<'de> for OneTag<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
         let brief = self.0;
         let (mut category, mut value, mut position) = (None, None, None);
-        // `src`, `conf`, `at`.
-        let mut others: [Option<Value>; 3] = [const { None }; 3];
+        let mut others = Others::new();
         let mut unknown: Vec<String> = Vec::new();
         // Keys in the usual order.
         let mut next = 0;
@@ -251,9 +255,9 @@ impl<'de> Visitor<'de> for OneTag<'_> {
                         // Read as such a number is not made a text first.
                         2 => position.replace(entries.next_value::<u64>()?).is_some(),
                         _ => {
-                            let other = entries.next_value_seed(Strict)?;
-                            let slot = others.get_mut(place - 3);
-                            slot.is_none_or(|slot| slot.replace(other).is_some())
+                            let is_known = others.iter().any(|(other, _)| *other == place);
+                            others.push((place, entries.next_value_seed(Strict)?));
+                            is_known
                         }
                     }
                 }
@@ -271,11 +275,13 @@ impl<'de> Visitor<'de> for OneTag<'_> {
         }
         let value = value.ok_or_else(|| de::Error::custom("no tag"))?;
         let position = position.and_then(|position| usize::try_from(position).ok());
-        let [src, conf, _] = &others;
-        let (src, conf) = (
-            src.as_ref().and_then(Value::as_str).map(str::to_owned),
-            conf.as_ref().and_then(Value::as_f64),
-        );
+        let other = |wanted: &str| {
+            let mut others = others.iter();
+            let found = others.find(|(place, _)| KEYS.get(*place) == Some(&wanted));
+            found.map(|(_, value)| value)
+        };
+        let src = other("src").and_then(Value::as_str).map(str::to_owned);
+        let conf = other("conf").and_then(Value::as_f64);
         match (&category, position) {
             (Some(category), Some(position)) => brief.add(category, &value, position, others),
             _ => brief.give_up(),

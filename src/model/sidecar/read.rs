@@ -45,11 +45,18 @@ pub(super) fn media(document: &Object) -> Result<Media, SidecarError> {
         metadata: metadata(document)?,
         locked: texts(document.get("locked")),
         rev: revision(document),
-        derived: KEYS[DERIVED]
-            .iter()
-            .filter_map(|key| Some(((*key).to_owned(), document.get(*key)?.clone())))
-            .collect(),
+        derived: derived(document),
     })
+}
+
+fn derived(document: &Object) -> Object {
+    let keys = &KEYS[DERIVED];
+    if !document.keys().any(|key| keys.contains(&key.as_str())) {
+        return Object::new();
+    }
+    keys.iter()
+        .filter_map(|key| Some(((*key).to_owned(), document.get(*key)?.clone())))
+        .collect()
 }
 
 fn text(object: &Object, key: &str) -> Option<String> {

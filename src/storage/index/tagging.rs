@@ -23,14 +23,32 @@ pub(super) struct TagIds {
     version: Option<i64>,
 }
 
-/// A tag that has a number.
+/// A tag that has a number. It is small, since all of them are looked up all over again.
 #[derive(Clone, Copy, Debug)]
 struct Known {
-    id: i64,
+    id: u32,
     /// Where its name is: the category, and the value behind it.
-    start: usize,
-    middle: usize,
-    end: usize,
+    start: u32,
+    middle: u32,
+    end: u32,
+}
+
+impl Known {
+    /// `None` for numbers that are too large for it.
+    fn new(id: i64, start: usize, middle: usize, end: usize) -> Option<Self> {
+        Some(Self {
+            id: u32::try_from(id).ok()?,
+            start: u32::try_from(start).ok()?,
+            middle: u32::try_from(middle).ok()?,
+            end: u32::try_from(end).ok()?,
+        })
+    }
+
+    fn is(self, names: &str, category: &str, value: &str) -> bool {
+        let part = |start: u32, end: u32| names.get(start as usize..end as usize);
+        part(self.start, self.middle) == Some(category)
+            && part(self.middle, self.end) == Some(value)
+    }
 }
 
 impl TagIds {
@@ -76,23 +94,18 @@ impl TagIds {
         hash: u64,
     ) -> rusqlite::Result<i64> {
         if let Some(known) = self.known.get(&hash)
-            && self.names.get(known.start..known.middle) == Some(category)
-            && self.names.get(known.middle..known.end) == Some(value)
+            && known.is(&self.names, category, value)
         {
-            return Ok(known.id);
+            return Ok(known.id.into());
         }
         let id = numbered(transaction, category, value)?;
         let start = self.names.len();
-        self.names.push_str(category);
-        let middle = self.names.len();
-        self.names.push_str(value);
-        let known = Known {
-            id,
-            start,
-            middle,
-            end: self.names.len(),
-        };
-        self.known.insert(hash, known);
+        let middle = start + category.len();
+        if let Some(known) = Known::new(id, start, middle, middle + value.len()) {
+            self.names.push_str(category);
+            self.names.push_str(value);
+            self.known.insert(hash, known);
+        }
         Ok(id)
     }
 }
