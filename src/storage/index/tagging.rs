@@ -15,7 +15,7 @@ use crate::{model::id::MediaKey, storage::error::Error};
 /// The numbers of tags, kept from one transaction to the next.
 #[derive(Debug, Default)]
 pub(super) struct TagIds {
-    /// By [`name_hash`].
+    /// By [`name_hash`](crate::model::tag::name_hash).
     known: HashMap<u64, Known, BuildHasherDefault<Hashed>>,
     /// All names, one after another.
     names: String,

@@ -530,7 +530,7 @@ fn signed(n: u64) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
 
-/// The columns of `medium` that [`medium`] writes, in its order.
+/// The columns of `medium` that [`bind`] binds, in its order.
 const COLUMNS: [&str; 31] = [
     "id",
     "path",
