@@ -1,5 +1,8 @@
-//! What one session knows, and what follows from it: which layer hears a key, what a
-//! tile shows, which pictures are wanted. Changed by the files beside it.
+//! What one session knows: which layer hears a key, what a tile shows, when something
+//! is due. Changed by the files beside it.
+
+mod hints;
+mod settle;
 
 use std::{collections::VecDeque, path::PathBuf, sync::Arc, time::Duration};
 
@@ -9,7 +12,7 @@ use super::{
     cache_panel::CachePanel,
     changes::Changes,
     command_line::CommandLine,
-    config::{Config, Graphics, ViewState},
+    config::{Config, ViewState},
     context::{LastEdit, media},
     dialog::{Dialog, DialogKind},
     editor::{Editor, EditorMode},
@@ -21,7 +24,7 @@ use super::{
     ingest_log::IngestLog,
     insight::Insight,
     key::Key,
-    keymap::{Binding, Keymap},
+    keymap::Keymap,
     message::{Effect, Message, Now, ScreenEffect, Viewport},
     notices::Notices,
     panes::{Pane, Panes},
@@ -65,21 +68,6 @@ pub struct Pending {
     pub since: Duration,
     /// Whether it waits long enough for the box that says what may follow.
     pub shows_box: bool,
-}
-
-/// One way to go on after a prefix.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NextKey {
-    pub key: Key,
-    /// What it does, or `…` when further keys follow.
-    pub help: String,
-}
-
-/// A hint of the bottom line: a key and a word.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hint {
-    pub key: String,
-    pub word: &'static str,
 }
 
 /// Everything one session knows. Fields are public for drawing; only
@@ -140,22 +128,8 @@ pub struct App {
     pub(super) effects: Vec<Effect>,
     pub(super) generation: u64,
     pub(super) wanted: Vec<(MediaKey, PictureSize)>,
-    settled: Settled,
+    settled: settle::Settled,
     pub(super) is_dirty: bool,
-}
-
-/// For what the derived panes were made last.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Settled {
-    current: Option<MediaKey>,
-    changes: u64,
-    loaded: u64,
-    catalog: u64,
-    editor: bool,
-    info: bool,
-    masks: bool,
-    crops: bool,
-    insight: Option<MediaKey>,
 }
 
 /// What the panes share, borrowed apart from the pane itself.
@@ -177,6 +151,7 @@ macro_rules! shared {
     };
 }
 
+pub use hints::{Hint, NextKey};
 pub(super) use shared;
 
 impl App {
@@ -230,7 +205,7 @@ impl App {
             effects: Vec::new(),
             generation: 0,
             wanted: Vec::new(),
-            settled: Settled::default(),
+            settled: settle::Settled::default(),
             is_dirty: true,
         }
     }
@@ -347,112 +322,6 @@ impl App {
         self.changes.unsaved()
     }
 
-    /// The keys that matter here and now, most useful first.
-    pub fn hints(&self) -> Vec<Hint> {
-        use Action as A;
-        let layer = self.layer();
-        let wanted: &[(Action, &'static str)] = match layer {
-            Layer::Gallery if self.gallery.range.is_some() => &[
-                (A::SelectRange, "end range"),
-                (A::TagPrompt, "tag"),
-                (A::EditTags, "edit"),
-                (A::Escape, "leave"),
-            ],
-            Layer::Gallery => &[
-                (A::ToggleSelect, "select"),
-                (A::TagPrompt, "tag"),
-                (A::EditTags, "edit"),
-                (A::Save, "save"),
-                (A::EditQuery, "search"),
-                (A::Help, "help"),
-            ],
-            Layer::Viewer => &[
-                (A::Next, "next"),
-                (A::Previous, "previous"),
-                (A::ZoomCycle, "zoom"),
-                (A::TagPrompt, "tag"),
-                (A::Back, "back"),
-                (A::Help, "help"),
-            ],
-            Layer::Facets => &[
-                (A::FacetAdd, "add"),
-                (A::FacetExclude, "exclude"),
-                (A::Back, "close"),
-                (A::Help, "help"),
-            ],
-            Layer::Editor => &[
-                (A::EditorInsert, "type"),
-                (A::EditorRemove, "remove"),
-                (A::EditorRename, "rename"),
-                (A::Undo, "undo"),
-                (A::Save, "save"),
-                (A::Help, "help"),
-            ],
-            Layer::EditorInput => &[
-                (A::EditorAccept, "add"),
-                (A::CompleteNext, "complete"),
-                (A::EditorList, "list"),
-                (A::Save, "save"),
-            ],
-            Layer::Monitor => &[
-                (A::MonitorPause, "pause"),
-                (A::MonitorRetry, "retry"),
-                (A::MonitorDetails, "details"),
-                (A::MonitorTimes, "times"),
-                (A::MonitorCache, "cache"),
-                (A::Back, "close"),
-                (A::Help, "help"),
-            ],
-            Layer::Query => &[
-                (A::TextAccept, "run"),
-                (A::CompleteNext, "complete"),
-                (A::QueryNegate, "negate"),
-                (A::HistoryPrevious, "history"),
-                (A::TextLeave, "cancel"),
-            ],
-            Layer::Command | Layer::Prompt => &[
-                (A::TextAccept, "run"),
-                (A::CompleteNext, "complete"),
-                (A::TextLeave, "cancel"),
-            ],
-            Layer::Help => &[(A::TextAccept, "run"), (A::TextLeave, "close")],
-            Layer::Dialog => &[(A::DialogAccept, "choose"), (A::DialogCancel, "cancel")],
-            Layer::Global | Layer::Text => &[],
-        };
-        wanted
-            .iter()
-            .filter_map(|(action, word)| {
-                Some(Hint {
-                    key: self.keymap.key_of(layer, *action)?,
-                    word,
-                })
-            })
-            .collect()
-    }
-
-    /// What may follow the keys typed so far; empty while no box is due.
-    pub fn next_keys(&self) -> Vec<NextKey> {
-        if !self.pending.shows_box {
-            return Vec::new();
-        }
-        self.keymap
-            .after(self.layer(), &self.pending.keys)
-            .into_iter()
-            .map(|(key, binding)| NextKey {
-                key,
-                help: match binding {
-                    Some(Binding::Actions(actions)) => actions
-                        .iter()
-                        .map(|action| action.help())
-                        .collect::<Vec<_>>()
-                        .join(", then "),
-                    Some(Binding::Command(line)) => format!(":{line}"),
-                    None => "…".to_owned(),
-                },
-            })
-            .collect()
-    }
-
     pub(super) fn tick(&mut self, now: Now) {
         self.now = now;
         if self.notices.tick(now.elapsed) {
@@ -504,150 +373,6 @@ impl App {
         self.facets.resize(viewport.facet_rows);
         self.ingest_log.resize(viewport.monitor_rows);
         self.help.resize(viewport.help_rows);
-    }
-
-    /// Brings up to date what follows from the rest: the editor's targets, the info
-    /// panel, masks and crops, the pictures that are wanted.
-    pub(super) fn settle(&mut self) {
-        let current = self.gallery.current();
-        if current != self.settled.current {
-            self.viewer.turn();
-        }
-        if self.panes.editor {
-            let targets = self.gallery.targets();
-            let mut ctx = shared!(self);
-            self.editor.set_targets(targets, &mut ctx);
-        }
-        let now = Settled {
-            current,
-            changes: self.changes.version(),
-            loaded: self.loaded.version(),
-            catalog: self.catalog.version(),
-            editor: self.panes.editor,
-            info: self.panes.info,
-            masks: self.panes.viewer && self.viewer.shown_mask > 0,
-            crops: self.panes.viewer && self.viewer.shows_crops,
-            insight: self.insight.as_ref().map(|insight| insight.key),
-        };
-        if now != self.settled {
-            if self.panes.editor {
-                let mut ctx = shared!(self);
-                self.editor.refresh(&mut ctx);
-            }
-            if let Some(key) = current.filter(|_| now.info || now.masks || now.crops)
-                && self.loaded.ask(key)
-            {
-                self.effects.push(Effect::LoadMedia(key));
-            }
-            self.show_info();
-            self.ask_insight();
-            self.find_derived();
-            self.settled = Settled {
-                loaded: self.loaded.version(),
-                ..now
-            };
-        }
-        self.reopen_tag_list();
-        self.want_pictures();
-        self.want_frame();
-        self.offer_index();
-    }
-
-    /// Makes the offer of an index, unless somebody types or is asked something else:
-    /// the next key is not meant for it then.
-    fn offer_index(&mut self) {
-        let is_busy =
-            !self.dialogs.is_empty() || self.layer().is_text() || !self.pending.keys.is_empty();
-        if self.asks_about_index && !is_busy {
-            self.asks_about_index = false;
-            if let Some(offer) = &self.index_offer {
-                let stop = self.keymap.key_of(self.layer(), Action::Cancel);
-                self.dialogs.push(Dialog::index(offer, stop.as_deref()));
-            }
-        }
-    }
-
-    /// Asks what is like the picture under the cursor, once for each that is shown and
-    /// whenever the library changed.
-    fn ask_insight(&mut self) {
-        let wanted = self.gallery.current().filter(|_| self.panes.info);
-        let wanted = wanted.map(|key| (key, self.catalog.version()));
-        if wanted.is_some() && wanted != self.asked_insight {
-            self.asked_insight = wanted;
-            self.effects
-                .extend(wanted.map(|(key, _)| Effect::Insight(key)));
-        }
-    }
-
-    fn show_info(&mut self) {
-        self.info = Info::default();
-        if !self.panes.info {
-            return;
-        }
-        if let Some(key) = self.gallery.current()
-            && let (Some(record), Some(media)) = (self.catalog.record(key), self.media(key))
-        {
-            self.info = Info::of(&record, &media, &self.loaded);
-            if let Some(insight) = self.insight.as_ref().filter(|insight| insight.key == key) {
-                let accept = self.keymap.key_of(self.layer(), Action::RatingSuggested);
-                self.info.add(insight, &self.catalog, accept.as_deref());
-            }
-        }
-    }
-
-    /// Asks for the frame of the animation that is looked at.
-    fn want_frame(&mut self) {
-        let (number, size) = (self.viewer.frame, self.viewport.viewer_picture);
-        if let Some(key) = self
-            .gallery
-            .current()
-            .filter(|_| self.panes.viewer && number > 0)
-            && self.frames.ask(key, size, number)
-        {
-            self.effects.push(Effect::Frame { key, number, size });
-        }
-    }
-
-    fn want_pictures(&mut self) {
-        let mut wanted: Vec<(MediaKey, PictureSize)> = Vec::new();
-        if self.config.graphics == Graphics::None {
-            return;
-        }
-        if self.panes.viewer {
-            let at = self.gallery.cursor;
-            let neighbor = |index: Option<usize>| self.gallery.results.get(index?).copied();
-            let size = self.viewport.viewer_picture;
-            if let Some(key) = self.gallery.current() {
-                // Something at once, then what is really wanted.
-                wanted.push((key, PictureSize::Preview));
-                if size != PictureSize::Preview {
-                    wanted.push((key, size));
-                }
-                wanted.extend(self.viewer.masks.iter().map(|mask| (*mask, size)));
-            }
-            for key in [neighbor(at.checked_add(1)), neighbor(at.checked_sub(1))] {
-                wanted.extend(key.map(|key| (key, PictureSize::Preview)));
-            }
-            if self.viewer.slideshow.is_some() && size != PictureSize::Preview {
-                // There is time, and it comes for certain.
-                wanted.extend(neighbor(at.checked_add(1)).map(|key| (key, size)));
-            }
-        } else {
-            let size = self.viewport.tile_picture;
-            wanted.extend(self.gallery.wanted().into_iter().map(|key| (key, size)));
-        }
-        if wanted == self.wanted {
-            return;
-        }
-        let missing: Vec<_> = wanted
-            .iter()
-            .filter(|(key, size)| !self.pictures.touch(*key, *size))
-            .copied()
-            .collect();
-        self.wanted = wanted;
-        if !missing.is_empty() {
-            self.effects.push(Effect::Pictures(missing));
-        }
     }
 
     /// What a command acts on: the editor's media there, else the selection or the
