@@ -223,6 +223,28 @@ impl Mailbox {
     }
 }
 
+/// Has the system tell of what happens below a folder. That may be a link to one
+/// elsewhere: the system follows none, and names what it sees by where it really is.
+fn ask_system(folder: &Path, mailbox: &Arc<Mailbox>) -> notify::Result<RecommendedWatcher> {
+    let real = folder.canonicalize().map_err(notify::Error::io)?;
+    let (seen, named, mailbox) = (real.clone(), folder.to_owned(), Arc::clone(mailbox));
+    let tell = move |notice: notify::Result<notify::Event>| {
+        let notice = notice.map(|mut event| {
+            for path in &mut event.paths {
+                if let Ok(below) = path.strip_prefix(&seen) {
+                    *path = named.join(below);
+                }
+            }
+            event
+        });
+        handle(&mailbox, notice);
+    };
+    let config = Config::default().with_follow_symlinks(false);
+    let mut system = RecommendedWatcher::new(tell, config)?;
+    system.watch(&real, RecursiveMode::Recursive)?;
+    Ok(system)
+}
+
 /// Sorts a notice of the system into the mailbox.
 fn handle(mailbox: &Mailbox, notice: notify::Result<notify::Event>) {
     let event = match notice {
@@ -366,7 +388,13 @@ impl Watch {
         } else if is_remote(&self.settings.folder) {
             Some("a network file system tells nobody what other machines do".to_owned())
         } else {
-            self.ask_system().err().map(|error| error.to_string())
+            match ask_system(&self.settings.folder, &self.mailbox) {
+                Ok(system) => {
+                    self.system = Some(system);
+                    None
+                }
+                Err(error) => Some(error.to_string()),
+            }
         };
         self.is_polling.store(false, Ordering::Release);
         match reason {
@@ -374,15 +402,6 @@ impl Watch {
             None => (self.announce)(Some(&self.settings.folder), false),
         }
         true
-    }
-
-    fn ask_system(&mut self) -> notify::Result<()> {
-        let mailbox = Arc::clone(&self.mailbox);
-        let config = Config::default().with_follow_symlinks(false);
-        let mut system = RecommendedWatcher::new(move |notice| handle(&mailbox, notice), config)?;
-        system.watch(&self.settings.folder, RecursiveMode::Recursive)?;
-        self.system = Some(system);
-        Ok(())
     }
 
     fn fall_back(&mut self, reason: &str) {
@@ -491,6 +510,23 @@ mod tests {
             found.offered.try_recv().is_err(),
             "nothing is offered twice"
         );
+    }
+
+    #[test]
+    fn a_link_to_a_folder_elsewhere_is_watched_by_its_own_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let (real, folder) = (dir.path().join("disk"), dir.path().join("ingest"));
+        fs::create_dir(&real).unwrap();
+        std::os::unix::fs::symlink(&real, &folder).unwrap();
+        // Only a notice is in time.
+        let found = start(WatchSettings {
+            rescan_interval: Duration::from_hours(1),
+            ..quick(&folder)
+        });
+        assert_eq!(found.announced.recv_timeout(LIMIT), Ok((true, false)));
+        put(&real.join("a.png"));
+        let offered = found.offered.recv_timeout(LIMIT);
+        assert_eq!(offered, Ok(folder.join("a.png")));
     }
 
     #[test]

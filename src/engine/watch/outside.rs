@@ -11,9 +11,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use notify::{Config, RecommendedWatcher, RecursiveMode, Watcher as _};
+use notify::RecommendedWatcher;
 
-use super::{Mail, Mailbox, handle, is_remote};
+use super::{Mail, Mailbox, ask_system, is_remote};
 use crate::engine::job::spawn;
 
 /// Notices are gathered until it has been quiet for this long,
@@ -98,13 +98,7 @@ impl Collecting {
         if folders.len() > MAX_FOLDERS {
             return Err(format!("it has more than {MAX_FOLDERS} folders"));
         }
-        let mailbox = Arc::clone(&self.mailbox);
-        let config = Config::default().with_follow_symlinks(false);
-        let watcher = RecommendedWatcher::new(move |notice| handle(&mailbox, notice), config);
-        let mut system = watcher.map_err(|error| error.to_string())?;
-        system
-            .watch(&self.folder, RecursiveMode::Recursive)
-            .map_err(|error| error.to_string())?;
+        let system = ask_system(&self.folder, &self.mailbox).map_err(|error| error.to_string())?;
         self.system = Some(system);
         Ok(())
     }
@@ -241,6 +235,18 @@ mod tests {
         assert_eq!(heard.recv_timeout(LIMIT), Ok(Touched::Everything));
         drop(watcher);
         assert!(heard.recv().is_err(), "it has ended");
+    }
+
+    #[test]
+    fn a_link_to_a_folder_elsewhere_is_watched_by_its_own_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let (real, folder) = (dir.path().join("disk"), dir.path().join("images"));
+        fs::create_dir(&real).unwrap();
+        std::os::unix::fs::symlink(&real, &folder).unwrap();
+        let (_watcher, heard) = hear(Collecting::new(folder.clone(), false));
+        fs::File::create(real.join("x.json")).unwrap();
+        let expected = Touched::Files(vec![folder.join("x.json")]);
+        assert_eq!(heard.recv_timeout(LIMIT), Ok(expected));
     }
 
     #[test]
