@@ -386,6 +386,8 @@ impl IngestLog {
     ) {
         let counts = &mut self.counts;
         let (kind, text) = match &outcome {
+            // Who took it tells of it.
+            IngestOutcome::Gone => return,
             IngestOutcome::Stored { .. } => {
                 counts.stored += 1;
                 (OutcomeKind::Stored, "stored".to_owned())
@@ -525,6 +527,20 @@ mod tests {
             key: MediaKey(n),
             id: "x".parse().unwrap(),
         }
+    }
+
+    #[test]
+    fn a_file_that_somebody_else_took_leaves_no_row() {
+        let mut log = IngestLog::default();
+        log.receive(
+            IngestEvent::Started {
+                file: 1,
+                path: "/in/1.png".into(),
+            },
+            Duration::ZERO,
+        );
+        log.receive(finished(1, IngestOutcome::Gone), Duration::ZERO);
+        assert_eq!((log.row_count(), log.counts), (0, Counts::default()));
     }
 
     #[test]

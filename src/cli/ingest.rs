@@ -14,12 +14,11 @@ use super::{
     Status,
     command::{IngestArgs, TransferArgs},
     context::{Context, HEARTBEAT},
-    output::{counted, failures},
+    output::failures,
 };
 use crate::engine::{
     Engine, Transfer,
     event::{self, Event, IngestEvent, IngestOutcome, Level},
-    ingest::Tally,
     job::lock,
 };
 
@@ -147,12 +146,13 @@ fn run(
             "refused": list(REFUSED),
             "failed": list(FAILED),
             "cancelled": tally.cancelled,
+            "gone": tally.gone,
         }))?;
     } else {
         for text in troubles.untold() {
             context.output.note(&text);
         }
-        context.output.line(&summary(&tally))?;
+        context.output.line(&tally.summary())?;
         context
             .output
             .note(&format!("in {:.1} s", started.elapsed().as_secs_f64()));
@@ -164,25 +164,6 @@ fn run(
     } else {
         Status::Done
     })
-}
-
-pub(super) fn summary(tally: &Tally) -> String {
-    let mut parts = vec![format!("{} stored", tally.stored + tally.kept)];
-    if tally.duplicates > 0 {
-        parts.push(counted(tally.duplicates, "duplicate", "duplicates"));
-    }
-    for (count, what) in [
-        (tally.kept, "of them cannot be shown here"),
-        (tally.quarantined, "put into quarantine"),
-        (tally.refused, "refused: thrown away before"),
-        (tally.failed, "failed"),
-        (tally.cancelled, "left alone"),
-    ] {
-        if count > 0 {
-            parts.push(format!("{count} {what}"));
-        }
-    }
-    parts.join(", ")
 }
 
 const KEPT: &str = "kept";
@@ -201,6 +182,7 @@ fn word(outcome: &IngestOutcome) -> &'static str {
         IngestOutcome::Waiting { .. } => "waiting",
         IngestOutcome::Failed { .. } => FAILED,
         IngestOutcome::Cancelled => "cancelled",
+        IngestOutcome::Gone => "gone",
     }
 }
 
@@ -215,7 +197,8 @@ fn reason(outcome: &IngestOutcome) -> Option<String> {
         IngestOutcome::Stored { .. }
         | IngestOutcome::Duplicate { .. }
         | IngestOutcome::Waiting { .. }
-        | IngestOutcome::Cancelled => None,
+        | IngestOutcome::Cancelled
+        | IngestOutcome::Gone => None,
     }
 }
 
@@ -258,7 +241,9 @@ pub(super) fn tell(context: &Context, path: &Path, outcome: &IngestOutcome) -> R
     let mut parts = vec![format!("{}: {}", word(outcome), path.display())];
     let mut object = json!({"outcome": word(outcome), "file": path.to_string_lossy()});
     match outcome {
-        IngestOutcome::Waiting { .. } | IngestOutcome::Cancelled => return Ok(()),
+        IngestOutcome::Waiting { .. } | IngestOutcome::Cancelled | IngestOutcome::Gone => {
+            return Ok(());
+        }
         IngestOutcome::Stored { id, .. } | IngestOutcome::Kept { id, .. } => {
             object["id"] = id.as_str().into();
         }
@@ -300,24 +285,5 @@ mod tests {
         assert_eq!(told.count(), TOLD);
         let untold: Vec<String> = troubles.untold().collect();
         assert_eq!(untold, ["failed: 30 more: disk full"]);
-    }
-
-    #[test]
-    fn the_summary_names_only_what_happened() {
-        let tally = Tally {
-            stored: 3,
-            duplicates: 1,
-            ..Tally::default()
-        };
-        assert_eq!(summary(&tally), "3 stored, 1 duplicate");
-        let tally = Tally {
-            kept: 1,
-            quarantined: 2,
-            ..Tally::default()
-        };
-        assert_eq!(
-            summary(&tally),
-            "1 stored, 1 of them cannot be shown here, 2 put into quarantine"
-        );
     }
 }

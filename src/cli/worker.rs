@@ -5,12 +5,7 @@ use std::{cell::RefCell, path::PathBuf};
 use anyhow::{Result, anyhow};
 use serde_json::json;
 
-use super::{
-    Status,
-    command::WorkerArgs,
-    context::Context,
-    ingest::{summary, tell},
-};
+use super::{Status, command::WorkerArgs, context::Context, ingest::tell};
 use crate::engine::{
     Engine,
     cluster::{WorkerNews, WorkerTally},
@@ -150,7 +145,7 @@ fn conclude(context: &Context, tally: &WorkerTally) -> Result<()> {
         }))?;
         return Ok(());
     }
-    let mut text = summary(ended);
+    let mut text = ended.summary();
     for (count, what) in [
         (tally.taken_over, "of them left by others"),
         (tally.handed_back, "handed back"),

@@ -17,9 +17,8 @@
 //!   them, and others claim what rests. What several workers died over is put aside,
 //!   in the stream `tl:{library}:ingest:dead`, and is a failed file for who gave it;
 //!   it stays where it is, and is put up again when somebody asks for that.
-//! - A file is on the board once: whoever gives it again, as a process does that was
-//!   restarted, waits for the same entry, and gets the answer in place of the one
-//!   before.
+//! - A file is on the board once: whoever gives it again, as processes do that watch
+//!   the same folder, waits for the same entry, and all of them get the answer.
 //! - A worker takes no file for another: paths travel with size and time, and where
 //!   they lead to something else, or nowhere, the file goes back to who gave it.
 
@@ -30,6 +29,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::event::IngestOutcome;
 use crate::{
@@ -145,12 +145,18 @@ impl Job {
     }
 }
 
+/// A process that waits for a file, and its number there.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Waiting {
+    pub giver: String,
+    pub file: u64,
+}
+
 /// What a worker tells of a file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    /// As in the job.
-    pub giver: String,
-    pub file: u64,
+    /// All who gave it: those who watch the same folder give the same files.
+    pub givers: Vec<Waiting>,
     pub place: Place,
     /// The worker: `host:process`.
     pub by: String,
@@ -189,6 +195,20 @@ pub struct Filed {
     pub path: String,
 }
 
+impl Report {
+    /// What all who hear are told, as a message of `origin`.
+    pub fn news(&self, origin: &str) -> String {
+        json!({"from": origin, "ingest": self}).to_string()
+    }
+
+    /// The number of the file at that giver; `None` for one that did not give it.
+    pub fn number_for(&self, giver: &str) -> Option<u64> {
+        let mut givers = self.givers.iter();
+        let waiting = givers.find(|waiting| waiting.giver == giver)?;
+        Some(waiting.file)
+    }
+}
+
 impl Verdict {
     /// What a worker tells of an outcome; `path_of` gives the original of a medium.
     pub fn of(outcome: &IngestOutcome, path_of: impl Fn(MediaKey) -> String) -> Self {
@@ -216,7 +236,7 @@ impl Verdict {
             IngestOutcome::Refused { reason } => Self::Refused(reason.clone()),
             IngestOutcome::Waiting { reason } => Self::Waiting(reason.clone()),
             IngestOutcome::Failed { reason } => Self::Failed(reason.clone()),
-            IngestOutcome::Cancelled => Self::Back,
+            IngestOutcome::Cancelled | IngestOutcome::Gone => Self::Back,
         }
     }
 
@@ -353,8 +373,10 @@ mod tests {
         ];
         for outcome in outcomes {
             let report = Report {
-                giver: "one".into(),
-                file: 3,
+                givers: vec![Waiting {
+                    giver: "one".into(),
+                    file: 3,
+                }],
                 place: Place::Library("ingest/x.png".into()),
                 by: "two".into(),
                 verdict: Verdict::of(&outcome, |key| format!("images/{}.png", key.0)),

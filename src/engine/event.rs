@@ -124,6 +124,8 @@ pub enum IngestOutcome {
         reason: String,
     },
     Cancelled,
+    /// Found in a folder and gone from there: another process took it, or its owner.
+    Gone,
 }
 
 /// What happens in the ingest. `file` is a serial number of this run.

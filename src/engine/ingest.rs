@@ -333,6 +333,8 @@ impl IngestPipeline {
         self.shared.committer.close();
         let helpers = std::mem::take(&mut *lock(&self.helpers));
         join(helpers);
+        #[cfg(feature = "redis")]
+        self.shared.telling.end();
     }
 
     /// Starts the threads that are missing.

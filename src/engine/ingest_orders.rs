@@ -47,8 +47,7 @@ impl Engine {
                     ..progress.clone()
                 });
             });
-            core.events
-                .done(job, "ingesting", Ok(ingest_summary(&tally)));
+            core.events.done(job, "ingesting", Ok(tally.summary()));
         })
     }
 
@@ -321,20 +320,4 @@ impl Core {
         }
         submission.tally()
     }
-}
-
-fn ingest_summary(tally: &Tally) -> String {
-    let mut parts = vec![format!("{} stored", tally.stored + tally.kept)];
-    for (n, what) in [
-        (tally.duplicates, "duplicates"),
-        (tally.quarantined, "in quarantine"),
-        (tally.refused, "refused"),
-        (tally.failed, "failed"),
-        (tally.cancelled, "cancelled"),
-    ] {
-        if n > 0 {
-            parts.push(format!("{n} {what}"));
-        }
-    }
-    parts.join(", ")
 }

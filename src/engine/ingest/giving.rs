@@ -7,7 +7,7 @@
 use std::{
     collections::BTreeMap,
     io,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, mpsc::sync_channel},
     time::{Duration, Instant},
 };
 
@@ -17,7 +17,7 @@ use super::{
             Failure,
             layer::{Cache, Change},
         },
-        cluster::{How, Job, NO_KEY, Place, Report, Verdict},
+        cluster::{How, Job, NO_KEY, Place, Report, Verdict, Waiting},
         event::{Event, IngestEvent, IngestOutcome},
         job::{lock, spawn},
     },
@@ -41,6 +41,9 @@ const EACH: usize = 2;
 const LOST: Duration = Duration::from_secs(3);
 /// How long to wait for the answer about a file that somebody has taken away.
 const GONE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Files that ended and of which the others were not told yet.
+const MAX_NEWS: usize = 1_000;
 
 /// What an ingest knows of those that help it.
 pub(super) struct Others {
@@ -68,19 +71,32 @@ impl IngestPipeline {
     pub fn share(&self, board: Board, cache: &Arc<Cache>) -> io::Result<()> {
         let name = self.shared.join_others();
         let library = Arc::clone(&self.shared.parts.library);
-        let (own, publisher) = (name.clone(), Arc::clone(cache));
-        self.shared.telling.begin(move |item, outcome| {
+        let (own, origin) = (name.clone(), cache.origin().to_owned());
+        let (news, untold) = sync_channel::<Report>(MAX_NEWS);
+        let mut teller = board.another();
+        let thread = spawn("ingest-tell", move || {
+            for report in untold {
+                // Nobody misses it when it is lost.
+                let _ = teller.tell(&report.news(&origin));
+            }
+        })?;
+        let tell = move |item: &Item, outcome: &IngestOutcome| {
             let Some(place) = Place::of(&item.path, library.root()) else {
                 return;
             };
-            publisher.tell_ingest(&Report {
+            let report = Report {
                 by: host_and_process(&own),
-                giver: own.clone(),
-                file: item.file,
+                givers: vec![Waiting {
+                    giver: own.clone(),
+                    file: item.file,
+                }],
                 place,
                 verdict: Verdict::filed_in(&library, outcome),
-            });
-        });
+            };
+            // With so many untold nobody follows them anyway.
+            let _ = news.try_send(report);
+        };
+        self.shared.telling.begin(tell, thread);
         let shared = Arc::downgrade(&self.shared);
         cache.subscribe("ingest", move |change| {
             if let (Change::Ingest(text), Some(shared)) = (change, shared.upgrade()) {
@@ -126,10 +142,10 @@ impl Shared {
         let Some(others) = self.others.get() else {
             return;
         };
-        if report.giver == others.name {
+        if let Some(file) = report.number_for(&others.name) {
             // How it ended comes to who gave it by a safer way.
             if report.verdict == Verdict::Taken {
-                lock(&others.taken).push((report.file, report.by));
+                lock(&others.taken).push((file, report.by));
             }
             return;
         }
@@ -139,7 +155,7 @@ impl Shared {
             return;
         };
         // A number that none of our own files has.
-        let file = u64::MAX - report.file;
+        let file = u64::MAX - report.givers.first().map_or(0, |waiting| waiting.file);
         let (path, by) = (path.clone(), report.by);
         self.send(IngestEvent::Started {
             file,
@@ -370,12 +386,13 @@ impl Giver<'_> {
 
     fn answered(&mut self, report: Report) {
         // One that was taken back meanwhile, or answered twice.
-        let Some(mut given) = self.given.remove(&report.file) else {
+        let file = report.number_for(&self.name);
+        let Some(mut given) = file.and_then(|file| self.given.remove(&file)) else {
             return;
         };
         let key = self.shared.key_of(&report.verdict, true);
         let Some(outcome) = report.verdict.outcome(key) else {
-            return self.shared.do_here(given.item);
+            return self.do_here(given);
         };
         show(self.shared, &mut given, report.by);
         self.end(&given.item, &outcome);
@@ -400,20 +417,23 @@ impl Giver<'_> {
             given.since.elapsed() >= GONE_PATIENCE || given.item.path.symlink_metadata().is_ok()
         });
         if is_due && let Some(given) = self.given.remove(&file) {
-            tracing::info!("{} is done here after all", given.item.path.display());
-            if given.is_shown {
-                // It begins anew.
-                self.shared.send(IngestEvent::Finished {
-                    file,
-                    path: given.item.path.clone(),
-                    outcome: IngestOutcome::Waiting {
-                        reason: "its worker is gone".to_owned(),
-                    },
-                    stage_micros: [0; 6],
-                });
-            }
-            self.shared.do_here(given.item);
+            self.do_here(given);
         }
+    }
+
+    fn do_here(&self, given: Given) {
+        let path = &given.item.path;
+        tracing::info!("{} is done here after all", path.display());
+        if given.is_shown {
+            // It begins anew.
+            self.shared.send(IngestEvent::Finished {
+                file: given.item.file,
+                path: path.clone(),
+                outcome: IngestOutcome::Gone,
+                stage_micros: [0; 6],
+            });
+        }
+        self.shared.do_here(given.item);
     }
 
     /// Redis has been away for too long.

@@ -47,12 +47,39 @@ pub struct Tally {
     pub refused: u64,
     pub failed: u64,
     pub cancelled: u64,
+    /// Taken by somebody else before it was begun.
+    pub gone: u64,
 }
 
 impl Tally {
     pub fn done(&self) -> u64 {
         let taken = self.stored + self.kept + self.duplicates;
-        taken + self.quarantined + self.refused + self.failed + self.cancelled
+        let left = self.cancelled + self.gone;
+        taken + self.quarantined + self.refused + self.failed + left
+    }
+
+    /// One line for people: `3 stored, 1 duplicate`.
+    pub fn summary(&self) -> String {
+        let mut parts = vec![format!("{} stored", self.stored + self.kept)];
+        let duplicates = if self.duplicates == 1 {
+            "duplicate"
+        } else {
+            "duplicates"
+        };
+        for (count, what) in [
+            (self.duplicates, duplicates),
+            (self.kept, "of them cannot be shown here"),
+            (self.quarantined, "put into quarantine"),
+            (self.refused, "refused: thrown away before"),
+            (self.failed, "failed"),
+            (self.cancelled, "left alone"),
+            (self.gone, "taken by others"),
+        ] {
+            if count > 0 {
+                parts.push(format!("{count} {what}"));
+            }
+        }
+        parts.join(", ")
     }
 
     /// Counts one more.
@@ -65,6 +92,7 @@ impl Tally {
             IngestOutcome::Refused { .. } => self.refused += 1,
             IngestOutcome::Failed { .. } => self.failed += 1,
             IngestOutcome::Cancelled => self.cancelled += 1,
+            IngestOutcome::Gone => self.gone += 1,
             IngestOutcome::Waiting { .. } => {}
         }
     }
@@ -539,5 +567,29 @@ impl State {
             && self.delayed.is_empty()
             && self.pulling == 0
             && self.away == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_summary_names_only_what_happened() {
+        let tally = Tally {
+            stored: 3,
+            duplicates: 1,
+            ..Tally::default()
+        };
+        assert_eq!(tally.summary(), "3 stored, 1 duplicate");
+        let tally = Tally {
+            kept: 1,
+            quarantined: 2,
+            ..Tally::default()
+        };
+        assert_eq!(
+            tally.summary(),
+            "1 stored, 1 of them cannot be shown here, 2 put into quarantine"
+        );
     }
 }

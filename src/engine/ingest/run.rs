@@ -55,7 +55,7 @@ pub(super) fn ingest(shared: &Shared, item: Item) {
         Ok(Ok(staged)) => hand_over(shared, item, track, staged),
         Ok(Err(End::Outcome(outcome))) => {
             let outcome = if matches!(outcome, IngestOutcome::Failed { .. }) && has_gone(&item) {
-                IngestOutcome::Cancelled
+                IngestOutcome::Gone
             } else {
                 outcome
             };

@@ -16,7 +16,7 @@ use serde_json::json;
 use super::{
     super::{
         cache::Failure,
-        cluster::{Job, Report, Verdict, WorkerNews, WorkerTally},
+        cluster::{Job, Report, Verdict, Waiting, WorkerNews, WorkerTally},
         event::IngestOutcome,
         job::{Cancel, lock},
     },
@@ -244,7 +244,8 @@ impl Helper<'_> {
         submission.is_of_others = true;
         let submission = Arc::new(submission);
         let shared = &self.pipeline.shared;
-        let taken = self.report(&job, Verdict::Taken);
+        let mut taken = self.report(&job, Verdict::Taken);
+        self.note_givers(&job.fingerprint(), &mut taken);
         let in_hand = InHand {
             job,
             submission: Arc::clone(&submission),
@@ -252,7 +253,7 @@ impl Helper<'_> {
         let is_found = in_hand.job.is_found;
         self.in_hand.insert(entry, in_hand);
         // Nobody misses it when it is lost.
-        let _ = self.board.tell(&self.news(&taken));
+        let _ = self.board.tell(&taken.news(self.origin));
         if shared.queue.add(&path, &submission, is_found) {
             self.pipeline.start_workers();
         }
@@ -273,16 +274,23 @@ impl Helper<'_> {
 
     fn report(&self, job: &Job, verdict: Verdict) -> Report {
         Report {
-            giver: job.giver.clone(),
-            file: job.file,
+            givers: vec![Waiting {
+                giver: job.giver.clone(),
+                file: job.file,
+            }],
             place: job.place.clone(),
             by: host_and_process(&self.name),
             verdict,
         }
     }
 
-    fn news(&self, report: &Report) -> String {
-        json!({"from": self.origin, "ingest": report}).to_string()
+    /// Others than who gave it first may wait for a file by now.
+    fn note_givers(&mut self, fingerprint: &str, report: &mut Report) {
+        if let Ok(givers) = self.board.who_waits(fingerprint)
+            && !givers.is_empty()
+        {
+            report.givers = givers;
+        }
     }
 
     fn note(&mut self, entry: String, job: &Job, verdict: Verdict, is_dead: bool) {
@@ -298,15 +306,11 @@ impl Helper<'_> {
     /// Answers for what ended; what cannot be told now is told later.
     fn answer(&mut self) {
         while let Some(mut untold) = self.untold.pop_front() {
-            // Who gave it may have been restarted, and given it again.
-            let waiting = self.board.who_waits(&untold.fingerprint);
-            if let Ok(Some((giver, file))) = waiting {
-                (untold.report.giver, untold.report.file) = (giver, file);
-            }
+            self.note_givers(&untold.fingerprint, &mut untold.report);
             let report = json!(untold.report).to_string();
-            let news = self.news(&untold.report);
+            let news = untold.report.news(self.origin);
             let answer = Answer {
-                giver: &untold.report.giver,
+                givers: &untold.report.givers,
                 fingerprint: &untold.fingerprint,
                 report: &report,
                 news: &news,

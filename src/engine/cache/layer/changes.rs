@@ -178,14 +178,6 @@ impl Cache {
         }
     }
 
-    /// Tells other processes of a file in the ingest.
-    #[cfg(feature = "redis")]
-    pub(in crate::engine) fn tell_ingest(&self, report: &impl serde::Serialize) {
-        if self.is_shared_now() {
-            self.publish(&json!({"from": self.origin, "ingest": report}));
-        }
-    }
-
     /// Learns what other processes of this host removed. To be asked now and then.
     pub fn follow(&self) {
         self.enter_generation();

@@ -13,7 +13,7 @@ use super::{
     client,
     lanes::{connect, reason},
 };
-use crate::engine::cluster::Job;
+use crate::engine::cluster::{Job, Waiting};
 
 /// Who reads the stream together.
 const GROUP: &str = "ingest";
@@ -76,11 +76,13 @@ return taken";
 const DONE: &str = "\
 redis.pcall('XACK', KEYS[1], 'ingest', ARGV[1])
 redis.call('XDEL', KEYS[1], ARGV[1])
-redis.call('XADD', KEYS[2], '*', 'report', ARGV[2])
-redis.call('PEXPIRE', KEYS[2], ARGV[4])
-if ARGV[5] ~= '' then redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[6], '*', 'job', ARGV[5], 'report', ARGV[2]) end
+for n = 4, #KEYS do
+  redis.call('XADD', KEYS[n], '*', 'report', ARGV[2])
+  redis.call('PEXPIRE', KEYS[n], ARGV[4])
+end
+if ARGV[5] ~= '' then redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[6], '*', 'job', ARGV[5], 'report', ARGV[2]) end
 redis.call('PUBLISH', ARGV[7], ARGV[3])
-if redis.call('HGET', KEYS[4], 'entry') == ARGV[1] then redis.call('DEL', KEYS[4]) end
+if redis.call('HGET', KEYS[3], 'entry') == ARGV[1] then redis.call('DEL', KEYS[3]) end
 return 1";
 
 /// Leaves entries to whoever comes next; that they were handed out does not count.
@@ -114,13 +116,15 @@ redis.pcall('XACK', KEYS[1], 'ingest', ARGV[1])
 redis.call('XDEL', KEYS[1], ARGV[1])
 return 1";
 
-/// Puts a job up, unless it is up already; the answer goes to who gave it last.
+/// Puts a job up, unless it is up already; the answer goes to all who gave it.
 const GIVE: &str = "\
 local entry = redis.call('HGET', KEYS[2], 'entry')
 if not entry or #redis.call('XRANGE', KEYS[1], entry, entry) == 0 then
   entry = redis.call('XADD', KEYS[1], '*', 'job', ARGV[1])
+  redis.call('DEL', KEYS[2])
+  redis.call('HSET', KEYS[2], 'entry', entry)
 end
-redis.call('HSET', KEYS[2], 'entry', entry, 'giver', ARGV[2], 'file', ARGV[3])
+redis.call('HSET', KEYS[2], 'for:' .. ARGV[2], ARGV[3])
 redis.call('PEXPIRE', KEYS[2], ARGV[4])
 return entry";
 
@@ -163,7 +167,8 @@ pub struct Claimed {
 /// The answer to a job, and what goes with it.
 #[derive(Clone, Copy, Debug)]
 pub struct Answer<'a> {
-    pub giver: &'a str,
+    /// Who waits for it.
+    pub givers: &'a [Waiting],
     /// Of the file, which is no longer up.
     pub fingerprint: &'a str,
     pub report: &'a str,
@@ -201,6 +206,19 @@ impl Board {
             channel: keys.channel(),
             heard: "0".to_owned(),
         })
+    }
+
+    /// The same board, on a connection of its own.
+    pub fn another(&self) -> Self {
+        Self {
+            client: self.client.clone(),
+            connection: None,
+            failed: None,
+            stream: self.stream.clone(),
+            workers: self.workers.clone(),
+            channel: self.channel.clone(),
+            heard: "0".to_owned(),
+        }
     }
 
     fn worker_key(&self, name: &str) -> String {
@@ -257,7 +275,7 @@ impl Board {
     }
 
     /// Puts a file up, unless it is up already, and returns its entry. Its answer goes
-    /// to the giver that gave it last.
+    /// to all who gave it.
     pub fn give(&mut self, job: &Job) -> Result<String, Failure> {
         let text = serde_json::to_string(job);
         let text = text.map_err(|error| Failure::Refused(error.to_string()))?;
@@ -268,13 +286,18 @@ impl Board {
         self.ask(&script)
     }
 
-    /// The giver that waits for a file, and its number there; `None` when that was
-    /// forgotten.
-    pub fn who_waits(&mut self, fingerprint: &str) -> Result<Option<(String, u64)>, Failure> {
-        let mut get = cmd("HMGET");
-        get.arg(self.up(fingerprint)).arg("giver").arg("file");
-        let (giver, file): (Option<String>, Option<u64>) = self.ask(&get)?;
-        Ok(giver.zip(file))
+    /// The givers that wait for a file; none when that was forgotten.
+    pub fn who_waits(&mut self, fingerprint: &str) -> Result<Vec<Waiting>, Failure> {
+        let mut get = cmd("HGETALL");
+        get.arg(self.up(fingerprint));
+        let fields: Vec<(String, String)> = self.ask(&get)?;
+        let waiting = |(name, value): &(String, String)| {
+            Some(Waiting {
+                giver: name.strip_prefix("for:")?.to_owned(),
+                file: value.parse().ok()?,
+            })
+        };
+        Ok(fields.iter().filter_map(waiting).collect())
     }
 
     fn up(&self, fingerprint: &str) -> String {
@@ -379,9 +402,12 @@ impl Board {
 
     /// Ends an entry with its answer.
     pub fn done(&mut self, entry: &str, answer: Answer<'_>) -> Result<(), Failure> {
-        let answers = self.answers(answer.giver);
-        let up = self.up(answer.fingerprint);
-        let mut script = script(DONE, &[&self.stream, &answers, &self.dead(), &up]);
+        let (dead, up) = (self.dead(), self.up(answer.fingerprint));
+        let givers = answer.givers.iter();
+        let answers: Vec<String> = givers.map(|waiting| self.answers(&waiting.giver)).collect();
+        let mut keys = vec![self.stream.as_str(), &dead, &up];
+        keys.extend(answers.iter().map(String::as_str));
+        let mut script = script(DONE, &keys);
         script.arg(entry).arg(answer.report).arg(answer.news);
         script.arg(ANSWERS_KEPT_MS).arg(answer.dead.unwrap_or(""));
         script.arg(DEAD_KEPT).arg(&self.channel);
