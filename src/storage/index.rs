@@ -40,9 +40,11 @@ const BUSY: Duration = Duration::from_secs(10);
 /// Memory for pages, in KiB as SQLite counts it, and the pages in the log after which
 /// it is worked into the file: usually, and while much is written.
 const CACHE: i64 = -4_096;
-const CHECKPOINT: i64 = 1_000;
+const CHECKPOINT: i64 = 500;
 const BULK_CACHE: i64 = -24_576;
-const BULK_CHECKPOINT: i64 = 24_000;
+const BULK_CHECKPOINT: i64 = 12_000;
+/// Bytes of a page.
+const PAGE: i64 = 8_192;
 /// Connections for reading that are kept open while nobody reads.
 const IDLE_READERS: usize = 4;
 
@@ -276,6 +278,8 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
             | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )?;
     connection.busy_timeout(BUSY)?;
+    // Of a new file; what is remembered of a sidecar is often more than a KiB.
+    connection.pragma_update(None, "page_size", PAGE)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;

@@ -3,7 +3,6 @@
 
 use std::{
     collections::HashMap,
-    fmt::Write as _,
     hash::{BuildHasherDefault, Hasher},
 };
 
@@ -17,7 +16,7 @@ use crate::{model::id::MediaKey, storage::error::Error};
 pub(super) struct TagIds {
     /// By [`name_hash`](crate::model::tag::name_hash).
     known: HashMap<u64, Known, BuildHasherDefault<Hashed>>,
-    /// All names, one after another.
+    /// All names, one after another, each with its number.
     names: String,
     /// What SQLite says of writes by others: one of them may have removed a tag.
     version: Option<i64>,
@@ -26,28 +25,21 @@ pub(super) struct TagIds {
 /// A tag that has a number. It is small, since all of them are looked up all over again.
 #[derive(Clone, Copy, Debug)]
 struct Known {
-    id: u32,
     /// Where its name is: the category, and the value behind it.
     start: u32,
     middle: u32,
     end: u32,
+    /// The end of its number, which stands behind the name in digits.
+    last: u32,
 }
 
 impl Known {
-    /// `None` for numbers that are too large for it.
-    fn new(id: i64, start: usize, middle: usize, end: usize) -> Option<Self> {
-        Some(Self {
-            id: u32::try_from(id).ok()?,
-            start: u32::try_from(start).ok()?,
-            middle: u32::try_from(middle).ok()?,
-            end: u32::try_from(end).ok()?,
-        })
-    }
-
-    fn is(self, names: &str, category: &str, value: &str) -> bool {
+    /// The digits of its number, where it is the tag of this name.
+    fn number<'n>(self, names: &'n str, category: &str, value: &str) -> Option<&'n str> {
         let part = |start: u32, end: u32| names.get(start as usize..end as usize);
-        part(self.start, self.middle) == Some(category)
-            && part(self.middle, self.end) == Some(value)
+        let is_it = part(self.start, self.middle) == Some(category)
+            && part(self.middle, self.end) == Some(value);
+        part(self.end, self.last).filter(|_| is_it)
     }
 }
 
@@ -76,37 +68,37 @@ impl TagIds {
     ) -> rusqlite::Result<String> {
         let mut list = String::with_capacity(256);
         for (category, value, hash) in tags {
-            let id = self.id(transaction, category, value, hash)?;
             list.push(if list.is_empty() { '[' } else { ',' });
-            // Writing to a string cannot fail.
-            let _ = write!(list, "{id}");
+            let known = self.known.get(&hash);
+            let known = known.and_then(|known| known.number(&self.names, category, value));
+            if let Some(number) = known {
+                list.push_str(number);
+            } else {
+                let number = numbered(transaction, category, value)?.to_string();
+                list.push_str(&number);
+                self.learn(category, value, hash, &number);
+            }
         }
         list.push(']');
         Ok(list)
     }
 
-    /// The number of a tag, made when it is new.
-    fn id(
-        &mut self,
-        transaction: &Transaction<'_>,
-        category: &str,
-        value: &str,
-        hash: u64,
-    ) -> rusqlite::Result<i64> {
-        if let Some(known) = self.known.get(&hash)
-            && known.is(&self.names, category, value)
-        {
-            return Ok(known.id.into());
-        }
-        let id = numbered(transaction, category, value)?;
-        let start = self.names.len();
-        let middle = start + category.len();
-        if let Some(known) = Known::new(id, start, middle, middle + value.len()) {
-            self.names.push_str(category);
-            self.names.push_str(value);
+    fn learn(&mut self, category: &str, value: &str, hash: u64, number: &str) {
+        let start = u32::try_from(self.names.len());
+        let ends = [category, value, number].map(|part| {
+            self.names.push_str(part);
+            u32::try_from(self.names.len())
+        });
+        // One that lies too far behind is asked for again.
+        if let (Ok(start), [Ok(middle), Ok(end), Ok(last)]) = (start, ends) {
+            let known = Known {
+                start,
+                middle,
+                end,
+                last,
+            };
             self.known.insert(hash, known);
         }
-        Ok(id)
     }
 }
 
