@@ -247,6 +247,44 @@ fn moving_to_the_trash_and_bringing_back() {
     }
 }
 
+/// Moves the originals of a library to another disk, with a link in their place.
+fn images_elsewhere(library: &Library) -> tempfile::TempDir {
+    let images = library.layout().images();
+    let disk = files::disks::elsewhere(&images);
+    for entry in fs::read_dir(&images).unwrap().flatten() {
+        fs::copy(entry.path(), disk.path().join(entry.file_name())).unwrap();
+    }
+    fs::remove_dir_all(&images).unwrap();
+    std::os::unix::fs::symlink(disk.path(), &images).unwrap();
+    library.refresh(&mut go_on).unwrap();
+    disk
+}
+
+#[test]
+fn a_trash_on_another_disk() {
+    let disks = std::cell::RefCell::new(Vec::new());
+    let kind = LayoutKind::Flat;
+    let prepare = |library: &Library| disks.borrow_mut().push(images_elsewhere(library));
+    let names = ["a.png", "b.png"];
+    let steps = kill_everywhere(
+        kind,
+        |library, _| prepare(library),
+        |library, _| trash(library, &names),
+    );
+    assert!(
+        steps >= 12,
+        "each of four files is copied, named and removed"
+    );
+    kill_everywhere(
+        kind,
+        |library, _| {
+            prepare(library);
+            assert!(trash(library, &names));
+        },
+        |library, _| undo(library),
+    );
+}
+
 #[test]
 fn undoing_and_doing_again() {
     let prepared = |library: &Library| {

@@ -393,6 +393,13 @@ impl Desk<'_> {
                     moved.push((from, to));
                 }
                 (false, true) => {}
+                // Cut off between the two halves of a move to another disk.
+                (true, true)
+                    if files::are_on_two_disks(&from, &to)?
+                        && writes.finish_carrying(&from, &to)? =>
+                {
+                    moved.push((from, to));
+                }
                 (true, true) => {
                     let problem = format!("cannot be moved: {} is there too", to.display());
                     return Err(Error::library(&from, problem));
