@@ -196,11 +196,15 @@ fn check_place(layout: &Layout, target: &Path) -> Result<(), Error> {
             Some(folder.canonicalize().ok()?.join(rest))
         })
         .unwrap_or(absolute);
-    if real.starts_with(layout.root()) {
-        return Err(Error::library(target, "is inside the library"));
-    }
-    if layout.root().starts_with(&real) {
-        return Err(Error::library(target, "has the library inside"));
+    let own = layout.own_folders();
+    let elsewhere = own.iter().filter_map(|folder| folder.canonicalize().ok());
+    for folder in elsewhere.chain([layout.root().to_owned()]) {
+        if real.starts_with(&folder) {
+            return Err(Error::library(target, "is inside the library"));
+        }
+        if folder.starts_with(&real) {
+            return Err(Error::library(target, "has the library inside"));
+        }
     }
     Ok(())
 }

@@ -118,6 +118,19 @@ impl Layout {
         self.home().join("cache")
     }
 
+    /// The folders of the library itself that hold what cannot be made again. Any of
+    /// them may be a link to another disk.
+    pub(super) fn own_folders(&self) -> [PathBuf; 6] {
+        [
+            self.images(),
+            self.ingest(),
+            self.quarantine(),
+            self.deleted(),
+            self.projects(),
+            self.journal(),
+        ]
+    }
+
     /// The library-relative text of a path below the root, `/` between its parts;
     /// `None` for a path elsewhere.
     pub fn relative(&self, path: &Path) -> Option<String> {

@@ -36,6 +36,12 @@ pub(super) fn run(
     extent: Extent,
     on: &mut dyn FnMut(RebuildProgress) -> ControlFlow<()>,
 ) -> Result<RebuildSummary, Error> {
+    let images = shelf.layout.images();
+    if images.is_symlink() && !images.is_dir() {
+        // Not that all of it is gone: nothing is known of what is there.
+        let problem = "leads to a folder that is not there; mount its disk and try again";
+        return Err(Error::library(&images, problem));
+    }
     let _only_one = md5_lock::try_lock_file(&index.companion("rebuild"))?;
     let mut progress = RebuildProgress::default();
     let scanned = scan::scan(&shelf.layout, &mut |found| {

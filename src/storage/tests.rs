@@ -345,6 +345,29 @@ fn a_broken_sidecar_is_never_written_over() {
 }
 
 #[test]
+fn media_on_a_disk_that_is_not_there_stay_known() {
+    let (dir, library) = bucketed();
+    let entry = ingest(&library, &write(dir.path(), "a.png", "x"), Transfer::Copy);
+    let (images, disk) = (library.layout().images(), dir.path().join("disk"));
+    fs::rename(&images, &disk).unwrap();
+    std::os::unix::fs::symlink(&disk, &images).unwrap();
+    let away = dir.path().join("away");
+    fs::rename(&disk, &away).unwrap();
+    let refreshed = library.refresh(&mut |_| ControlFlow::Continue(()));
+    for outcome in [
+        refreshed,
+        library.rebuild(&mut |_| ControlFlow::Continue(())),
+    ] {
+        let error = outcome.unwrap_err().to_string();
+        assert!(error.contains("mount its disk"), "{error}");
+    }
+    assert!(library.entry(entry.key).unwrap().is_some());
+    fs::rename(&away, &disk).unwrap();
+    let summary = library.refresh(&mut |_| ControlFlow::Continue(())).unwrap();
+    assert_eq!((summary.media, summary.removed), (0, 0));
+}
+
+#[test]
 fn a_failed_index_write_is_a_warning_and_made_good_later() {
     let (dir, library) = bucketed();
     let entry = ingest(&library, &write(dir.path(), "a.png", "x"), Transfer::Copy);

@@ -6,6 +6,7 @@ use std::{
     fs::{self, File},
     io::Write as _,
     ops::ControlFlow,
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -92,6 +93,28 @@ fn a_backup_holds_everything_that_cannot_be_made_again_and_gives_it_back() {
     on_again(&["verify"]).expect(0);
     let run = on_again(&["search", "--count", "fox"]).expect(0);
     assert_eq!(run.text().trim(), "4");
+}
+
+#[test]
+fn a_folder_of_the_library_that_is_a_link_is_backed_up_as_if_it_were_none() {
+    let home = home_with(3);
+    let (library, disk) = (home.library(), home.path().join("disk"));
+    let before = user_files(&library);
+    home.on_library(&["backup", "copy"]).expect(0);
+    fs::rename(library.join("images"), &disk).unwrap();
+    symlink(&disk, library.join("images")).unwrap();
+    let run = home.on_library(&["backup", "copy", "--json"]).expect(0);
+    let json = run.json();
+    assert_eq!(json["unchanged"], before.len(), "{}", run.text());
+    assert_eq!(contents(&home.path().join("copy/files")), before);
+    let run = home.on_library(&["backup", "disk/copy"]).expect(2);
+    assert!(run.stderr.contains("inside the library"), "{}", run.stderr);
+
+    // Its disk is not there: nothing is known of what is on it.
+    fs::rename(&disk, home.path().join("away")).unwrap();
+    let run = home.on_library(&["backup", "copy", "--json"]).expect(2);
+    assert!(run.text().contains("library/images"), "{}", run.text());
+    assert_eq!(contents(&home.path().join("copy/files")), before);
 }
 
 #[test]

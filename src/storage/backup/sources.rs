@@ -43,7 +43,8 @@ impl Sources {
     }
 }
 
-/// Lists everything that is backed up. Links are not followed.
+/// Lists everything that is backed up. Links are not followed, but for the folders of
+/// the library itself, which may be on another disk.
 pub(super) fn list(layout: &Layout) -> Sources {
     let rules = match layout.kind() {
         LayoutKind::InPlace => IgnoreRules::read(layout.root()),
@@ -85,7 +86,12 @@ pub(super) fn list(layout: &Layout) -> Sources {
             let is_ignored = layout.kind() == LayoutKind::InPlace
                 && !is_ours
                 && rules.ignores(&text, kind.is_dir());
-            if kind.is_dir() {
+            let leads_away = kind.is_symlink() && layout.own_folders().contains(&path);
+            if leads_away && let Err(error) = fs::read_dir(&path) {
+                sources.errors.push((path, error.to_string()));
+                continue;
+            }
+            if kind.is_dir() || leads_away {
                 let is_hidden = name.starts_with('.') && path != home;
                 let is_made_again = is_home && MADE_AGAIN.contains(&name.as_str());
                 let is_foreign = name != HIDDEN_HOME && is_nested_library(&path);
