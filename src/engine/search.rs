@@ -78,8 +78,8 @@ pub fn first_page(
     size: usize,
 ) -> Option<Page> {
     let mut evaluation = Evaluation::new(query, catalog, lookup, now, cancel);
-    let visible = visible(query, catalog);
-    let found = matching(query, &mut evaluation, &visible).ok()?;
+    let unseen = unseen(query, catalog);
+    let found = matching(query, &mut evaluation, &unseen).ok()?;
     let (keys, total) = order::arrange(query, &mut evaluation, found, size).ok()?;
     Some(Page {
         keys,
@@ -98,8 +98,8 @@ pub fn search(
 ) -> Option<Found> {
     let started = Instant::now();
     let mut evaluation = Evaluation::new(query, catalog, lookup, now, cancel);
-    let visible = visible(query, catalog);
-    let (keys, terms) = run(query, &mut evaluation, &visible).ok()?;
+    let unseen = unseen(query, catalog);
+    let (keys, terms) = run(query, &mut evaluation, &unseen).ok()?;
     Some(Found {
         generation: 0,
         keys,
@@ -112,15 +112,15 @@ pub fn search(
 fn run(
     query: &Query,
     evaluation: &mut Evaluation<'_>,
-    visible: &RoaringBitmap,
+    unseen: &RoaringBitmap,
 ) -> Result<(Arc<[MediaKey]>, Vec<TermInfo>), Cancelled> {
-    let found = matching(query, evaluation, visible)?;
+    let found = matching(query, evaluation, unseen)?;
     let terms = evaluation
         .counted
         .iter()
         .map(|(text, media)| TermInfo {
             text: text.clone(),
-            count: media.intersection_len(visible),
+            count: media.difference_len(unseen),
         })
         .collect();
     let (keys, _) = order::arrange(query, evaluation, found, usize::MAX)?;
@@ -130,18 +130,21 @@ fn run(
 fn matching(
     query: &Query,
     evaluation: &mut Evaluation<'_>,
-    visible: &RoaringBitmap,
+    unseen: &RoaringBitmap,
 ) -> Result<RoaringBitmap, Cancelled> {
     evaluation.check()?;
-    Ok(match query.root() {
-        Some(root) => evaluation.node(root)?.as_ref() & visible,
-        None => visible.clone(),
-    })
+    let mut found = match query.root() {
+        Some(root) => evaluation.node(root)?.into_owned(),
+        None => evaluation.catalog.all().clone(),
+    };
+    found -= unseen;
+    Ok(found)
 }
 
-/// What a query may find at all: the trash is hidden, and so are masks, crops,
-/// frames, and what has a hidden tag, unless the query asks about such things.
-fn visible(query: &Query, catalog: &Catalog) -> RoaringBitmap {
+/// What a query does not find in any case, mostly little: the trash is hidden, and so are
+/// masks, crops, frames, and what has a hidden tag, unless the query asks about such
+/// things.
+fn unseen(query: &Query, catalog: &Catalog) -> RoaringBitmap {
     let terms = query.terms();
     let mentions = |asks: &dyn Fn(Key, &Items) -> bool| {
         terms.iter().any(|term| match &term.test {
@@ -153,25 +156,25 @@ fn visible(query: &Query, catalog: &Catalog) -> RoaringBitmap {
         Items::List(words) => words.iter().any(|known| known == word),
         _ => false,
     };
-    let mut visible = catalog.all().clone();
+    let mut unseen = RoaringBitmap::new();
     let asks_status =
         mentions(&|key, items| key == Key::Status || (key == Key::Is && is(items, "trash")));
     if !asks_status {
-        visible -= catalog.with_facet(Facets::TRASHED);
+        unseen |= catalog.with_facet(Facets::TRASHED);
     }
     let asks_hidden = mentions(&|key, items| key == Key::Is && is(items, "hidden"));
     if !asks_hidden {
-        visible -= hidden(catalog, &terms);
+        unseen |= hidden(catalog, &terms);
     }
     let asks_kind = mentions(&|key, items| {
         matches!(key, Key::Type | Key::Mask | Key::Of) || (key == Key::Is && is(items, "derived"))
     });
     if !asks_kind {
         for kind in MediaKind::ALL.into_iter().filter(|kind| kind.is_derived()) {
-            visible -= catalog.of_kind(kind);
+            unseen |= catalog.of_kind(kind);
         }
     }
-    visible
+    unseen
 }
 
 /// The media that a hidden tag hides, but for those tags that a query names.

@@ -258,15 +258,15 @@ fn candidates(
     seen: &HashSet<u32>,
 ) -> Vec<Candidate> {
     let candidate = |number: u32, distance: &dyn Fn(&str) -> Option<u32>| {
-        let (name, media) = catalog.tag_at(number)?;
-        let is_wanted = !media.is_empty()
+        let (name, count) = (catalog.tag_names().get(number)?, catalog.tag_size(number)?);
+        let is_wanted = count > 0
             && !seen.contains(&number)
             && typed
                 .category
                 .as_ref()
                 .is_none_or(|category| name.category == *category);
         let distance = distance(&name.value).filter(|_| is_wanted)?;
-        Some((distance, Reverse(media.len()), number))
+        Some((distance, Reverse(u64::from(count)), number))
     };
     let of_class = |value: &str| match class {
         Class::Typo => distance::typo(&typed.text, value, wrong),

@@ -100,9 +100,9 @@ pub fn explain(
     let started = Instant::now();
     let mut evaluation = Evaluation::new(query, catalog, lookup, now, cancel);
     evaluation.notes = Some(Notes::default());
-    let visible = super::visible(query, catalog);
+    let unseen = super::unseen(query, catalog);
     let took = started.elapsed();
-    let found = super::matching(query, &mut evaluation, &visible).ok()?;
+    let found = super::matching(query, &mut evaluation, &unseen).ok()?;
     let ordering = Instant::now();
     let rows = found.len();
     let is_kept = order::is_kept(query);

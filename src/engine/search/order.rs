@@ -167,7 +167,7 @@ fn by_column(
     // Where each medium stands in the order that most queries ask for is known.
     let is_default = column == Column::Imported && !is_reversed;
     if is_default
-        && looked_at > found.len()
+        && looked_at.saturating_mul(RANKING) > found.len()
         && let Some(ranks) = catalog.ordered(column).ranks()
     {
         return Ok(by_ranks(
@@ -249,10 +249,17 @@ fn by_ranks(
     found: &RoaringBitmap,
     limit: usize,
 ) -> Arc<[MediaKey]> {
-    let mut places: Vec<u32> = found
-        .iter()
-        .filter_map(|key| ranks.get(key as usize).copied())
-        .collect();
+    let place = |key: u32| ranks.get(key as usize).copied();
+    // Where twice as many as are wanted stand if they are spread evenly; of fewer, all are
+    // looked at again.
+    let count = usize::try_from(found.len()).unwrap_or(usize::MAX);
+    let likely = (order.len() / count.max(1)).saturating_mul(limit.saturating_mul(2));
+    let likely = u32::try_from(likely).unwrap_or(u32::MAX);
+    let mut places: Vec<u32> = found.iter().filter_map(place).collect();
+    let near = places.iter().filter(|place| **place < likely).count();
+    if near >= limit {
+        places.retain(|place| *place < likely);
+    }
     if limit < places.len() {
         places.select_nth_unstable(limit);
         places.truncate(limit);
@@ -284,6 +291,9 @@ const STEP: usize = 4096;
 
 /// What part of what was found, or of all there is, is worth no order of its own.
 const BEGINNING: u64 = 8;
+
+/// How many places of media are looked up while an order is gone through by one.
+const RANKING: u64 = 6;
 
 /// How many media an order is gone through for each that would have to be sorted.
 const SORTING: u64 = 16;

@@ -45,15 +45,21 @@ fn has_at_most(mut bits: u64, count: u32) -> bool {
     bits == 0
 }
 
-/// The pairs of letters that stand beside each other, each as one of 64 bits.
+/// The pairs of letters that stand beside each other, each as one of 64 bits; the first
+/// letter stands beside nothing.
 pub fn pairs(text: &str) -> u64 {
-    let mut mask = 0;
-    let mut before = 0_u32;
-    for c in text.chars().map(u32::from) {
-        mask |= 1 << (before.wrapping_mul(37).wrapping_add(c) % 64);
-        before = c;
-    }
-    mask
+    inner_pairs(text) | text.chars().next().map_or(0, |first| pair(0, first.into()))
+}
+
+/// The same without the beginning: what a text has that has this one inside.
+pub fn inner_pairs(text: &str) -> u64 {
+    let letters = text.chars().map(u32::from);
+    let pairs = letters.clone().zip(letters.skip(1));
+    pairs.fold(0, |mask, (before, c)| mask | pair(before, c))
+}
+
+fn pair(before: u32, c: u32) -> u64 {
+    1 << (before.wrapping_mul(37).wrapping_add(c) % 64)
 }
 
 /// Whether texts with these pairs can be as near as `limit`: two letters that change
@@ -69,6 +75,19 @@ pub fn wrong_letters(typed: &str, other: &str, limit: u32) -> Option<u32> {
     }
     let chars = |text: &str| text.chars().collect::<Vec<char>>();
     bounded(&chars(typed), &chars(other), limit)
+}
+
+/// How many letters tell a text from the beginning of a longer one, when no more than
+/// `limit`.
+pub fn wrong_in_start(typed: &str, value: &str, limit: u32) -> Option<u32> {
+    if typed.is_ascii() && value.is_ascii() {
+        let start = value.as_bytes().get(..typed.len());
+        let start = start.filter(|_| value.len() > typed.len());
+        return bounded(typed.as_bytes(), start?, limit);
+    }
+    let (typed, value): (Vec<char>, Vec<char>) = (typed.chars().collect(), value.chars().collect());
+    let start = value.get(..typed.len());
+    bounded(&typed, start.filter(|_| value.len() > typed.len())?, limit)
 }
 
 /// How far what was typed is from a value, when no more than `limit` letters are wrong:
@@ -126,41 +145,47 @@ fn bounded<T: PartialEq>(a: &[T], b: &[T], limit: u32) -> Option<u32> {
     if a.len().abs_diff(b.len()) > band || b.len() >= LONGEST {
         return None;
     }
+    // What both start with changes nothing.
+    let same = a.iter().zip(b).take_while(|(a, b)| a == b).count();
+    let (a, b) = (&a[same..], &b[same..]);
+    let limit = u8::try_from(limit).unwrap_or(u8::MAX).min(u8::MAX - 2);
     let far = limit + 1;
-    let mut before = [far; LONGEST];
-    let mut row = [far; LONGEST];
-    let mut above = [far; LONGEST];
-    for (column, cost) in (0..=limit).zip(&mut above) {
+    // The row at hand, and the two above it.
+    let mut rows = [[far; LONGEST]; 3];
+    for (column, cost) in (0..=limit).zip(&mut rows[0]) {
         *cost = column;
     }
     for i in 1..=a.len() {
+        let [row, above, before] = [i % 3, (i + 2) % 3, (i + 1) % 3];
         let columns = i.saturating_sub(band).max(1)..=(i + band).min(b.len());
         // The cells beside the band are read, and hold what an earlier row left.
-        row[columns.start() - 1] = far;
-        if i <= band {
-            row[0] = u32::try_from(i).unwrap_or(far);
-        }
-        let mut best = row[columns.start() - 1];
+        let first = if i <= band {
+            u8::try_from(i).unwrap_or(far)
+        } else {
+            far
+        };
+        rows[row][columns.start() - 1] = if *columns.start() == 1 { first } else { far };
+        let mut best = rows[row][columns.start() - 1];
         for j in columns.clone() {
             let is_same = a[i - 1] == b[j - 1];
-            let mut cost = (above[j - 1] + u32::from(!is_same))
-                .min(above[j] + 1)
-                .min(row[j - 1] + 1);
+            let mut cost = (rows[above][j - 1] + u8::from(!is_same))
+                .min(rows[above][j] + 1)
+                .min(rows[row][j - 1] + 1);
             if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                cost = cost.min(before[j - 2] + 1);
+                cost = cost.min(rows[before][j - 2] + 1);
             }
-            row[j] = cost.min(far);
+            rows[row][j] = cost.min(far);
             best = best.min(cost);
         }
-        if let Some(beside) = row.get_mut(columns.end() + 1) {
+        if let Some(beside) = rows[row].get_mut(columns.end() + 1) {
             *beside = far;
         }
         if best > limit {
             return None;
         }
-        (before, above, row) = (above, row, before);
     }
-    Some(above[b.len()]).filter(|distance| *distance <= limit)
+    let distance = rows[a.len() % 3][b.len()];
+    (distance <= limit).then_some(distance.into())
 }
 
 #[cfg(test)]

@@ -5,7 +5,9 @@
 use std::{cmp::Reverse, collections::HashMap};
 
 use super::{
-    distance::{letters, may_be_near, may_share_pairs, pairs, typo, wrong_letters},
+    distance::{
+        inner_pairs, letters, may_be_near, may_share_pairs, pairs, wrong_in_start, wrong_letters,
+    },
     typed::{Class, Typed},
     words::{is_separator, words},
 };
@@ -15,7 +17,9 @@ use crate::model::catalog::Catalog;
 const MAX_CANDIDATES: usize = 1000;
 /// Tags kept for a word that many have.
 const MAX_OF_PART: usize = 64;
-/// Places of a substring that are looked at; frequent tags come first in the text.
+/// Bytes of the shortest text that few values may hold, by their letters and pairs.
+const DISTINCT: usize = 4;
+/// Places of a shorter substring that are looked at; frequent tags come first in the text.
 const MAX_PLACES: usize = 20_000;
 
 struct Word {
@@ -79,31 +83,44 @@ impl Shapes {
 
     /// The places of those that may have no more wrong letters than that; of those with
     /// two, the first one is right.
-    fn near(&self, text: &str, limit: u32) -> impl Iterator<Item = u32> {
+    fn near(&self, text: &str, limit: u32) -> Vec<u32> {
         let wanted = (letters(text), pairs(text));
         let first = text.bytes().next().unwrap_or_default();
         // A letter that is not ASCII has up to four bytes.
         let slack = limit as usize * if text.is_ascii() { 1 } else { 4 };
-        let lengths = text.len().saturating_sub(slack)..=text.len() + slack;
-        let ranges = lengths.map(move |length| {
-            let (start, end) = (self.start(length), self.start(length + 1));
-            if limit < 2 {
-                return start..end;
+        let mut near = Vec::new();
+        for length in text.len().saturating_sub(slack)..=text.len() + slack {
+            let mut range = self.start(length)..self.start(length + 1);
+            if limit > 1 {
+                let same_length = self.others.get(range.clone()).unwrap_or_default();
+                let from = same_length.partition_point(|shape| shape.first < first);
+                let until = same_length.partition_point(|shape| shape.first <= first);
+                range = range.start + from..range.start + until;
             }
-            let same_length = self.others.get(start..end).unwrap_or_default();
-            let from = same_length.partition_point(|shape| shape.first < first);
-            let until = same_length.partition_point(|shape| shape.first <= first);
-            start + from..start + until
-        });
-        ranges.flat_map(move |range| {
             let letters = self.letters.get(range.clone()).unwrap_or_default();
             let others = self.others.get(range).unwrap_or_default();
-            let of_letters = letters.iter().zip(others);
-            of_letters
-                .filter(move |(letters, _)| may_be_near(wanted.0, **letters, limit))
-                .filter(move |(_, shape)| may_share_pairs(wanted.1, shape.pairs, limit))
-                .map(|(_, shape)| shape.place)
-        })
+            for (letters, shape) in letters.iter().zip(others) {
+                if may_be_near(wanted.0, *letters, limit)
+                    && may_share_pairs(wanted.1, shape.pairs, limit)
+                {
+                    near.push(shape.place);
+                }
+            }
+        }
+        near
+    }
+
+    /// The places of those in which a text may stand.
+    fn may_hold(&self, text: &str) -> impl Iterator<Item = u32> {
+        let (wanted, pairs) = (letters(text), inner_pairs(text));
+        let longer = self.start(text.len())..self.others.len();
+        let letters = self.letters.get(longer.clone()).unwrap_or_default();
+        let others = self.others.get(longer).unwrap_or_default();
+        let shapes = letters.iter().zip(others);
+        shapes
+            .filter(move |(letters, _)| wanted & !**letters == 0)
+            .filter(move |(_, shape)| pairs & !shape.pairs == 0)
+            .map(|(_, shape)| shape.place)
     }
 }
 
@@ -332,6 +349,12 @@ impl Index {
         if text.chars().nth(1).is_none() {
             return Vec::new();
         }
+        if text.len() >= DISTINCT {
+            let shapes = self.value_shapes.may_hold(text);
+            return shapes
+                .filter(|number| self.value(*number).contains(text))
+                .collect();
+        }
         // The literal search of the regex crate is several times as fast as str::find.
         let Ok(literal) = regex::Regex::new(&regex::escape(text)) else {
             return Vec::new();
@@ -384,9 +407,10 @@ impl Index {
             .iter()
             .filter(|(_, known)| (wanted & !known).count_ones() <= limit)
             .map(|(number, _)| *number);
+        // Whole values and their words were looked at above.
         for number in self.most_frequent(starts.collect(), None, MAX_CANDIDATES) {
-            let distance = typo(text, self.value(number), limit);
-            found.extend(distance.map(|distance| (number, distance)));
+            let wrong = wrong_in_start(text, self.value(number), limit);
+            found.extend(wrong.map(|wrong| (number, 2 * wrong + 1)));
         }
         if category.is_some() {
             let is_of = |number: u32| self.values.get(number as usize).map(|value| value.category);
