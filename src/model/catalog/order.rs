@@ -4,6 +4,7 @@
 //! Invariant: an order is made when it is first asked for as a whole, or from that of the catalog
 //! before and what was touched since; it never changes.
 
+mod digits;
 mod first;
 mod making;
 

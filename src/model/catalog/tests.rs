@@ -360,7 +360,7 @@ fn two_threads_order_many_as_one_does_few() {
     let number = |key: u32| u64::from(key).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let entries = (0..33_000).map(|key| entry(key, number(key))).collect();
     let catalog = Catalog::from_entries(entries, true);
-    for column in [Column::Height, Column::Path] {
+    for column in [Column::Height, Column::Bytes, Column::Path] {
         let order = catalog.ordered(column).keys();
         let sorted = catalog.sorted_by(column, false, false, catalog.keys(), usize::MAX);
         assert!(**order == *sorted, "{column:?}");

@@ -8,6 +8,7 @@ use roaring::RoaringBitmap;
 use super::{
     super::{Catalog, column::ordered, lookup::Quick, natural::natural_key, summaries::Numbers},
     Order,
+    digits::sort_by_code,
 };
 use crate::model::{column::Column, id::MediaKey};
 
@@ -128,32 +129,34 @@ impl Catalog {
     }
 
     fn order_numbers(&self, column: Column) -> Order {
-        let mut rows: Vec<(u64, u32, MediaKey)> = Vec::with_capacity(self.len());
-        let mut others: Vec<(u32, MediaKey)> = Vec::new();
-        let mut ranks = self.id_ranks().into_iter();
-        Numbers::new(self, column).all(|record, number| {
-            let rank = ranks.next().unwrap_or(u32::MAX);
-            match number {
+        let numbers = Numbers::new(self, column);
+        let codes = self.codes(column);
+        // In the order of their ids, which those with the same number keep.
+        let mut rows: Vec<(u64, MediaKey)> = Vec::with_capacity(self.len());
+        let mut others: Vec<MediaKey> = Vec::new();
+        for key in self.ordered(Column::Id).keys().iter().copied() {
+            let code = match &codes {
+                Some(codes) => codes.get(key.0 as usize).copied().unwrap_or(NONE),
+                None => numbers.of(key).map_or(NONE, ordered),
+            };
+            match code {
+                NONE => others.push(key),
                 // The largest come first.
-                Some(number) => rows.push((!ordered(number), rank, record.key())),
-                None => others.push((rank, record.key())),
+                code => rows.push((!code, key)),
             }
-        });
-        sort(&mut rows, Ord::cmp);
+        }
+        drop(codes);
+        let rows = sort_by_code(rows);
         let mut starts = Marks::default();
         let mut before = None;
-        for (number, ..) in &rows {
-            starts.push(before != Some(*number));
-            before = Some(*number);
+        for (code, _) in &rows {
+            starts.push(before != Some(*code));
+            before = Some(*code);
         }
         let valued = rows.len();
-        finish(
-            column,
-            rows.into_iter().map(|(.., key)| key),
-            valued,
-            others,
-            starts,
-        )
+        let keys = rows.into_iter().map(|(_, key)| key);
+        let keys: Vec<MediaKey> = keys.chain(others).collect();
+        Order::new(column, keys, valued).with_starts(starts)
     }
 
     fn order_texts(&self, column: Column) -> Order {
@@ -232,19 +235,20 @@ impl Catalog {
     }
 
     /// Of each medium that has a value, by its key, a number that is the same for those
-    /// with the same value; for no others where values are numbers, and else for hardly
-    /// any. To ask the records in the order of their values would be a look at far memory
-    /// for each. `None` where keys lie too far apart.
+    /// with the same value; where values are numbers one that compares as they do, and else
+    /// one that hardly any other has. To ask the records in the order of their values would
+    /// be a look at far memory for each. `None` where keys lie too far apart.
     fn codes(&self, column: Column) -> Option<Vec<u64>> {
         let last = self.all().max()? as usize;
         if last > 4 * self.len() + 4_096 {
             return None;
         }
-        let mut codes = vec![0; last + 1];
+        let mut codes = vec![NONE; last + 1];
         Numbers::new(self, column).all(|record, number| {
             if let Some(code) = codes.get_mut(record.key().0 as usize) {
                 *code = match number {
                     Some(number) => ordered(number),
+                    None if column.is_number() => NONE,
                     None if column == Column::Id => record.sort_id().start(),
                     None => Quick::default().hash_one(column.text(&record)),
                 };
@@ -329,6 +333,9 @@ impl Catalog {
         order.with_starts(all_marks)
     }
 }
+
+/// What stands for no number: before all that there are.
+const NONE: u64 = 0;
 
 /// So many are sorted by two threads.
 const MANY: usize = 32_768;
