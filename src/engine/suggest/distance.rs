@@ -228,6 +228,20 @@ mod tests {
             if naive(&x, &y) <= 1 {
                 prop_assert!(may_share_pairs(pairs(&a), pairs(&b), 1));
             }
+            let start = y.get(..x.len()).filter(|start| start.len() < y.len());
+            let expected = start.map(|start| naive(&x, start)).filter(|distance| *distance <= 2);
+            prop_assert_eq!(wrong_in_start(&a, &b, 2), expected);
+        }
+
+        #[test]
+        fn a_text_has_the_letters_and_pairs_of_what_is_inside(
+            before in "[a-eé_0-9]{0,6}",
+            inside in "[a-eé_0-9]{0,6}",
+            after in "[a-eé_0-9]{0,6}",
+        ) {
+            let whole = format!("{before}{inside}{after}");
+            prop_assert_eq!(letters(&inside) & !letters(&whole), 0);
+            prop_assert_eq!(inner_pairs(&inside) & !pairs(&whole), 0);
         }
     }
 }

@@ -375,7 +375,7 @@ impl Index {
         found
     }
 
-    /// Tags with no more wrong letters than that, with their distance as [`typo`] has it:
+    /// Tags with no more wrong letters than that, with their distance as [`typo`](super::distance::typo) has it:
     /// whole values, words of values, and the starts of those values that have most of
     /// the letters. Of a word that many have, the most frequent `most`.
     pub fn typos(&self, typed: &Typed, limit: u32, most: usize) -> Vec<(u32, u32)> {
