@@ -35,8 +35,10 @@ pub fn read(library: &Library) -> Option<Read> {
     if count > 2 * most {
         return None;
     }
-    let (sequence, entries, removed) = library.changed_since(moment.sequence).ok()?;
-    let changes: Vec<Change> = entries
+    let (sequence, changed, removed) = library.changed_since(moment.sequence).ok()?;
+    let changes: Vec<Change> = library
+        .entries(&changed)
+        .ok()?
         .into_iter()
         .map(Change::Upsert)
         .chain(removed.into_iter().map(Change::Remove))

@@ -22,6 +22,9 @@ const FIRST_PAGE: usize = 600;
 /// Media found by a rebuild before they are shown.
 const SHOW_EVERY: u64 = 2_000;
 
+/// Changed media that are in memory at once while they are followed.
+const FOLLOWED_AT_ONCE: usize = 4_000;
+
 /// Puts the first page into an empty catalog: one indexed query.
 pub fn load_first_page(library: &Library, store: &CatalogStore) {
     if store.load().is_complete() {
@@ -154,21 +157,21 @@ pub fn refresh(
 /// Applies what the index says has changed since a sequence number, by whichever
 /// process, and returns the newest number. Applying a change twice is harmless.
 pub fn follow(library: &Library, store: &CatalogStore, sequence: u64) -> u64 {
-    match library.changed_since(sequence) {
-        Ok((newest, entries, removed)) => {
-            let changes: Vec<Change> = entries
-                .into_iter()
-                .map(Change::Upsert)
-                .chain(removed.into_iter().map(Change::Remove))
-                .collect();
+    let follow = || -> Result<u64, Error> {
+        let (newest, changed, removed) = library.changed_since(sequence)?;
+        let removed: Vec<Change> = removed.into_iter().map(Change::Remove).collect();
+        store.apply(&removed);
+        for keys in changed.chunks(FOLLOWED_AT_ONCE) {
+            let entries = library.entries(keys)?.into_iter();
+            let changes: Vec<Change> = entries.map(Change::Upsert).collect();
             store.apply(&changes);
-            newest
         }
-        Err(error) => {
-            tracing::debug!("cannot follow the index: {}", error.chain());
-            sequence
-        }
-    }
+        Ok(newest)
+    };
+    follow().unwrap_or_else(|error| {
+        tracing::debug!("cannot follow the index: {}", error.chain());
+        sequence
+    })
 }
 
 /// Rebuilds the index from the files, with progress.

@@ -162,9 +162,18 @@ impl Library {
     }
 
     /// What changed since a sequence number: the newest number, the media written,
-    /// the keys removed. 0 gives everything.
-    pub fn changed_since(&self, sequence: u64) -> Result<(u64, Vec<Entry>, Vec<MediaKey>), Error> {
+    /// those removed. 0 gives everything.
+    pub fn changed_since(
+        &self,
+        sequence: u64,
+    ) -> Result<(u64, Vec<MediaKey>, Vec<MediaKey>), Error> {
         self.current().index.changed_since(sequence)
+    }
+
+    /// Those of some media that the index has, as they are now: a kilobyte or more
+    /// for each.
+    pub fn entries(&self, keys: &[MediaKey]) -> Result<Vec<Entry>, Error> {
+        self.current().index.entries(keys)
     }
 
     /// The newest sequence number, to ask [`Library::changed_since`] later.

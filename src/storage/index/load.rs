@@ -114,12 +114,22 @@ impl Index {
         })
     }
 
-    /// The media written and the keys removed after a sequence number, with the
-    /// newest number.
+    /// Those of some media that are there.
+    pub(in crate::storage) fn entries(&self, keys: &[MediaKey]) -> Result<Vec<Entry>, Error> {
+        self.read("read", |connection| {
+            // One lock for all, in place of one for each question.
+            let transaction = connection.unchecked_transaction()?;
+            let entries = keys.iter().map(|key| entry(&transaction, *key));
+            entries.filter_map(Result::transpose).collect()
+        })
+    }
+
+    /// The media written and those removed after a sequence number, with the newest
+    /// number.
     pub(in crate::storage) fn changed_since(
         &self,
         sequence: u64,
-    ) -> Result<(u64, Vec<Entry>, Vec<MediaKey>), Error> {
+    ) -> Result<(u64, Vec<MediaKey>, Vec<MediaKey>), Error> {
         let since = i64::try_from(sequence).unwrap_or(i64::MAX);
         self.read("look for changes", |connection| {
             let transaction = connection.unchecked_transaction()?;
@@ -138,11 +148,7 @@ impl Index {
                 "SELECT key FROM removed WHERE sequence > ?1 ORDER BY key",
                 since,
             )?;
-            let mut entries = Vec::with_capacity(changed.len());
-            for key in changed {
-                entries.extend(entry(&transaction, key)?);
-            }
-            Ok((newest, entries, removed))
+            Ok((newest, changed, removed))
         })
     }
 
