@@ -63,6 +63,7 @@ pub fn rebuild(context: &Context) -> Result<Status> {
             "without_sidecar": summary.without_sidecar,
             "missing_originals": summary.missing_originals,
             "removed": summary.removed,
+            "links": summary.links,
             "errors": failures(summary.errors.iter().cloned()),
             "given_back": summary.given_back.len(),
             "cancelled": summary.is_cancelled,
@@ -83,6 +84,13 @@ pub fn rebuild(context: &Context) -> Result<Status> {
             }
         }
         context.output.line(&parts.join(", "))?;
+        if let Some(first) = summary.links.first() {
+            let links = counted(summary.links.len(), "link is", "links are");
+            let first = first.display();
+            context.output.note(&format!(
+                "{links} not followed, such as {first}: what it leads to is no part of this library"
+            ));
+        }
         for (path, reason) in &summary.errors {
             context
                 .output

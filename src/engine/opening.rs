@@ -312,8 +312,12 @@ fn rebuild_summary(summary: &RebuildSummary) -> String {
     } else {
         ""
     };
+    let links = match summary.links.len() {
+        0 => String::new(),
+        n => format!(", {n} links not followed"),
+    };
     format!(
-        "{} media indexed, {} problems{stopped}",
+        "{} media indexed, {} problems{links}{stopped}",
         summary.media,
         summary.errors.len()
     )

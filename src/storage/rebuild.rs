@@ -63,6 +63,7 @@ pub(super) fn run(
     if extent == Extent::All {
         scan::sweep(&shelf.layout, &scan::leftovers_elsewhere(&shelf.layout));
     }
+    summary.links = scan.links;
     summary.errors = scan.errors;
     progress.errors = count(summary.errors.len());
     progress.total = count(scan.found.len());

@@ -265,6 +265,8 @@ pub struct RebuildSummary {
     pub given_back: Vec<PathBuf>,
     /// Rows of media that no longer exist.
     pub removed: u64,
+    /// Links to folders and pictures, which are no part of a library.
+    pub links: Vec<PathBuf>,
     /// Sidecars that could not be read, with the reason; their originals are indexed.
     pub errors: Vec<(PathBuf, String)>,
     /// Stopped before the end.

@@ -42,6 +42,8 @@ pub(super) struct Scan {
     pub found: Vec<Found>,
     /// Temporary files of ours.
     pub leftovers: Vec<PathBuf>,
+    /// Links to folders and pictures, which are not followed.
+    pub links: Vec<PathBuf>,
     /// Folders that could not be listed.
     pub errors: Vec<(PathBuf, String)>,
 }
@@ -63,6 +65,9 @@ pub(super) fn scan(
                 let leftovers = listing.leftovers.iter();
                 scan.leftovers
                     .extend(leftovers.map(|name| folder.join(decode(name))));
+                let links = listing.links.iter();
+                scan.links
+                    .extend(links.map(|name| folder.join(decode(name))));
                 listing.spots(&mut spots);
             }
             Err(error) => scan.errors.push((folder.to_owned(), error.to_string())),
@@ -212,6 +217,7 @@ struct Listing {
     json: Vec<String>,
     folders: Vec<String>,
     leftovers: Vec<String>,
+    links: Vec<String>,
     /// Something in it has a name that a library has.
     may_be_library: bool,
 }
@@ -227,6 +233,7 @@ impl Listing {
             json: Vec::new(),
             folders: Vec::new(),
             leftovers: Vec::new(),
+            links: Vec::new(),
             may_be_library: false,
         };
         let failed = || Error::file("list", folder);
@@ -244,7 +251,12 @@ impl Listing {
             let is_ignored = |is_folder| {
                 !rules.is_empty() && rules.ignores(&format!("{}{name}", listing.prefix), is_folder)
             };
-            if kind.is_dir() {
+            if kind.is_symlink() {
+                let is_folder = entry.path().is_dir();
+                if (is_folder || is_original(&name)) && !is_ignored(is_folder) {
+                    listing.links.push(name);
+                }
+            } else if kind.is_dir() {
                 if !is_ignored(true) {
                     listing.folders.push(name);
                 }
@@ -379,6 +391,8 @@ fn long_form<'a>(layout: &Layout, path: &'a str) -> &'a str {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn library(kind: LayoutKind, names: &[&str]) -> (tempfile::TempDir, Layout) {
@@ -402,6 +416,23 @@ mod tests {
                 format!("{} {} [{sidecars}]", found.id, found.spot.path)
             })
             .collect()
+    }
+
+    #[test]
+    fn links_to_pictures_and_folders_are_counted_and_not_followed() {
+        let (dir, layout) = library(LayoutKind::InPlace, &["a.png", "folder/b.png", "notes.md"]);
+        for (target, link) in [
+            ("a.png", "c.png"),
+            ("folder", "d"),
+            ("nowhere.png", "e.png"),
+            ("notes.md", "f.md"),
+        ] {
+            std::os::unix::fs::symlink(target, dir.path().join(link)).unwrap();
+        }
+        let scan = scan(&layout, &mut |_| ControlFlow::Continue(())).unwrap();
+        assert_eq!(scan.found.len(), 2);
+        let links = ["c.png", "d", "e.png"].map(|name| dir.path().join(name));
+        assert_eq!(BTreeSet::from_iter(scan.links), BTreeSet::from(links));
     }
 
     #[test]
