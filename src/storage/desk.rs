@@ -102,12 +102,17 @@ impl Desk<'_> {
         Ok(Spot::new(path, &siblings, is_name_of_another))
     }
 
-    /// The id for a new path: the short form unless someone has it.
+    /// The id for a new path: the short form unless someone else has it. The path may
+    /// have come into the index since it was looked for.
     pub(super) fn free_id(&self, path: &str) -> Result<MediaId, Error> {
         let short = super::scan::short_id(&self.shelf.layout, path);
         let long = super::scan::long_id(&self.shelf.layout, path);
         for id in [short, long] {
-            if self.index.key_of(id)?.is_none()
+            let place = match self.index.key_of(id)? {
+                Some(key) => self.index.place(key)?,
+                None => None,
+            };
+            if place.is_none_or(|place| place.path == path)
                 && let Ok(id) = id.parse()
             {
                 return Ok(id);
