@@ -29,6 +29,7 @@ mod opening;
 mod outside;
 pub mod pictures;
 pub mod rating_guess;
+mod reading;
 #[cfg(test)]
 mod samples;
 pub mod save;
@@ -71,11 +72,7 @@ use self::{
     thumbnail::ThumbnailStore,
 };
 use crate::{
-    model::{
-        catalog::{self, Catalog},
-        id::MediaKey,
-        media::Media,
-    },
+    model::{catalog::Catalog, id::MediaKey, media::Media},
     storage::TagDbStamp,
 };
 pub use caching::{ListedPicture, ProjectPage, ProjectSummary};
@@ -502,74 +499,9 @@ impl Drop for Engine {
     }
 }
 
-impl EngineSettings {}
-
 impl Core {
-    /// Reads a sidecar as it is now. What the index and the catalog said otherwise is
-    /// put right.
-    fn read_media(&self, key: MediaKey) -> Result<Media, Error> {
-        let sidecar = self.library.read_sidecar(key)?;
-        if let Some(entry) = self.library.entry(key)? {
-            let catalog = self.catalog.load();
-            if catalog.record(key).map(|record| record.to_entry()) != Some(entry.clone()) {
-                self.catalog.apply(&[catalog::Change::Upsert(entry)]);
-            }
-        }
-        Ok(sidecar.media)
-    }
-
     /// The time, in seconds since 1970.
     fn now(&self) -> i64 {
         (self.settings.clock)()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::fs::{create_dir_all, read_to_string};
-
-    use super::*;
-    use crate::model::tag::TagName;
-
-    #[test]
-    fn a_sidecar_that_another_program_changed_is_seen_when_it_is_read() {
-        let dir = tempfile::tempdir().unwrap();
-        let root = dir.path().join("library");
-        let library = Library::create(&root, LayoutKind::Bucketed, "Test").unwrap();
-        let folder = root.join("images/ab/cd");
-        create_dir_all(&folder).unwrap();
-        let sidecar = folder.join("abcd.json");
-        let put = |path: &Path, text: &str| {
-            use std::io::Write as _;
-            let mut file = std::fs::File::create(path).unwrap();
-            file.write_all(text.as_bytes()).unwrap();
-        };
-        put(
-            &folder.join("abcd.png"),
-            "a picture, as far as storage knows",
-        );
-        put(
-            &sidecar,
-            r#"{"tags": [{"category": "general", "value": "fox"}], "related": {}, "metadata": {}}"#,
-        );
-
-        let (events, _receiver) = event::channel();
-        let engine = Engine::start(library, EngineSettings::default(), events).unwrap();
-        engine
-            .rebuild_now(&mut |_| ControlFlow::Continue(()))
-            .unwrap();
-        engine
-            .load_catalog_now(&mut |_, _| ControlFlow::Continue(()))
-            .unwrap();
-        let key = engine.catalog().keys().next().unwrap();
-        let version = engine.catalog().version();
-        engine.media_now(key).unwrap();
-        assert_eq!(engine.catalog().version(), version, "nothing had changed");
-
-        let text = read_to_string(&sidecar).unwrap();
-        put(&sidecar, &text.replace("fox", "badger"));
-        engine.media_now(key).unwrap();
-        let count = |value| engine.catalog().tag_count(&TagName::new("", value));
-        assert_eq!((count("fox"), count("badger")), (0, 1));
     }
 }

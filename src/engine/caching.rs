@@ -4,6 +4,7 @@
 //! | family | what | its version | where |
 //! |---|---|---|---|
 //! | `thumb`, `lowres` | pictures, and what a screen is sent for them | size and time of the original | all tiers |
+//! | `media` | what the sidecars say | times, sizes and numbers of the files, row of the index | memory |
 //! | `search` | results of queries | catalog, index, and the projects' files where it asked for them | memory |
 //! | `analysis` | similarity lists, counts of tags, members of projects | catalog (and index, projects' files) | memory |
 //! | `suggest` | completions | catalog | memory |
@@ -13,12 +14,6 @@
 //! is part of stays in memory, since each process numbers its media itself; when a
 //! newer catalog comes, all of that is forgotten ([`OF_THE_CATALOG`]), for any tag of
 //! any medium may change any list. Not kept is what depends on the hour or on chance.
-//!
-//! Decoded sidecars are not kept either. A hit would have to look at the same files
-//! and make a value from bytes, as reading the sidecar does: 45 to 60 of 120 to 180 µs
-//! would stay (`cargo bench --bench cache -- sidecar`), once for each picture that
-//! somebody rests on, in the background. And it is the reading that sees what another
-//! program wrote, and puts the index right.
 
 mod lists;
 mod projects;

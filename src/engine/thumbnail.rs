@@ -20,7 +20,7 @@ use super::{
 };
 use crate::model::{entry::FileFacts, id::MediaId, media::Pixels};
 
-/// What is kept of a medium here.
+/// What is kept of a medium here, behind memory too.
 const FAMILIES: [Family; 2] = [Family::Thumb, Family::Lowres];
 /// The protocol in the keys of pictures as they are stored.
 const STORED: &str = "picture";
@@ -165,7 +165,8 @@ impl ThumbnailStore {
 
     /// Deletes the entries of a medium that is gone for good.
     pub fn forget(&self, id: &MediaId) {
-        self.cache.forget_media(&FAMILIES, std::slice::from_ref(id));
+        let families = [Family::Thumb, Family::Lowres, Family::Media];
+        self.cache.forget_media(&families, std::slice::from_ref(id));
     }
 }
 

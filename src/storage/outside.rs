@@ -1,7 +1,12 @@
 //! Files that somebody touched while the library is open: whether they are as the
 //! index knows them, and what is to be read again.
 
-use std::{collections::BTreeSet, path::Path, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    fmt::Write as _,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+};
 
 use super::{
     desk::Desk,
@@ -11,6 +16,11 @@ use super::{
     requests::LookedAt,
     shelf::{is_original, stem},
 };
+use crate::model::id::{MediaId, MediaKey};
+
+/// Seconds after which a file that is written again has another time for certain,
+/// whatever file system it lies on.
+const SETTLED: i64 = 3;
 
 impl Desk<'_> {
     /// See [`Library::look_at`](super::Library::look_at).
@@ -53,6 +63,40 @@ impl Desk<'_> {
             looked.given_back = given_back.map(|row| root.join(&row.facts.path)).collect();
         }
         Ok(looked)
+    }
+
+    /// What the files of a medium look like: its id, and a text that is another one
+    /// after any of them was written. `None` where reading them may tell more than the
+    /// index knows, or where a file was written less than [`SETTLED`] before `now`
+    /// (seconds since 1970), since it may be written again without looking otherwise.
+    pub(super) fn look_of(
+        &self,
+        key: MediaKey,
+        now: i64,
+    ) -> Result<Option<(MediaId, String)>, Error> {
+        let place = self.place(key)?;
+        if place.is_owed || !self.is_as_indexed(&place)? {
+            return Ok(None);
+        }
+        let spot = self.spot(&place.path)?;
+        let mut text = format!("{:?}", place.stamp);
+        let captions = spot.captions();
+        for path in spot.sidecars.iter().chain(&captions) {
+            let found = match self.shelf.absolute(path)?.symlink_metadata() {
+                Ok(found) => found,
+                Err(error) if files::is_absent(&error) => continue,
+                Err(_) => return Ok(None),
+            };
+            // The time of the last change of a file is the system's own: nobody sets
+            // it back, as a copy sets the time of the bytes.
+            if found.ctime() >= now - SETTLED {
+                return Ok(None);
+            }
+            let (bytes, changed) = (found.size(), (found.ctime(), found.ctime_nsec()));
+            // Writing to text cannot fail.
+            let _ = write!(text, "\n{path} {bytes} {changed:?} {}", found.ino());
+        }
+        Ok(Some((place.id, text)))
     }
 
     /// Which originals a touched file belongs to.

@@ -188,6 +188,14 @@ impl Library {
         self.at_desk(|desk| desk.read_sidecar(key))
     }
 
+    /// What the files of a medium look like from outside, for those who keep what
+    /// [`read_sidecar`](Self::read_sidecar) gave: its id, and a text that is another one
+    /// after any of the files was written. `None` where they are to be read. `now`: in
+    /// seconds since 1970.
+    pub fn look_of(&self, key: MediaKey, now: i64) -> Result<Option<(MediaId, String)>, Error> {
+        self.at_desk(|desk| desk.look_of(key, now))
+    }
+
     /// What is known of a file that was thrown away for good.
     pub fn tombstone(&self, md5: &Md5) -> Result<Option<Tombstone>, Error> {
         self.tombstones.find(md5)

@@ -73,7 +73,7 @@ impl Spot {
     }
 
     /// Paths the caption may have, the one to write first.
-    fn captions(&self) -> Vec<String> {
+    pub(super) fn captions(&self) -> Vec<String> {
         let by_stem = format!("{}.txt", stem(&self.path));
         if self.shares_stem {
             vec![format!("{}.txt", self.path), by_stem]

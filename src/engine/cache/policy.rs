@@ -52,8 +52,10 @@ impl Policies {
                 ttl
             })),
             place: match family {
-                Family::Search | Family::Analysis | Family::Suggest => Place::Memory,
-                Family::Thumb | Family::Media | Family::Project | Family::Source => Place::Both,
+                Family::Media | Family::Search | Family::Analysis | Family::Suggest => {
+                    Place::Memory
+                }
+                Family::Thumb | Family::Project | Family::Source => Place::Both,
                 Family::Lowres | Family::Status | Family::Counter | Family::Lock => Place::Behind,
             },
         }
