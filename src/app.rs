@@ -30,6 +30,7 @@ pub mod insight;
 pub mod key;
 pub mod keymap;
 pub mod list;
+pub mod marks;
 pub mod media_set;
 pub mod message;
 pub mod notices;

@@ -25,6 +25,7 @@ pub mod ingest;
 mod ingest_orders;
 pub mod job;
 pub mod maintenance;
+mod noted;
 mod opening;
 mod outside;
 pub mod pictures;
@@ -67,6 +68,7 @@ use self::{
     frames::FrameRequest,
     ingest::{IngestParts, IngestPipeline},
     job::{Cancel, Clock, JobId, Pool, Slot, lock, spawn},
+    noted::Noted,
     pictures::{Payloads, PictureParts, Pictures},
     save::Saver,
     thumbnail::ThumbnailStore,
@@ -157,6 +159,7 @@ struct Core {
     tags_read: Mutex<Option<TagDbStamp>>,
     stop: Stop,
     aftermath: Aftermath,
+    noted: Noted,
 }
 
 /// Tells the thread that follows the index to end, without waiting out its pause.
@@ -262,6 +265,7 @@ impl Engine {
             tags_read: Mutex::default(),
             stop: Stop::default(),
             aftermath: Aftermath::default(),
+            noted: Noted::default(),
         });
         let events = core.events.clone();
         core.catalog.subscribe(
@@ -289,6 +293,7 @@ impl Engine {
             ("frames", Core::answer_frames),
             ("hashes", Core::hash_unhashed),
             ("aftermath", Core::do_aftermath),
+            ("noting", Core::do_noting),
         ] {
             let core = Arc::clone(&core);
             threads.push(spawn(name, move || work(&core))?);
@@ -456,6 +461,7 @@ impl Engine {
         core.frames.close();
         core.unhashed.close();
         core.aftermath.close();
+        core.noted.close();
         for cancel in lock(&core.jobs).values() {
             cancel.cancel();
         }

@@ -8,6 +8,7 @@ pub mod entry;
 pub mod fact;
 pub mod hash;
 pub mod id;
+pub mod mark;
 pub mod media;
 pub mod merge;
 pub mod operation;

@@ -38,6 +38,7 @@ mod saved_searches;
 mod scan;
 mod shelf;
 mod snapshot;
+mod state;
 mod tag_database;
 mod tombstones;
 mod trash;
@@ -59,6 +60,7 @@ use index_choice::OpenIndex;
 use journal::Journal;
 use rebuild::Extent;
 use shelf::Shelf;
+use state::State;
 use tombstones::Tombstones;
 
 pub use backup::{BackupProgress, BackupReport, RestoreReport, restore as restore_backup};
@@ -89,6 +91,7 @@ pub struct Library {
     /// Replaced only when it turns out to be damaged and is built again elsewhere.
     index: RwLock<Arc<OpenIndex>>,
     tombstones: Tombstones,
+    state: State,
 }
 
 impl Library {
@@ -123,6 +126,7 @@ impl Library {
         let index = OpenIndex::choose(&layout, &identity.id)?;
         let host = library_file::host_name();
         Ok(Self {
+            state: State::beside(&index.index),
             tombstones: Tombstones::new(layout.tombstones()),
             journal: Journal::new(layout.journal(), &host),
             shelf: Shelf {

@@ -163,6 +163,8 @@ actions! {
     PreviousBroken "jump.previous_error" "previous whose original is missing or cannot be shown" [Gallery "[ e"]
     RepeatJump "jump.again" "repeat the last jump" [Gallery "n"]
     RepeatJumpBack "jump.again_back" "repeat the last jump the other way" [Gallery "N"]
+    SetMark "mark.set" "put a mark on this picture: a letter" [Global "m"]
+    GoToMark "mark.jump" "to the picture with a mark: a letter, or ' to go back" [Global "'"]
     Random "jump.random" "a random picture of the result" [Gallery "g r"]
 
     // Selecting.

@@ -9,7 +9,7 @@ use super::{
     tag_database::TagCommand,
     text_input::TextInput,
 };
-use crate::model::media::Rating;
+use crate::model::{mark::is_letter, media::Rating};
 
 /// Lines that are remembered.
 const MAX_HISTORY: usize = 200;
@@ -110,6 +110,9 @@ pub const COMMANDS: &[CommandInfo] = &[
     info("trash", "trash", "move to the trash"),
     info("search", "search QUERY", "run a query"),
     info("similar", "similar", "pictures similar to this"),
+    info("mark", "mark LETTER", "put a mark on this picture"),
+    info("marks", "marks", "the marks that are set"),
+    info("delmarks", "delmarks LETTERS", "take marks away"),
     info("select", "select all|none|invert", "select"),
     info("sort", "sort KEY|-KEY", "sort the gallery"),
     info("set", "set NAME[=VALUE]", "change a setting of the screen"),
@@ -145,13 +148,18 @@ pub const COMMANDS: &[CommandInfo] = &[
 /// A line that was understood.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
-    Quit { discard: bool },
+    Quit {
+        discard: bool,
+    },
     Save,
     SaveAndQuit,
     Discard,
     Tag(String),
     Untag(String),
-    Rename { from: String, to: String },
+    Rename {
+        from: String,
+        to: String,
+    },
     Tags(TagCommand),
     Caption(String),
     Rating(Option<Rating>),
@@ -161,6 +169,10 @@ pub enum Command {
     Trash,
     Search(String),
     Similar,
+    Mark(char),
+    Marks,
+    /// Their letters.
+    DeleteMarks(String),
     SelectAll,
     SelectNone,
     SelectInvert,
@@ -425,6 +437,12 @@ pub fn parse(line: &str) -> Result<Command, String> {
         "trash" => Command::Trash,
         "search" => Command::Search(rest.to_owned()),
         "similar" => Command::Similar,
+        "mark" => match rest.chars().collect::<Vec<_>>()[..] {
+            [letter] if is_letter(letter) => Command::Mark(letter),
+            _ => return Err("a mark is a letter, a to z or A to Z".to_owned()),
+        },
+        "marks" => Command::Marks,
+        "delmarks" => Command::DeleteMarks(needs()?),
         "select" => match rest {
             "all" => Command::SelectAll,
             "none" => Command::SelectNone,

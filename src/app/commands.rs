@@ -10,6 +10,7 @@ use super::{
     editing::rate,
     editor::{self, EditorMode, EditorRequest},
     gallery::{Jump, Sort, SortKey},
+    marks::MarkUse,
     message::{Effect, ScreenEffect},
     panes::Pane,
     query_bar::term_of,
@@ -166,6 +167,8 @@ impl App {
                     self.jump(jump, action == A::RepeatJump);
                 }
             }
+            A::SetMark => self.ask_letter(action, MarkUse::Set),
+            A::GoToMark => self.ask_letter(action, MarkUse::Jump),
             A::Random => {
                 // Not for secrets: any number that differs from press to press does.
                 let count = self.gallery.results.len().max(1);
@@ -566,6 +569,9 @@ impl App {
             Command::Trash => self.trash(),
             Command::Search(query) => self.search(query),
             Command::Similar => self.perform(Action::Similar, None),
+            Command::Mark(letter) => self.set_mark(letter),
+            Command::DeleteMarks(letters) => self.delete_marks(&letters),
+            Command::Marks => self.show_marks(),
             Command::SelectAll => {
                 self.gallery.act(Action::SelectAll, None);
             }

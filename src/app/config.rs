@@ -44,6 +44,8 @@ pub struct Config {
     pub trash_days: u64,
     /// Whether Enter on an empty input saves and goes to the next picture.
     pub editor_flow: bool,
+    /// Whether it is noted when a picture was looked at.
+    pub note_viewed: bool,
 }
 
 /// How pictures are drawn.
@@ -168,6 +170,7 @@ impl Default for Config {
             cache: CacheConfig::default(),
             trash_days: 60,
             editor_flow: false,
+            note_viewed: true,
         }
     }
 }
@@ -295,6 +298,7 @@ impl Config {
             }
             "trash.days" => self.trash_days = value.number(key, 0..=36_500)?,
             "editor.flow" => self.editor_flow = value.flag(key)?,
+            "viewer.note_viewed" => self.note_viewed = value.flag(key)?,
             _ => {
                 if let Some(set) = self.cache.set(key, value) {
                     return set;
@@ -404,6 +408,11 @@ impl Config {
             "# Enter on an empty input saves and goes on to the next picture"
         ));
         line(format_args!("flow = {}", self.editor_flow));
+        line(format_args!("\n[viewer]"));
+        line(format_args!(
+            "# note on this host when a picture was looked at, for viewed: and order:viewed"
+        ));
+        line(format_args!("note_viewed = {}", self.note_viewed));
         text
     }
 }

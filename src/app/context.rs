@@ -9,6 +9,7 @@ use super::{
     config::Config,
     dialog::Dialog,
     info::Loaded,
+    marks::Marks,
     message::{Effect, Now, ScreenEffect},
     notices::Notices,
 };
@@ -27,6 +28,7 @@ use crate::{
 /// Borrowed from the session for the time of one message.
 pub struct Context<'a> {
     pub catalog: &'a Arc<Catalog>,
+    pub marks: &'a Marks,
     pub config: &'a Config,
     pub changes: &'a mut Changes,
     pub loaded: &'a mut Loaded,

@@ -126,6 +126,7 @@ impl App {
                 skip,
             } => self.offer_implication(suggested, left, skip),
             Event::Why(reasons) => self.show_why(&reasons),
+            Event::Marks(marks) => self.take_marks(&marks),
             Event::Searches(Ok(searches)) => self.show_searches(&searches),
         }
     }
@@ -255,6 +256,7 @@ impl App {
         .map(|hint| display_text(&hint).into_owned());
         self.query_bar.hint = found.hint.map(|hint| display_text(&hint).into_owned());
         self.gallery.receive(found.keys, is_new);
+        self.arrive();
         if self.panes.facets {
             let results = Arc::clone(&self.gallery.results);
             let mut ctx = shared!(self);

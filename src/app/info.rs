@@ -205,6 +205,9 @@ impl Info {
             let key = accept.map_or_else(String::new, |key| format!("   {key} takes it"));
             facts.add("rating?", &format!("{guess}{key}"));
         }
+        if let Some(viewed) = insight.viewed {
+            facts.add("viewed", &print_time(viewed));
+        }
         for line in related {
             facts.add("like", &line);
         }

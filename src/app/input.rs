@@ -20,6 +20,11 @@ const DIALOG_PAGE: usize = 10;
 
 impl App {
     pub(super) fn key(&mut self, key: Key) {
+        if let Some(wanted) = self.pending.letter {
+            self.pending = Pending::default();
+            self.take_letter(wanted, key);
+            return;
+        }
         let layer = self.layer();
         if self.pending.keys.is_empty() && self.take_digit(layer, key) {
             return;

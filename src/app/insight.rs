@@ -24,6 +24,8 @@ pub struct Insight {
     pub related: Vec<(MediaKey, Vec<TagName>)>,
     /// A rating that its tags speak for, when it has none.
     pub guess: Option<Guess>,
+    /// When it was looked at last, in seconds since 1970.
+    pub viewed: Option<i64>,
 }
 
 /// What was learned of ratings, until the catalog changes.
@@ -77,6 +79,7 @@ impl Insight {
             key,
             related,
             guess,
+            viewed: None,
         }
     }
 

@@ -295,7 +295,7 @@ mod tests {
         let keymap = Keymap::default();
         for (layer, hidden) in [
             (Layer::Gallery, vec![]),
-            (Layer::Viewer, vec![]),
+            (Layer::Viewer, vec!["m"]),
             (Layer::Facets, vec![]),
             (Layer::Monitor, vec![]),
             (Layer::Editor, vec!["/", "i"]),

@@ -237,6 +237,13 @@ pub enum Effect {
         query: Query,
         key: MediaKey,
     },
+    /// A medium was looked at.
+    NoteViewed(MediaKey),
+    /// Put a mark on a medium, or take it away. In order.
+    SetMark {
+        letter: char,
+        key: Option<MediaKey>,
+    },
     NameSearch {
         name: String,
         query: Option<String>,

@@ -19,7 +19,7 @@ use crate::model::{
 const MAX_HISTORY: usize = 200;
 
 /// Keys with a fixed set of values, for completion.
-const VALUES: [(&str, &[&str]); 6] = [
+const VALUES: [(&str, &[&str]); 7] = [
     (
         "rating",
         &["general", "sensitive", "questionable", "explicit", "none"],
@@ -56,7 +56,18 @@ const VALUES: [(&str, &[&str]); 6] = [
         "order",
         &[
             "new", "old", "name", "date", "filesize", "width", "height", "tagcount", "stars",
-            "modified", "random",
+            "modified", "viewed", "random",
+        ],
+    ),
+    (
+        "viewed",
+        &[
+            "today",
+            "yesterday",
+            "this_week",
+            "this_month",
+            "any",
+            "none",
         ],
     ),
 ];
@@ -365,6 +376,22 @@ impl QueryBar {
                 .filter(|known| known.starts_with(value) && **known != value)
                 .map(|known| Candidate {
                     text: format!("{key}:{known}"),
+                    ..Candidate::default()
+                })
+                .collect();
+            self.completion.range = range;
+            return;
+        }
+        if let Some(value) = typed.strip_prefix("mark:") {
+            let (before, value) = value.rsplit_once(',').unwrap_or(("", value));
+            let comma = if before.is_empty() { "" } else { "," };
+            let letters = ctx.marks.letters().map(String::from);
+            self.completion.items = letters
+                .chain(["any", "none"].map(str::to_owned))
+                .filter(|known| known.starts_with(value) && known != value)
+                .filter(|known| before.is_empty() || known.len() == 1)
+                .map(|known| Candidate {
+                    text: format!("mark:{before}{comma}{known}"),
                     ..Candidate::default()
                 })
                 .collect();

@@ -173,6 +173,8 @@ impl Runtime {
             } => engine.rename_tag(from, to, leaves_alias),
             Effect::SuggestImplication { skip } => engine.suggest_implication(skip),
             Effect::Why { query, key } => engine.why(query, key),
+            Effect::NoteViewed(key) => engine.note_viewed(key),
+            Effect::SetMark { letter, key } => engine.set_mark(letter, key),
             Effect::NameSearch { name, query } => engine.name_search(name, query),
             Effect::Searches => engine.searches(),
             Effect::Trash(keys) => {
@@ -225,11 +227,13 @@ impl Runtime {
             // Only this pool's one thread ever takes it.
             let mut learned = learned.lock().unwrap_or_else(PoisonError::into_inner);
             let catalog = engine.catalog();
+            let id = catalog.record(key).map(|record| record.id());
+            let viewed = id.and_then(|id| engine.viewed_now(&id));
             let insight = Insight::find(&catalog, key, &mut learned, |measure, count| {
                 engine.similar_now(&catalog, key, measure, count)
             });
             // Nobody listens any more once the session has ended.
-            let _ = sender.send(Message::Insight(Box::new(insight)));
+            let _ = sender.send(Message::Insight(Box::new(Insight { viewed, ..insight })));
         });
     }
 

@@ -2,6 +2,7 @@
 //! is due. Changed by the files beside it.
 
 mod hints;
+mod looking;
 mod settle;
 
 use std::{collections::VecDeque, path::PathBuf, sync::Arc, time::Duration};
@@ -25,6 +26,7 @@ use super::{
     insight::Insight,
     key::Key,
     keymap::Keymap,
+    marks::{MarkUse, Marks},
     message::{Effect, Message, Now, ScreenEffect, Viewport},
     notices::Notices,
     panes::{Pane, Panes},
@@ -64,6 +66,8 @@ pub struct Pending {
     pub count: Option<usize>,
     /// The keys of a chord so far.
     pub keys: Vec<Key>,
+    /// What the next key is the letter of a mark for.
+    pub letter: Option<MarkUse>,
     /// Since when the chord waits, since the start of the session.
     pub since: Duration,
     /// Whether it waits long enough for the box that says what may follow.
@@ -102,6 +106,7 @@ pub struct App {
     /// Jobs that run, for the status line.
     pub jobs: Vec<Progress>,
     pub pending: Pending,
+    pub marks: Marks,
     pub pictures: Pictures,
     /// The frames of the animation in the viewer.
     pub frames: Frames,
@@ -129,6 +134,7 @@ pub struct App {
     pub(super) generation: u64,
     pub(super) wanted: Vec<(MediaKey, PictureSize)>,
     settled: settle::Settled,
+    looking: Option<looking::Looking>,
     pub(super) is_dirty: bool,
 }
 
@@ -137,6 +143,7 @@ macro_rules! shared {
     ($app:ident) => {
         $crate::app::context::Context {
             catalog: &$app.catalog,
+            marks: &$app.marks,
             config: &$app.config,
             changes: &mut $app.changes,
             loaded: &mut $app.loaded,
@@ -186,6 +193,7 @@ impl App {
             notices: Notices::default(),
             jobs: Vec::new(),
             pending: Pending::default(),
+            marks: Marks::default(),
             pictures: Pictures::default(),
             frames: Frames::default(),
             changes: Changes::default(),
@@ -206,6 +214,7 @@ impl App {
             generation: 0,
             wanted: Vec::new(),
             settled: settle::Settled::default(),
+            looking: None,
             is_dirty: true,
         }
     }
@@ -253,7 +262,8 @@ impl App {
             .then(|| Duration::from_secs(self.now.elapsed.as_secs() + 1));
         let slide = self.viewer.slideshow.map(|show| show.next);
         let retry = self.retry.due();
-        [notice, chord, second, slide, retry]
+        let look = self.looking.and_then(|looking| looking.due);
+        [notice, chord, second, slide, retry, look]
             .into_iter()
             .flatten()
             .min()
@@ -342,6 +352,7 @@ impl App {
             self.cache_panel.tick(second, &mut self.effects);
         }
         self.slide(now.elapsed);
+        self.note_look();
         if self.retry.tick(now.elapsed) {
             self.try_again();
         }

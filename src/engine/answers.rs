@@ -14,6 +14,7 @@ use crate::model::{
     catalog::Catalog,
     fact::{Album, Detail},
     id::MediaKey,
+    mark::{Mark, MediaRef},
     query::Query,
     tag::TagName,
 };
@@ -180,6 +181,14 @@ impl Lookup for CoreLookup<'_> {
 
     fn albums(&self) -> Result<Vec<Album>, String> {
         self.0.kept_albums()
+    }
+
+    fn marks(&self) -> Result<Vec<Mark>, String> {
+        self.0.marks()
+    }
+
+    fn viewed(&self) -> Result<Vec<(MediaRef, i64)>, String> {
+        self.0.viewed()
     }
 
     fn alike(

@@ -16,6 +16,7 @@ use crate::model::{
     catalog::Catalog,
     edit::Edit,
     id::{MediaId, MediaKey},
+    mark::Mark,
     media::{Media, Pixels},
     operation::OperationId,
 };
@@ -293,6 +294,8 @@ pub enum Event {
     },
     /// What each term of a query says of a medium.
     Why(Vec<Reason>),
+    /// The marks, when they are others than before.
+    Marks(Arc<[Mark]>),
     /// The named searches, name to query.
     Searches(Result<BTreeMap<String, String>, String>),
     Ingest(IngestEvent),

@@ -66,6 +66,7 @@ impl Core {
             turn += 1;
             rest.look(&self.library, &self.catalog, &follow);
             self.refresh_tags();
+            self.tell_marks();
             self.cache.follow();
             if turn.is_multiple_of(REINDEX_TURNS) && self.library.is_behind() {
                 match self.library.catch_up(self.now()) {

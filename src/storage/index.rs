@@ -132,6 +132,12 @@ impl Index {
         self.path.parent().unwrap_or(Path::new("."))
     }
 
+    /// Whether the folder it lies in is that of one library.
+    pub(super) fn is_alone(&self) -> bool {
+        let name = self.path.file_name().unwrap_or_default();
+        name.to_string_lossy().starts_with("library.")
+    }
+
     /// Whether a read or write found damaged pages since it was opened.
     pub(super) fn is_damaged(&self) -> bool {
         self.is_damaged.load(Ordering::Relaxed)
@@ -270,7 +276,8 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-fn connect(path: &Path) -> rusqlite::Result<Connection> {
+/// Opens a database of ours so that nothing a stranger put into it runs.
+pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_WRITE
@@ -298,7 +305,7 @@ fn is_corrupt(error: &rusqlite::Error) -> bool {
     )
 }
 
-fn cause(action: &'static str, path: &Path, error: &rusqlite::Error) -> Error {
+pub(super) fn cause(action: &'static str, path: &Path, error: &rusqlite::Error) -> Error {
     Error::Index {
         action,
         path: path.to_owned(),

@@ -21,7 +21,7 @@ const MAX_BYTES: usize = 256 << 20;
 const GIT_FILES: [(&str, &[u8]); 2] = [
     (
         ".gitignore",
-        b"library*.db*\ncache/\nlocks/\njournal/\n.tagloupe-*.tmp\n",
+        b"library*.db*\nstate.db*\ncache/\nlocks/\njournal/\n.tagloupe-*.tmp\n",
     ),
     (".gitattributes", b"images/**/*.json merge=tagloupe\n"),
 ];

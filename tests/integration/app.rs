@@ -31,7 +31,7 @@ use tagloupe::{
         job::{Cancel, JobId, Progress},
         rating_guess::Guess,
         save::SaveStep,
-        search::{NoLookup, explain, search},
+        search::{Lookup, NoLookup, explain, search},
         suggest::suggest,
         tag_counts::tag_counts,
     },
@@ -39,7 +39,9 @@ use tagloupe::{
         catalog::{Catalog, Change},
         edit::{Edit, apply_all},
         entry::{Entry, FileFacts},
+        fact::{Album, Detail},
         id::{MediaId, MediaKey},
+        mark::{Mark, MediaRef},
         media::{Media, MediaKind, Rating, Status},
         query::Query,
         tag::{Tag, TagName},
@@ -70,7 +72,34 @@ struct Desk {
     /// What the journal has done, and undone, with what takes it back.
     done: Vec<Done>,
     undone: Vec<Done>,
+    /// The marks, as they are kept.
+    marks: BTreeMap<char, MediaKey>,
     now: Now,
+}
+
+/// Knows the marks, and else no more than the catalog.
+struct DeskLookup<'a>(&'a [Mark]);
+
+impl Lookup for DeskLookup<'_> {
+    fn words(&self, field: Option<&str>, words: &str) -> Result<Vec<MediaKey>, String> {
+        NoLookup.words(field, words)
+    }
+
+    fn each(&self, detail: Detail, on: &mut dyn FnMut(MediaKey, &str)) -> Result<(), String> {
+        NoLookup.each(detail, on)
+    }
+
+    fn albums(&self) -> Result<Vec<Album>, String> {
+        NoLookup.albums()
+    }
+
+    fn marks(&self) -> Result<Vec<Mark>, String> {
+        Ok(self.0.to_vec())
+    }
+
+    fn viewed(&self) -> Result<Vec<(MediaRef, i64)>, String> {
+        NoLookup.viewed()
+    }
 }
 
 const DAY: i64 = 86_400;
@@ -130,6 +159,7 @@ impl Desk {
             has_journal: true,
             done: Vec::new(),
             undone: Vec::new(),
+            marks: BTreeMap::new(),
             now: Now {
                 elapsed: Duration::ZERO,
                 unix: 1_700_000_000,
@@ -178,7 +208,7 @@ impl Desk {
                 let found = search(
                     &query,
                     &self.catalog,
-                    &NoLookup,
+                    &DeskLookup(&self.marks()),
                     self.now.unix,
                     &Cancel::default(),
                 )
@@ -230,6 +260,13 @@ impl Desk {
                     changed: Some(keys),
                 }
             }
+            Effect::SetMark { letter, key } => {
+                match key {
+                    Some(key) => self.marks.insert(letter, key),
+                    None => self.marks.remove(&letter),
+                };
+                Event::Marks(self.marks().into())
+            }
             Effect::FindEdits(asked) => {
                 let found = asked.find(&self.catalog);
                 if self.holds_edits {
@@ -243,6 +280,17 @@ impl Desk {
             other => return self.asked.push(other),
         };
         self.tell(Message::Engine(event));
+    }
+
+    fn marks(&self) -> Vec<Mark> {
+        let mark = |(letter, key): (&char, &MediaKey)| {
+            let medium = MediaRef::of(&self.catalog.record(*key)?);
+            Some(Mark {
+                letter: *letter,
+                medium,
+            })
+        };
+        self.marks.iter().filter_map(mark).collect()
     }
 
     /// What the journal does, for one session.
@@ -545,6 +593,106 @@ fn a_waiting_chord_shows_what_may_follow() {
     desk.keys("<esc>");
     assert!(desk.app.next_keys().is_empty());
     assert_eq!(desk.app.layer(), Layer::Gallery);
+}
+
+#[test]
+fn a_mark_is_put_on_a_picture_and_found_again() {
+    let mut desk = Desk::small();
+    desk.keys("2lma").keys("3lmZ").keys("0'a");
+    assert_eq!(desk.current(), 2);
+    desk.keys("'Z");
+    assert_eq!(desk.current(), 5);
+    desk.keys("''");
+    assert_eq!(desk.current(), 2, "back to where the jump began");
+    desk.keys("''");
+    assert_eq!(desk.current(), 5, "and there again");
+
+    // What may follow is shown, with what the letters stand on.
+    desk.keys("'");
+    desk.tick(400);
+    let help = |desk: &Desk| -> Vec<(String, String)> {
+        let next = desk.app.next_keys();
+        let next = next.into_iter();
+        next.map(|next| (next.key.to_string(), next.help)).collect()
+    };
+    let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+    let back = pair("'", "back to where the last jump began");
+    let marks = [pair("Z", "005.png"), pair("a", "002.png")];
+    assert_eq!(help(&desk), [&marks[..], &[back]].concat());
+    desk.keys("<esc>");
+    assert!(desk.app.next_keys().is_empty());
+    desk.keys("m");
+    desk.tick(800);
+    assert_eq!(help(&desk)[1], pair("a", "moves here from 002.png"));
+    desk.keys("7");
+    assert!(desk.notice().contains("a mark is a letter"));
+    assert_eq!(desk.current(), 5, "that was no count");
+
+    // One that is elsewhere is asked for, and the way back leads to the old result.
+    desk.keys("/cat<enter>gg'a");
+    assert_eq!(desk.app.query_bar.input.text, "mark:a");
+    assert_eq!(desk.results(), [2]);
+    assert!(desk.notice().contains("was not in that result"));
+    desk.keys("''");
+    assert_eq!(desk.app.query_bar.input.text, "cat");
+    assert_eq!((desk.results(), desk.current()), (vec![3, 9], 3));
+
+    // Also to one that has nothing.
+    desk.keys("/<c-u>cat fox<enter>'a''");
+    assert_eq!(desk.app.query_bar.input.text, "cat fox");
+    desk.keys("''");
+    assert_eq!(desk.results(), [2]);
+    desk.keys("/<c-u>cat<enter>gg");
+
+    // A mark stands on one picture, and can be taken away.
+    desk.keys("lma'Z'a");
+    assert_eq!(desk.results(), [9]);
+    desk.keys("/<c-u>mark:any<enter>");
+    assert_eq!(desk.results(), [5, 9]);
+    desk.keys(":delmarks ab<enter>");
+    assert_eq!(desk.results(), [5], "what asks for marks follows them");
+    desk.keys("'a");
+    assert!(desk.notice().contains("mark a is not set"));
+    desk.keys("/<c-u>mark:1<enter>");
+    let error = desk.app.query_bar.error.as_ref().unwrap();
+    assert!(error.message.contains("mark takes a letter"), "{error:?}");
+}
+
+#[test]
+fn what_the_viewer_shows_for_a_second_was_looked_at() {
+    let mut desk = Desk::small();
+    let viewed = |desk: &mut Desk| -> Vec<u32> {
+        let asked = std::mem::take(&mut desk.asked);
+        let viewed = asked.into_iter().filter_map(|effect| match effect {
+            Effect::NoteViewed(key) => Some(key.0),
+            _ => None,
+        });
+        viewed.collect()
+    };
+    desk.tick(5_000);
+    assert!(viewed(&mut desk).is_empty(), "the gallery is no look");
+    desk.keys("<enter>");
+    assert_eq!(desk.app.deadline(), Some(Duration::from_secs(6)));
+    desk.tick(900);
+    desk.keys("l");
+    desk.tick(900);
+    assert!(viewed(&mut desk).is_empty(), "leafed past");
+    desk.tick(100);
+    desk.tick(60_000);
+    assert_eq!(viewed(&mut desk), [1], "once");
+    desk.app.take_dirty();
+    assert_eq!(desk.app.deadline(), None);
+    desk.keys("q");
+    desk.tick(70_000);
+    assert!(viewed(&mut desk).is_empty());
+    let config = Config {
+        note_viewed: false,
+        ..Config::default()
+    };
+    let mut desk = Desk::with_config(vec![tagged(&["fox"])], config);
+    desk.keys("<enter>");
+    desk.tick(5_000);
+    assert!(viewed(&mut desk).is_empty());
 }
 
 #[test]
@@ -1555,6 +1703,7 @@ fn a_suggested_rating_is_the_users_when_it_is_taken() {
             probability: 0.834,
             because: vec![TagName::new("", "fox")],
         }),
+        viewed: Some(1_700_000_000),
     };
     desk.tell(Message::Insight(Box::new(insight)));
     let fact = |desk: &Desk, label: &str| {

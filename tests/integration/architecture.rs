@@ -30,7 +30,10 @@ const CLOSED: [(&str, &str); 4] = [
 const HOMES: [(&str, &[&str]); 7] = [
     ("ratatui", &["tui"]),
     ("crossterm", &["tui"]),
-    ("rusqlite", &["storage/index", "engine/cache/disk"]),
+    (
+        "rusqlite",
+        &["storage/index", "storage/state", "engine/cache/disk"],
+    ),
     ("redis::", &["engine/cache/redis"]),
     ("moka", &["engine/cache/memory"]),
     (

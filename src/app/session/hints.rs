@@ -114,6 +114,9 @@ impl App {
         if !self.pending.shows_box {
             return Vec::new();
         }
+        if let Some(wanted) = self.pending.letter {
+            return self.letters_to_type(wanted);
+        }
         self.keymap
             .after(self.layer(), &self.pending.keys)
             .into_iter()

@@ -69,6 +69,7 @@ impl App {
         self.reopen_tag_list();
         self.want_pictures();
         self.want_frame();
+        self.follow_look();
         self.offer_index();
     }
 

@@ -14,6 +14,7 @@ use crate::{
         catalog::Catalog,
         fact::{Album, Detail},
         id::MediaKey,
+        mark::{Mark, MediaRef},
         query::{
             BuiltIn, Query,
             key::Key,
@@ -115,6 +116,17 @@ impl Lookup for Noting<'_> {
         };
         self.basis.set(basis);
         albums
+    }
+
+    fn marks(&self) -> Result<Vec<Mark>, String> {
+        // They change without the catalog, and cost little to ask for.
+        self.basis.set(Basis::Passing);
+        self.lookup.marks()
+    }
+
+    fn viewed(&self) -> Result<Vec<(MediaRef, i64)>, String> {
+        self.basis.set(Basis::Passing);
+        self.lookup.viewed()
     }
 
     fn alike(

@@ -14,6 +14,7 @@ use crate::model::{
     entry::{Entry, FileFacts},
     fact::{Album, Detail},
     id::MediaId,
+    mark::{Mark, MediaRef},
     media::Media,
     query::{BuiltIn, tree::Node},
     sidecar::Sidecar,
@@ -106,6 +107,42 @@ impl Lookup for Shelf<'_> {
             },
         ])
     }
+
+    fn marks(&self) -> Result<Vec<Mark>, String> {
+        let mark = |(letter, key)| Mark {
+            letter,
+            medium: MediaRef {
+                id: format!("id{key:04}").parse().unwrap(),
+                md5: None,
+            },
+        };
+        Ok(MARKS.into_iter().map(mark).collect())
+    }
+
+    fn viewed(&self) -> Result<Vec<(MediaRef, i64)>, String> {
+        let viewed = self.0.iter().filter_map(|sample| {
+            let medium = MediaRef {
+                id: sample.entry.id.clone(),
+                md5: sample.entry.md5,
+            };
+            Some((medium, viewed(sample)?))
+        });
+        // One that is gone was looked at as well.
+        let gone = MediaRef {
+            id: "gone".parse().unwrap(),
+            md5: None,
+        };
+        Ok(viewed.chain([(gone, NOW)]).collect())
+    }
+}
+
+/// Marks and the keys of their media, one of which is never there.
+const MARKS: [(char, u32); 4] = [('a', 2), ('B', 6), ('b', 2), ('z', 77)];
+
+/// When a medium was looked at last.
+fn viewed(sample: &Sample) -> Option<i64> {
+    let key = i64::from(sample.entry.key.0);
+    (key % 3 != 0).then_some(NOW - key / 4 * DAY)
 }
 
 fn in_best_of(sample: &Sample) -> bool {

@@ -77,6 +77,12 @@ pub fn arrange(
             let ranked = places.map(|(key, place)| (*place, *key)).collect();
             with_rank(evaluation, &found, limit, ranked, order.is_descending)
         }
+        OrderBy::Viewed => {
+            let viewed = evaluation.viewed().into_iter();
+            // What nobody looked at comes behind what was looked at first.
+            let ranked = viewed.map(|(key, at)| (Reverse(at), key)).collect();
+            with_rank(evaluation, &found, limit, ranked, !order.is_descending)
+        }
         OrderBy::Dupsize => {
             let sizes = evaluation.catalog.same_md5().into_iter();
             // Those that are alone come behind the smallest group.
@@ -103,6 +109,7 @@ fn column_of(order: Order) -> Option<(Column, bool)> {
         OrderBy::Similarity
         | OrderBy::Project
         | OrderBy::Dupsize
+        | OrderBy::Viewed
         | OrderBy::Random(_)
         | OrderBy::None => return None,
     };

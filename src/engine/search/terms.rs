@@ -1,6 +1,7 @@
 //! The truth of terms: which media each one matches.
 
 mod having;
+mod noted;
 mod scalars;
 pub mod tags;
 mod texts;
@@ -22,6 +23,7 @@ use crate::{
         entry::Facets,
         fact::{Album, Detail},
         id::MediaKey,
+        mark::{Mark, MediaRef},
         query::{
             Query, canonical,
             key::Key,
@@ -47,6 +49,12 @@ pub trait Lookup {
 
     /// All projects.
     fn albums(&self) -> Result<Vec<Album>, String>;
+
+    /// The marks of the person who asks.
+    fn marks(&self) -> Result<Vec<Mark>, String>;
+
+    /// What that person looked at, each with the last time, in seconds since 1970.
+    fn viewed(&self) -> Result<Vec<(MediaRef, i64)>, String>;
 
     /// As [`tag_similarity::nearest`], which it may have answered before.
     fn alike(
@@ -77,6 +85,14 @@ impl Lookup for NoLookup {
     }
 
     fn albums(&self) -> Result<Vec<Album>, String> {
+        Err(NO_INDEX.to_owned())
+    }
+
+    fn marks(&self) -> Result<Vec<Mark>, String> {
+        Err(NO_INDEX.to_owned())
+    }
+
+    fn viewed(&self) -> Result<Vec<(MediaRef, i64)>, String> {
         Err(NO_INDEX.to_owned())
     }
 }
@@ -400,12 +416,8 @@ impl<'a> Evaluation<'a> {
     /// Understood, but nothing here can answer it; the reason where there is one to say.
     fn unavailable(&mut self, key: Key, what: &str) -> Media<'a> {
         self.hint(match key {
-            Key::Viewed => {
-                "viewed: finds nothing: nobody notes when a picture was looked at".into()
-            }
             Key::Color => "color: finds nothing: the index has no colors".into(),
             Key::Embed => "embed: finds nothing: there is no model that understands it".into(),
-            Key::Mark => "mark: finds nothing: there are no marks; sel: finds the selection".into(),
             Key::Dup => format!(
                 "{what} finds nothing: groups have no names; there are dup:exact, dup:pixel, \
                  dup:near and dup:reviewed"

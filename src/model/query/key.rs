@@ -10,6 +10,8 @@ pub enum ValueKind {
     Words,
     /// Names, separated by commas; any of them.
     List,
+    /// Letters, separated by commas; `a` is another than `A`.
+    Letters,
     /// One of a fixed set of words, separated by commas.
     Choice(&'static [&'static str]),
     /// Yes or no.
@@ -303,7 +305,7 @@ const TABLE: &[Row] = &[
     Row(Key::Status, "status", &[], ValueKind::Choice(STATUSES)),
     Row(Key::Project, "project", &["pool", "album"], ValueKind::Text),
     Row(Key::Ordproject, "ordproject", &["ordpool"], ValueKind::Text),
-    Row(Key::Mark, "mark", &[], ValueKind::List),
+    Row(Key::Mark, "mark", &[], ValueKind::Letters),
     Row(Key::Selected, "sel", &[], ValueKind::List),
     Row(Key::Is, "is", &[], ValueKind::Choice(IS)),
     Row(Key::Has, "has", &[], ValueKind::Choice(HAS)),

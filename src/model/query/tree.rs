@@ -198,6 +198,8 @@ pub enum OrderBy {
     Project,
     /// How many media have the same bytes.
     Dupsize,
+    /// When it was looked at last.
+    Viewed,
     /// With a seed, or a new shuffle every time.
     Random(Option<u64>),
     /// As the keys come.

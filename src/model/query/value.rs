@@ -4,7 +4,7 @@ use super::{
     key::{Key, ValueKind},
     tree::{DateTest, Items, Moment, NumberTest, Order, OrderBy, Pattern, Similar},
 };
-use crate::model::{column::Column, tag::BUILT_IN_CATEGORIES};
+use crate::model::{column::Column, mark::is_letter, tag::BUILT_IN_CATEGORIES};
 
 /// How far `~=` and a size with a unit may be off.
 const ABOUT: f64 = 0.05;
@@ -56,6 +56,7 @@ pub fn parse(key: Key, raw: &str, is_quoted: bool) -> Result<Items, Wrong> {
         } else {
             list(&lower, is_quoted)
         })),
+        ValueKind::Letters => letters(key, &list(raw, is_quoted)),
         ValueKind::Choice(words) => choice(key, &list(&lower, is_quoted), words),
         ValueKind::Flag => match lower.as_str() {
             "true" | "yes" => Ok(Items::Flag(true)),
@@ -114,8 +115,20 @@ pub fn pattern(raw: &str) -> Pattern {
 fn keeps_case(key: Key) -> bool {
     matches!(
         key,
-        Key::Id | Key::Parent | Key::Child | Key::Of | Key::Related | Key::Mark
+        Key::Id | Key::Parent | Key::Child | Key::Of | Key::Related
     )
+}
+
+fn letters(key: Key, items: &[String]) -> Result<Items, Wrong> {
+    let is_mark = |item: &String| {
+        let mut letters = item.chars();
+        letters.next().is_some_and(is_letter) && letters.next().is_none()
+    };
+    if items.is_empty() || !items.iter().all(is_mark) {
+        return Err(Wrong::new(key, "a letter, or several with commas")
+            .hint("like mark:a, mark:a,B, mark:any, mark:none"));
+    }
+    Ok(Items::List(items.to_vec()))
 }
 
 fn list(raw: &str, is_quoted: bool) -> Vec<String> {
@@ -520,7 +533,7 @@ fn order(text: &str) -> Option<Order> {
         "similarity" => (OrderBy::Similarity, true),
         "random" => (OrderBy::Random(None), false),
         "none" => (OrderBy::None, false),
-        "viewed" => (OrderBy::Unavailable("viewed"), true),
+        "viewed" => (OrderBy::Viewed, true),
         "color" => (OrderBy::Unavailable("color"), true),
         "dupsize" => (OrderBy::Dupsize, true),
         "project" | "custom" => (OrderBy::Project, false),

@@ -1,5 +1,5 @@
 //! What of a library is backed up: everything but what can be made again (index,
-//! cache), locks, and temporary files.
+//! cache), what this host alone notes (marks, views), locks, and temporary files.
 
 use std::{
     fs,
@@ -12,6 +12,7 @@ use crate::storage::{
     layout::{HIDDEN_HOME, Layout, LayoutKind},
     path_text::encode,
     scan::is_nested_library,
+    state::is_state,
 };
 
 /// Folders of ours that are made again.
@@ -100,7 +101,8 @@ pub(super) fn list(layout: &Layout) -> Sources {
                 }
                 continue;
             }
-            let is_made_again = files::is_leftover(&name) || is_home && is_index(&name);
+            let is_made_again =
+                files::is_leftover(&name) || is_home && (is_index(&name) || is_state(&name));
             if kind.is_file() && !is_ignored && !is_made_again {
                 match files::stat(&path) {
                     Ok(Some(stat)) => sources.files.push(Source { path: text, stat }),

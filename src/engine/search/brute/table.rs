@@ -3,7 +3,7 @@
 
 use std::cmp::{Ordering, Reverse};
 
-use super::{DAY, NOW, Sample, in_best_of};
+use super::{DAY, MARKS, NOW, Sample, in_best_of, viewed};
 use crate::model::media::{MediaKind, Rating, Status};
 
 pub(super) type Test = fn(&Sample, &[Sample]) -> bool;
@@ -261,6 +261,21 @@ pub(super) const TERMS: &[(&str, Test)] = &[
             .iter()
             .any(|kind| !s.media.related(kind).is_empty())
     }),
+    ("mark:a", |s, _| is_marked(s, "a")),
+    ("mark:b,B", |s, _| is_marked(s, "bB")),
+    ("mark:any", |s, _| is_marked(s, "abB")),
+    ("mark:none", |s, _| !is_marked(s, "abB")),
+    ("viewed:any", |s, _| viewed(s).is_some()),
+    ("viewed:", |s, _| viewed(s).is_none()),
+    ("viewed:>=2025-03-14", |s, _| {
+        viewed(s).is_some_and(|at| at >= 1_741_910_400)
+    }),
+    ("viewed:<2025-03-13,today", |s, _| {
+        viewed(s).is_some_and(|at| !(1_741_824_000..1_741_996_800).contains(&at))
+    }),
+    ("system:last viewed time > 2025-03-14\n", |s, _| {
+        viewed(s).is_some_and(|at| at >= 1_741_996_800)
+    }),
     ("system:everything\n", |_, _| true),
     ("system:num tags > 2\n", |s, _| s.media.tags.len() > 2),
 ];
@@ -284,6 +299,12 @@ fn in_category(sample: &Sample, category: &str) -> usize {
         .count()
 }
 
+fn is_marked(sample: &Sample, letters: &str) -> bool {
+    MARKS
+        .iter()
+        .any(|(letter, key)| *key == sample.entry.key.0 && letters.contains(*letter))
+}
+
 pub(super) const ORDERS: &[(&str, Before)] = &[
     ("new", |a, b| b.entry.imported.cmp(&a.entry.imported)),
     ("oldest", |a, b| a.entry.imported.cmp(&b.entry.imported)),
@@ -292,6 +313,8 @@ pub(super) const ORDERS: &[(&str, Before)] = &[
     ("date", |a, b| b.entry.created.cmp(&a.entry.created)),
     ("taken_asc", |a, b| a.entry.created.cmp(&b.entry.created)),
     ("edited", |a, b| b.entry.modified.cmp(&a.entry.modified)),
+    ("viewed", |a, b| missing_last(viewed(a), viewed(b))),
+    ("viewed_asc", |a, b| missing_last(viewed(b), viewed(a))),
     ("path", |a, b| {
         (&a.facts.path[..8], a.entry.key).cmp(&(&b.facts.path[..8], b.entry.key))
     }),

@@ -112,9 +112,9 @@ impl<'a> Evaluation<'a> {
                 Self::union(&parts)
             }
             Key::Dup => self.duplicates()?,
+            Key::Mark => self.marked_at_all(),
+            Key::Viewed => self.viewed_when(|_| true)?,
             Key::Color
-            | Key::Viewed
-            | Key::Mark
             | Key::Selected
             | Key::Is
             | Key::Has
@@ -272,6 +272,7 @@ impl<'a> Evaluation<'a> {
                 })?
             }
             Key::Dup => self.duplicate(word)?,
+            Key::Mark => self.marked(word),
             _ => self.unavailable(key, &format!("{}:", key.name())),
         })
     }

@@ -206,6 +206,7 @@ impl<'a> Evaluation<'a> {
             Key::Filemod => {
                 self.detail(Detail::FileModified, |time| time.parse().is_ok_and(is_met))
             }
+            Key::Viewed => self.viewed_when(is_met),
             _ => Ok(self.unavailable(key, &format!("{}:", key.name()))),
         }
     }

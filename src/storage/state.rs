@@ -1,0 +1,291 @@
+//! What is neither in files nor made from them: marks, and when a picture was looked at
+//! last. A small SQLite file of its own, beside the index, so that no rebuild touches it.
+//!
+//! Invariants: media are named by id and md5, never by the keys of an index; the file
+//! comes with the first thing there is to note; what is lost with it is convenience.
+
+use std::{
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+};
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::{
+    Library,
+    error::Error,
+    files,
+    index::{self, Index},
+};
+use crate::model::{
+    id::{Md5, MediaId},
+    mark::{Mark, MediaRef},
+};
+
+/// `tgls`: what makes an SQLite file one of these.
+const APPLICATION_ID: i32 = 0x7467_6c73;
+/// The version this program reads and writes.
+const VERSION: i32 = 1;
+
+const TABLES: &str = "
+CREATE TABLE mark (letter TEXT PRIMARY KEY, id TEXT NOT NULL, md5 BLOB) WITHOUT ROWID;
+CREATE TABLE viewed (id TEXT PRIMARY KEY, md5 BLOB, at INTEGER NOT NULL) WITHOUT ROWID;
+";
+
+/// The state of one library on this host.
+#[derive(Debug)]
+pub(super) struct State {
+    path: PathBuf,
+    connection: Mutex<Option<Connection>>,
+}
+
+impl State {
+    /// That which goes with an index.
+    pub(super) fn beside(index: &Index) -> Self {
+        // In a folder of its own, or in one that all libraries share.
+        let path = if index.is_alone() {
+            index.folder().join("state.db")
+        } else {
+            index.companion("state")
+        };
+        Self {
+            path,
+            connection: Mutex::default(),
+        }
+    }
+
+    /// Reads, or gives nothing where nothing was noted yet.
+    fn read<T: Default>(
+        &self,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, Error> {
+        if self.path.exists() {
+            self.on(|connection| read(connection))
+        } else {
+            Ok(T::default())
+        }
+    }
+
+    fn on<T>(&self, work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T, Error> {
+        let mut open = self
+            .connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        // What was taken away under our hands is begun anew.
+        if !self.path.exists() {
+            *open = None;
+        }
+        let failed = |error| index::cause("look", &self.path, &error);
+        let connection = match open.as_mut() {
+            Some(connection) => connection,
+            None => open.insert(self.open()?),
+        };
+        work(connection).map_err(failed)
+    }
+
+    fn open(&self) -> Result<Connection, Error> {
+        let failed = |error| index::cause("look", &self.path, &error);
+        let mut connection = index::connect(&self.path).map_err(failed)?;
+        let mut prepare = || {
+            let transaction =
+                connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+            let number = |name| transaction.pragma_query_value(None, name, |row| row.get(0));
+            let (version, application): (i32, i32) =
+                (number("user_version")?, number("application_id")?);
+            let tables: i64 =
+                transaction
+                    .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+            if (version, application, tables) == (0, 0, 0) {
+                transaction.execute_batch(TABLES)?;
+                transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+                transaction.pragma_update(None, "user_version", VERSION)?;
+                transaction.commit()?;
+                return Ok(None);
+            }
+            Ok(Some((version, application)))
+        };
+        let problem = match prepare().map_err(failed)? {
+            None | Some((VERSION, APPLICATION_ID)) => return Ok(connection),
+            Some((version, APPLICATION_ID)) => {
+                format!("was made by a newer tagloupe (version {version})")
+            }
+            Some(_) => "is a database of another program".to_owned(),
+        };
+        Err(Error::library(
+            &self.path,
+            format!("{problem}; move it away to note marks and views anew"),
+        ))
+    }
+}
+
+impl Library {
+    /// The marks, by letter.
+    pub fn marks(&self) -> Result<Vec<Mark>, Error> {
+        self.state.read(|connection| {
+            let mut statement =
+                connection.prepare_cached("SELECT id, md5, letter FROM mark ORDER BY letter")?;
+            let mut rows = statement.query([])?;
+            let mut marks = Vec::new();
+            while let Some(row) = rows.next()? {
+                let letter: String = row.get(2)?;
+                if let (Some(medium), Some(letter)) = (medium(row)?, letter.chars().next()) {
+                    marks.push(Mark { letter, medium });
+                }
+            }
+            Ok(marks)
+        })
+    }
+
+    /// Puts marks on media, or takes them away: in order, all of them or none.
+    pub fn set_marks(&self, marks: &[(char, Option<MediaRef>)]) -> Result<(), Error> {
+        self.state.on(|connection| {
+            let transaction = connection.transaction()?;
+            for (letter, medium) in marks {
+                match medium {
+                    Some(medium) => transaction
+                        .prepare_cached("INSERT OR REPLACE INTO mark VALUES (?1, ?2, ?3)")?
+                        .execute(params![
+                            letter.to_string(),
+                            medium.id.as_str(),
+                            medium.md5.map(|md5| md5.0)
+                        ])?,
+                    None => transaction
+                        .prepare_cached("DELETE FROM mark WHERE letter = ?1")?
+                        .execute([letter.to_string()])?,
+                };
+            }
+            transaction.commit()
+        })
+    }
+
+    /// What was looked at, each with the last time, in seconds since 1970.
+    pub fn viewed(&self) -> Result<Vec<(MediaRef, i64)>, Error> {
+        self.state.read(|connection| {
+            let mut statement = connection.prepare_cached("SELECT id, md5, at FROM viewed")?;
+            let mut rows = statement.query([])?;
+            let mut viewed = Vec::new();
+            while let Some(row) = rows.next()? {
+                if let Some(medium) = medium(row)? {
+                    viewed.push((medium, row.get(2)?));
+                }
+            }
+            Ok(viewed)
+        })
+    }
+
+    /// When a medium was looked at last.
+    pub fn viewed_at(&self, id: &MediaId) -> Result<Option<i64>, Error> {
+        self.state.read(|connection| {
+            connection
+                .prepare_cached("SELECT at FROM viewed WHERE id = ?1")?
+                .query_row([id.as_str()], |row| row.get(0))
+                .optional()
+        })
+    }
+
+    /// Notes that media were looked at, in one transaction.
+    pub fn note_viewed(&self, viewed: &[(MediaRef, i64)]) -> Result<(), Error> {
+        self.state.on(|connection| {
+            let transaction = connection.transaction()?;
+            for (medium, at) in viewed {
+                transaction
+                    .prepare_cached(
+                        "INSERT INTO viewed VALUES (?1, ?2, ?3) ON CONFLICT (id) DO UPDATE
+                         SET md5 = coalesce(excluded.md5, md5), at = max(at, excluded.at)",
+                    )?
+                    .execute(params![medium.id.as_str(), medium.md5.map(|md5| md5.0), at])?;
+            }
+            transaction.commit()
+        })
+    }
+
+    /// What tells one state of marks and views from another; nothing where there is none.
+    pub fn state_stamp(&self) -> Option<(u64, i64)> {
+        let stat = files::stat(&self.state.path).ok()??;
+        Some((stat.bytes, stat.modified_ns))
+    }
+}
+
+/// The medium of the first two columns; one that cannot be understood is none.
+fn medium(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<MediaRef>> {
+    let id: String = row.get(0)?;
+    let md5: Option<[u8; 16]> = row.get(1).unwrap_or_default();
+    let medium = |id| MediaRef {
+        id,
+        md5: md5.map(Md5),
+    };
+    Ok(id.parse().ok().map(medium))
+}
+
+/// Whether a file beside an index is the state.
+pub(super) fn is_state(name: &str) -> bool {
+    name.starts_with("state.db")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::{LayoutKind, tests::NOW};
+
+    fn medium(id: &str, md5: Option<u8>) -> MediaRef {
+        MediaRef {
+            id: id.parse().unwrap(),
+            md5: md5.map(|byte| Md5([byte; 16])),
+        }
+    }
+
+    #[test]
+    fn marks_and_views_outlive_the_index() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("library");
+        let library = Library::create(&root, LayoutKind::Bucketed, "Test").unwrap();
+        assert_eq!(library.marks().unwrap(), []);
+        assert_eq!(library.viewed().unwrap(), []);
+        assert_eq!(library.state_stamp(), None, "looking writes nothing");
+        let (a, b) = (medium("a", Some(1)), medium("b", None));
+        library
+            .set_marks(&[('x', Some(a.clone())), ('Y', Some(a.clone()))])
+            .unwrap();
+        library
+            .set_marks(&[('x', Some(b.clone())), ('Y', None)])
+            .unwrap();
+        library
+            .note_viewed(&[(a.clone(), NOW), (b.clone(), NOW), (a.clone(), NOW - 5)])
+            .unwrap();
+        drop(library);
+        for name in ["library.db", "library.db-wal", "library.db-shm"] {
+            let _ = std::fs::remove_file(root.join(name));
+        }
+        let library = Library::open(&root).unwrap();
+        let mark = Mark {
+            letter: 'x',
+            medium: b.clone(),
+        };
+        assert_eq!(library.marks().unwrap(), [mark]);
+        assert_eq!(library.viewed().unwrap(), [(a.clone(), NOW), (b, NOW)]);
+        assert_eq!(library.viewed_at(&a.id).unwrap(), Some(NOW));
+        assert!(library.state_stamp().is_some());
+    }
+
+    #[test]
+    fn a_file_of_someone_else_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("library");
+        let library = Library::create(&root, LayoutKind::Bucketed, "Test").unwrap();
+        let path = root.join("state.db");
+        let stranger = Connection::open(&path).unwrap();
+        stranger.execute_batch("CREATE TABLE media (id)").unwrap();
+        drop(stranger);
+        let before = std::fs::read(&path).unwrap();
+        let error = library
+            .set_marks(&[('a', Some(medium("a", None)))])
+            .unwrap_err();
+        assert!(error.chain().contains("state.db is a database of another"));
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+        std::fs::remove_file(&path).unwrap();
+        library
+            .set_marks(&[('a', Some(medium("a", None)))])
+            .unwrap();
+        assert_eq!(library.marks().unwrap().len(), 1);
+    }
+}
