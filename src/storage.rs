@@ -36,6 +36,7 @@ mod remote_lock;
 mod requests;
 mod saved_searches;
 mod scan;
+mod scan_list;
 mod shelf;
 mod snapshot;
 mod state;

@@ -9,7 +9,8 @@ use super::{
     marks::Marks,
     md5_lock, parallel,
     requests::{RebuildProgress, RebuildSummary},
-    scan::{self, Found},
+    scan,
+    scan_list::{Found, FoundMedia},
     shelf::Shelf,
 };
 use crate::model::{id::MediaKey, sidecar::Sidecar};
@@ -68,18 +69,15 @@ pub(super) fn run(
     progress.errors = count(summary.errors.len());
     progress.total = count(scan.found.len());
 
-    let wanted: Vec<&Found> = match extent {
+    // Places among those that were found: they are unpacked when their turn comes.
+    let wanted: Vec<usize> = match extent {
         Extent::All => {
             // What an earlier run finished is passed over.
             let cursor = index.setting(CURSOR)?;
             index.forget_words()?;
-            let is_done = |found: &Found| {
-                let cursor = cursor.as_deref();
-                cursor.is_some_and(|cursor| found.spot.path.as_str() <= cursor)
-            };
-            let done = scan.found.partition_point(is_done);
+            let done = cursor.map_or(0, |cursor| scan.found.up_to(&cursor));
             progress.done = count(done);
-            scan.found.iter().skip(done).collect()
+            (done..scan.found.len()).collect()
         }
         Extent::Changed => {
             let mut looked_at = 0;
@@ -97,16 +95,20 @@ pub(super) fn run(
         }
     };
     let is_new = index.is_empty()?;
-    let first = wanted.first().map_or("", |found| found.spot.path.as_str());
+    let first = wanted.first().and_then(|place| scan.found.path(*place));
+    let first = first.unwrap_or_default();
     let mut many = index.begin_many(!index.knows_path_from(first)?)?;
-    let wanted = &wanted;
+    let (wanted, media) = (&wanted, &scan.found);
     let written = index.in_bulk(is_new, || {
         // The next step is read while this one is written.
         thread::scope(|scope| {
             let (send, steps) = mpsc::sync_channel(1);
             scope.spawn(move || {
                 for step in wanted.chunks(STEP) {
-                    let read = parallel::map(step, |found| read_one(shelf, found));
+                    let found = step.iter().filter_map(|place| media.get(*place));
+                    let found: Vec<Found> = found.collect();
+                    let read = parallel::map(&found, |found| read_one(shelf, found));
+                    let read: Vec<Read> = found.into_iter().zip(read).collect();
                     if send.send((step, read)).is_err() {
                         return;
                     }
@@ -114,7 +116,8 @@ pub(super) fn run(
             });
             for (step, read) in steps {
                 let last = step.last().filter(|_| extent == Extent::All);
-                let cursor = last.map(|last| (CURSOR, last.spot.path.as_str()));
+                let last = last.and_then(|place| media.path(*place));
+                let cursor = last.map(|path| (CURSOR, path));
                 commit(shelf, index, marks, &mut many, read, cursor, &mut summary)?;
                 progress.read += count(step.len());
                 progress.done += count(step.len());
@@ -149,25 +152,28 @@ pub(super) fn run(
     Ok(summary)
 }
 
-/// Those that the index does not know as they are; `on` hears of every step, and
-/// `None` is that it stopped this.
-fn changed<'f>(
+/// The places of those that the index does not know as they are; `on` hears of every
+/// step, and `None` is that it stopped this.
+fn changed(
     shelf: &Shelf,
     index: &Index,
-    found: &'f [Found],
+    media: &FoundMedia,
     on: &mut dyn FnMut() -> ControlFlow<()>,
-) -> Result<Option<Vec<&'f Found>>, Error> {
+) -> Result<Option<Vec<usize>>, Error> {
     let mut wanted = Vec::new();
-    let mut rest = found.iter().peekable();
+    let mut next = 0;
     let mut looked_at = 0;
     let is_whole = index.each_place(&mut |place| {
-        while let Some(new) = rest.next_if(|found| found.spot.path < place.path) {
-            wanted.push(new);
-        }
-        if let Some(known) = rest.next_if(|found| found.spot.path == place.path)
-            && (known.id != place.id || !is_unchanged(shelf, known, &place))
-        {
-            wanted.push(known);
+        let new = next;
+        next += media.between(next, &place.path);
+        wanted.extend(new..next);
+        if media.path(next) == Some(&place.path) {
+            let known = media.get(next);
+            let known = known.filter(|known| known.id == place.id);
+            if known.is_none_or(|known| !is_unchanged(shelf, &known, &place)) {
+                wanted.push(next);
+            }
+            next += 1;
         }
         looked_at += 1;
         if looked_at % STEP == 0 {
@@ -176,20 +182,18 @@ fn changed<'f>(
             ControlFlow::Continue(())
         }
     })?;
-    wanted.extend(rest);
+    wanted.extend(next..media.len());
     Ok(is_whole.then_some(wanted))
 }
 
 /// What the index knows and is not there any more. Folders that could not be listed
 /// say nothing about what is in them, and what came in after the scan is still there.
-fn gone(shelf: &Shelf, index: &Index, found: &[Found]) -> Result<Vec<MediaKey>, Error> {
+fn gone(shelf: &Shelf, index: &Index, media: &FoundMedia) -> Result<Vec<MediaKey>, Error> {
     let mut gone = Vec::new();
-    let mut rest = found.iter().peekable();
+    let mut next = 0;
     index.each_place(&mut |place| {
-        while rest.next_if(|found| found.spot.path < place.path).is_some() {}
-        let is_found = rest
-            .peek()
-            .is_some_and(|found| found.spot.path == place.path);
+        next += media.between(next, &place.path);
+        let is_found = media.path(next) == Some(&place.path);
         let mut paths = [Some(&place.path), place.sidecar.as_ref()]
             .into_iter()
             .flatten();
@@ -236,25 +240,10 @@ fn is_unchanged(shelf: &Shelf, found: &Found, place: &super::index::Place) -> bo
 }
 
 /// A medium as read: its row, or the reason why there is none.
-struct Read<'f> {
-    found: &'f Found,
-    row: Option<Row>,
-    problem: Option<Error>,
-}
+type Read = (Found, (Option<Row>, Option<Error>));
 
-fn read_one<'f>(shelf: &Shelf, found: &'f Found) -> Read<'f> {
-    match load(shelf, found) {
-        Ok((row, problem)) => Read {
-            found,
-            row,
-            problem,
-        },
-        Err(problem) => Read {
-            found,
-            row: None,
-            problem: Some(problem),
-        },
-    }
+fn read_one(shelf: &Shelf, found: &Found) -> (Option<Row>, Option<Error>) {
+    load(shelf, found).unwrap_or_else(|problem| (None, Some(problem)))
 }
 
 /// The row of a found medium; none for a JSON file that is no sidecar.
@@ -278,30 +267,30 @@ fn commit(
     index: &Index,
     marks: &Marks,
     many: &mut Many,
-    read: Vec<Read<'_>>,
+    read: Vec<Read>,
     cursor: Option<(&str, &str)>,
     summary: &mut RebuildSummary,
 ) -> Result<(), Error> {
+    let mut found = Vec::with_capacity(read.len());
     let mut rows = Vec::with_capacity(read.len());
-    for read in read {
-        if let Some(problem) = read.problem {
-            let path = shelf.layout.root().join(&read.found.spot.path);
+    for (medium, (row, problem)) in read {
+        if let Some(problem) = problem {
+            let path = shelf.layout.root().join(&medium.spot.path);
             summary.errors.push((path, problem.chain()));
             if problem.may_pass() {
                 // What could not be read this time is read again; a mark that cannot
                 // be kept leaves it to the next rebuild.
-                let _ = marks.add([read.found.spot.path.as_str()]);
+                let _ = marks.add([medium.spot.path.as_str()]);
             }
         }
-        if let Some(row) = read.row {
+        if let Some(row) = row {
             summary.media += 1;
             summary.without_sidecar += u64::from(!row.facts.has_sidecar);
             summary.missing_originals += u64::from(row.facts.is_missing);
-            rows.push((read.found, row));
+            found.push(medium);
+            rows.push(row);
         }
     }
-    let found: Vec<&Found> = rows.iter().map(|(found, _)| *found).collect();
-    let mut rows: Vec<Row> = rows.into_iter().map(|(_, row)| row).collect();
     index.enter_many(many, &mut rows, cursor, &mut |place, row| {
         // Another writer may have changed the sidecar since it was read.
         if !is_current(shelf, row)

@@ -17,29 +17,19 @@ use super::{
     ignore_rules::IgnoreRules,
     layout::{HIDDEN_HOME, LIBRARY_FILE, Layout, LayoutKind},
     path_text::{decode, encode},
+    scan_list::{FoundMedia, Spots},
     shelf::{Spot, is_original, stem},
 };
-use crate::model::id::MediaId;
 
 /// Leftovers younger than this may be files that another process is writing now.
 const LEFTOVER_AGE: Duration = Duration::from_hours(1);
 /// Folders below one another in the trash: `ab/cd`.
 const TRASH_DEPTH: usize = 2;
 
-/// A medium that a scan found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Found {
-    pub id: MediaId,
-    pub spot: Spot,
-    /// There is no original, only a JSON file that may be the sidecar of one.
-    pub is_orphan: bool,
-}
-
 /// Everything in the folders of a library.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Scan {
-    /// In order of their paths.
-    pub found: Vec<Found>,
+    pub found: FoundMedia,
     /// Temporary files of ours.
     pub leftovers: Vec<PathBuf>,
     /// Links to folders and pictures, which are not followed.
@@ -57,30 +47,29 @@ pub(super) fn scan(
         LayoutKind::InPlace => IgnoreRules::read(layout.root()),
         LayoutKind::Bucketed | LayoutKind::Flat => IgnoreRules::default(),
     };
-    let mut scan = Scan::default();
-    let mut spots = Vec::new();
+    let (mut leftovers, mut links, mut errors) = (Vec::new(), Vec::new(), Vec::new());
+    let mut spots = Spots::default();
     let walked = walk(layout, &rules, layout.images(), &mut |folder, listing| {
         match listing {
             Ok(listing) => {
-                let leftovers = listing.leftovers.iter();
-                scan.leftovers
-                    .extend(leftovers.map(|name| folder.join(decode(name))));
-                let links = listing.links.iter();
-                scan.links
-                    .extend(links.map(|name| folder.join(decode(name))));
+                let place = |name: &String| folder.join(decode(name));
+                leftovers.extend(listing.leftovers.iter().map(place));
+                links.extend(listing.links.iter().map(place));
                 listing.spots(&mut spots);
             }
-            Err(error) => scan.errors.push((folder.to_owned(), error.to_string())),
+            Err(error) => errors.push((folder.to_owned(), error.to_string())),
         }
         on(spots.len())
     });
     if walked.is_break() {
         return Err(Error::Cancelled);
     }
-    // They come nearly in order, which makes this cheap.
-    spots.sort_by(|(a, _), (b, _)| a.path.cmp(&b.path));
-    scan.found = with_ids(layout, spots);
-    Ok(scan)
+    Ok(Scan {
+        found: spots.with_ids(layout),
+        leftovers,
+        links,
+        errors,
+    })
 }
 
 /// Hears of a folder and what is in it.
@@ -276,9 +265,8 @@ impl Listing {
         Ok(listing)
     }
 
-    /// The media of this folder, each with the sidecars that exist for it; whether
-    /// it is an orphan.
-    fn spots(self, spots: &mut Vec<(Spot, bool)>) {
+    /// Adds the media of this folder, each with the sidecars that exist for it.
+    fn spots(&self, spots: &mut Spots) {
         let mut by_stem: HashMap<&str, Vec<String>> = HashMap::with_capacity(self.originals.len());
         for name in &self.originals {
             by_stem.entry(stem(name)).or_default().push(name.clone());
@@ -292,31 +280,18 @@ impl Listing {
         for name in &self.originals {
             let siblings = by_stem.get(stem(name)).map_or(&[][..], Vec::as_slice);
             let is_name_of_another = place(&self.originals, stem(name)).is_some();
-            let mut spot = Spot::new(name, siblings, is_name_of_another);
-            spot.sidecars.retain(|sidecar| {
-                let Some(place) = place(&self.json, sidecar) else {
-                    return false;
-                };
-                is_taken
-                    .get_mut(place)
-                    .is_some_and(|is_taken| !std::mem::replace(is_taken, true))
+            let spot = Spot::new(name, siblings, is_name_of_another);
+            let has_sidecar = spot.sidecars.iter().map(|sidecar| {
+                let place = place(&self.json, sidecar);
+                let is_taken = place.and_then(|place| is_taken.get_mut(place));
+                is_taken.is_some_and(|is_taken| !std::mem::replace(is_taken, true))
             });
-            for path in spot.sidecars.iter_mut().chain([&mut spot.path]) {
-                path.insert_str(0, &self.prefix);
-            }
-            spots.push((spot, false));
+            spots.push(&self.prefix, name, has_sidecar, spot.shares_stem);
         }
-        for (sidecar, is_taken) in self.json.into_iter().zip(is_taken) {
-            if is_taken {
-                continue;
+        for (sidecar, is_taken) in self.json.iter().zip(is_taken) {
+            if !is_taken {
+                spots.push_orphan(&self.prefix, sidecar);
             }
-            let path = format!("{}{}", self.prefix, stem(&sidecar));
-            let spot = Spot {
-                sidecars: vec![format!("{}{sidecar}", self.prefix)],
-                path,
-                shares_stem: false,
-            };
-            spots.push((spot, true));
         }
     }
 }
@@ -328,48 +303,6 @@ fn has_extension(name: &str, wanted: &str) -> bool {
 
 pub(super) fn is_nested_library(folder: &Path) -> bool {
     folder.join(HIDDEN_HOME).is_dir() || super::library_file::find(folder).is_some()
-}
-
-/// Gives ids: the name without extension, with it where several share one, and
-/// the whole path where even that is not unique (one name in two buckets).
-fn with_ids(layout: &Layout, spots: Vec<(Spot, bool)>) -> Vec<Found> {
-    let mut counts: HashMap<&str, u32> = HashMap::with_capacity(2 * spots.len());
-    for (spot, _) in &spots {
-        for id in [short_id(layout, &spot.path), long_id(layout, &spot.path)] {
-            *counts.entry(id).or_default() += 1;
-        }
-    }
-    // A name without extension counts for both forms.
-    let is_unique = |short: &str, long: &str, id: &str| {
-        counts.get(id).copied() == Some(if short == long { 2 } else { 1 })
-    };
-    let ids: Vec<Option<MediaId>> = spots
-        .iter()
-        .map(|(spot, _)| {
-            let short = short_id(layout, &spot.path);
-            let long = long_id(layout, &spot.path);
-            let id = if is_unique(short, long, short) {
-                short
-            } else if is_unique(short, long, long) {
-                long
-            } else {
-                &spot.path
-            };
-            // A name that is no id cannot come out of `encode`.
-            id.parse().ok()
-        })
-        .collect();
-    spots
-        .into_iter()
-        .zip(ids)
-        .filter_map(|((spot, is_orphan), id)| {
-            Some(Found {
-                id: id?,
-                spot,
-                is_orphan,
-            })
-        })
-        .collect()
 }
 
 /// The id of a medium that shares its name with no other.

@@ -20,8 +20,8 @@ use super::{
     files,
     findings::{Finding, Repair, Repaired, VerifyProgress, VerifyReport, VerifySettings},
     index::Place,
-    journal, md5_lock, parallel,
-    scan::{self, Found},
+    journal, md5_lock, parallel, scan,
+    scan_list::{Found, FoundMedia},
     shelf::{Loaded, tags_of},
 };
 use crate::model::{
@@ -114,7 +114,7 @@ fn look(
         .findings
         .extend(unreadable.map(|(path, reason)| Finding::Unreadable { path, reason }));
     let library = Known::read(desk)?;
-    let (found, gone) = library.pair(scan.found);
+    let (found, gone) = library.pair(&scan.found);
     let total = count(found.len() + gone.len());
 
     let mut cursor = Cursor::new(desk.index.companion("verify"));
@@ -251,14 +251,14 @@ impl Known {
     }
 
     /// Each found medium with its row, and the rows of media that were not found.
-    fn pair(&self, found: Vec<Found>) -> (Vec<Checked>, Vec<Place>) {
+    fn pair(&self, found: &FoundMedia) -> (Vec<Checked>, Vec<Place>) {
         let mut places = self.places.clone();
         let paths: HashMap<String, String> = places
             .values()
             .filter_map(|place| Some((place.sidecar.clone()?, place.path.clone())))
             .collect();
         let found = found
-            .into_iter()
+            .iter()
             .map(|found| {
                 let mut place = places.remove(&found.spot.path);
                 if place.is_none() && found.is_orphan {
