@@ -175,14 +175,10 @@ fn by_column(
     let is_default = column == Column::Imported && !is_reversed;
     if is_default
         && looked_at.saturating_mul(RANKING) > found.len()
-        && let Some(ranks) = catalog.ordered(column).ranks()
+        && let order = catalog.ordered(column)
+        && let Some(ranks) = order.ranks()
     {
-        return Ok(by_ranks(
-            catalog.ordered(column).keys(),
-            ranks,
-            found,
-            limit,
-        ));
+        return Ok(by_ranks(order.keys(), ranks, found, limit));
     }
     let is_plain = !is_reversed && !favorites_first;
     let has_order = catalog.has_order(column);

@@ -2,7 +2,8 @@
 //! the first media of any other, and what lies between two values.
 //!
 //! Invariant: an order is made when it is first asked for as a whole, or from that of the catalog
-//! before and what was touched since; it never changes.
+//! before and what was touched since; it never changes. Those that nobody asked for lately are
+//! let go and made again.
 
 mod digits;
 mod first;
@@ -10,7 +11,10 @@ mod making;
 
 use std::{
     cmp::Ordering,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{self, AtomicU64},
+    },
 };
 
 use roaring::RoaringBitmap;
@@ -33,10 +37,17 @@ pub struct Order {
 
 /// The order of one column, as far as it was asked for.
 #[derive(Default)]
-pub(super) struct Slot {
-    order: OnceLock<Arc<Order>>,
-    /// From what to make it; let go once it is made. Nobody holds this while he makes it.
-    earlier: Mutex<Option<Earlier>>,
+pub(super) struct Slot(Mutex<State>);
+
+/// What a slot holds. Nobody makes an order while he holds the lock on it.
+#[derive(Default)]
+struct State {
+    /// Made by the first to ask; others wait for him.
+    order: Arc<OnceLock<Arc<Order>>>,
+    /// From what to make it; let go once it is made.
+    earlier: Option<Earlier>,
+    /// When it was asked for last: the later, the larger.
+    asked: u64,
 }
 
 /// The order of an earlier catalog, and the media whose place in it is not right.
@@ -46,68 +57,92 @@ struct Earlier {
     touched: Arc<RoaringBitmap>,
 }
 
+/// Orders that are kept beside those that the catalog is stored with. With all that there
+/// are, a third of the memory of a large catalog would be orders.
+const LATEST: usize = 8;
+
 impl Clone for Slot {
     fn clone(&self) -> Self {
-        // Before it is looked whether the order is there: what is made meanwhile is in
-        // one of both.
-        let earlier = self.earlier().clone();
-        Self {
-            order: self.order.clone(),
-            earlier: Mutex::new(earlier),
-        }
+        let state = self.state();
+        Self(Mutex::new(State {
+            // What is made later, each makes for himself.
+            order: Arc::new(OnceLock::clone(&state.order)),
+            earlier: state.earlier.clone(),
+            asked: state.asked,
+        }))
     }
 }
 
 impl Slot {
     pub fn of(order: Arc<Order>) -> Self {
-        Self {
-            order: OnceLock::from(order),
-            earlier: Mutex::default(),
-        }
+        let state = State {
+            order: Arc::new(OnceLock::from(order)),
+            ..State::default()
+        };
+        Self(Mutex::new(state))
     }
 
-    fn earlier(&self) -> MutexGuard<'_, Option<Earlier>> {
-        self.earlier.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn earlier_mut(&mut self) -> &mut Option<Earlier> {
-        let earlier = self.earlier.get_mut();
-        earlier.unwrap_or_else(PoisonError::into_inner)
+    fn state_mut(&mut self) -> &mut State {
+        self.0.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was made already.
+    fn made(&self) -> Option<Arc<Order>> {
+        self.state().order.get().cloned()
+    }
+
+    /// The order, made or not, and from what to make it, for who wants it now.
+    fn ask(&self) -> (Arc<OnceLock<Arc<Order>>>, Option<Earlier>) {
+        static NOW: AtomicU64 = AtomicU64::new(1);
+        let mut state = self.state();
+        state.asked = NOW.fetch_add(1, atomic::Ordering::Relaxed);
+        (Arc::clone(&state.order), state.earlier.clone())
+    }
+
+    /// Keeps nothing but what it was asked for last.
+    fn let_go(&self) {
+        let mut state = self.state();
+        (state.order, state.earlier) = Default::default();
     }
 
     /// The same for a catalog that is about to change.
     pub fn to_change(&self) -> Self {
-        let Self { order, earlier } = self.clone();
-        let made = order.into_inner().map(|order| Earlier {
-            order,
+        let state = self.state();
+        let made = state.order.get().map(|order| Earlier {
+            order: Arc::clone(order),
             touched: Arc::default(),
         });
-        let earlier = earlier.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Self {
-            order: OnceLock::new(),
-            earlier: Mutex::new(made.or(earlier)),
-        }
+        Self(Mutex::new(State {
+            order: Arc::default(),
+            earlier: made.or_else(|| state.earlier.clone()),
+            asked: state.asked,
+        }))
     }
 
     /// Whether there is an order from which another can be made.
     pub fn has_earlier(&mut self) -> bool {
-        self.earlier_mut().is_some()
+        self.state_mut().earlier.is_some()
     }
 
     /// The place of a medium changes.
     pub fn touch(&mut self, key: MediaKey) {
-        if let Some(earlier) = self.earlier_mut() {
+        if let Some(earlier) = &mut self.state_mut().earlier {
             Arc::make_mut(&mut earlier.touched).insert(key.0);
         }
     }
 
     /// After the changes, of which `len` media are left.
     pub fn changed(&mut self, len: usize) {
-        let earlier = self.earlier_mut();
+        let state = self.state_mut();
+        let earlier = &mut state.earlier;
         // An order of which too little is right is made anew.
         earlier.take_if(|earlier| earlier.touched.len() > 64 + len as u64 / 8);
         if let Some(earlier) = earlier.take_if(|earlier| earlier.touched.is_empty()) {
-            self.order = OnceLock::from(earlier.order);
+            state.order = Arc::new(OnceLock::from(earlier.order));
         }
     }
 }
@@ -179,6 +214,12 @@ impl Order {
         self.starts.get().is_some()
     }
 
+    /// Where another value than that before begins.
+    pub(super) fn starts(&self, catalog: &Catalog) -> &Marks {
+        let find = || catalog.find_starts(self.column, &self.keys, self.valued);
+        self.starts.get_or_init(find)
+    }
+
     /// Those with the same value together, in the column's own direction or the other;
     /// in either those without a value come last. Who wants no more than a few lets them
     /// be compared one by one.
@@ -191,8 +232,7 @@ impl Order {
         let starts = if is_few {
             self.starts.get()
         } else {
-            let find = || catalog.find_starts(self.column, &self.keys, self.valued);
-            Some(self.starts.get_or_init(find))
+            Some(self.starts(catalog))
         };
         let (mut first, mut end) = (0, self.valued);
         let mut others = self.keys.get(self.valued..).filter(|keys| !keys.is_empty());
@@ -264,19 +304,40 @@ impl Catalog {
 
     /// All media, hidden ones included, in the order of a column. Not for the thread
     /// that draws: the first to ask makes it, out of that of the catalog before or anew.
-    pub fn ordered(&self, column: Column) -> &Arc<Order> {
+    pub fn ordered(&self, column: Column) -> Arc<Order> {
         let slot = self.slot(column);
-        let order = slot.order.get_or_init(|| {
-            let earlier = slot.earlier().clone();
+        let (order, earlier) = slot.ask();
+        if let Some(order) = order.get() {
+            return Arc::clone(order);
+        }
+        let made = order.get_or_init(|| {
             let order = match earlier {
                 Some(earlier) => self.mend_order(&earlier.order, &earlier.touched),
                 None => self.make_order(column),
             };
-            let others = self.columns.iter().filter_map(|slot| slot.order.get());
-            Arc::new(order.sharing(others))
+            let others: Vec<Arc<Order>> = self.columns.iter().filter_map(Slot::made).collect();
+            Arc::new(order.sharing(others.iter()))
         });
-        slot.earlier().take();
-        order
+        slot.state().earlier = None;
+        self.let_go_of_orders();
+        Arc::clone(made)
+    }
+
+    /// Keeps no more orders than those that it is stored with and the latest ones.
+    fn let_go_of_orders(&self) {
+        let others = Column::all().zip(&self.columns);
+        let others = others.filter(|(column, _)| !Column::KEPT.contains(column));
+        let mut asked: Vec<(u64, &Slot)> = others
+            .filter_map(|(_, slot)| {
+                let state = slot.state();
+                let is_there = state.order.get().is_some() || state.earlier.is_some();
+                is_there.then_some((state.asked, slot))
+            })
+            .collect();
+        asked.sort_unstable_by_key(|(asked, _)| std::cmp::Reverse(*asked));
+        for (_, slot) in asked.into_iter().skip(LATEST) {
+            slot.let_go();
+        }
     }
 
     /// All media, hidden ones included, newest import first and ties by id.
@@ -349,7 +410,7 @@ impl Catalog {
         let valued = order.keys.get(..order.valued).unwrap_or_default();
         let start = valued.partition_point(|key| number(key).is_some_and(|number| number > high));
         let end = valued.partition_point(|key| number(key).is_some_and(|number| number >= low));
-        self.cut(order, start, end)
+        self.cut(&order, start, end)
     }
 
     /// The media with exactly this text in a column.
@@ -366,7 +427,7 @@ impl Catalog {
         let valued = order.keys.get(..order.valued).unwrap_or_default();
         let start = valued.partition_point(|key| place(key).is_lt());
         let end = valued.partition_point(|key| place(key).is_le());
-        self.cut(order, start, end)
+        self.cut(&order, start, end)
     }
 
     /// The media whose ids start like this.
@@ -387,7 +448,7 @@ impl Catalog {
         };
         let start = order.keys.partition_point(|key| is_before(key, false));
         let end = order.keys.partition_point(|key| is_before(key, true));
-        self.cut(order, start, end)
+        self.cut(&order, start, end)
     }
 
     /// The media that stand at some places of an order.

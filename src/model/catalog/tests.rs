@@ -151,7 +151,14 @@ fn assert_begins(
 /// Every order must be what sorting gives, in groups of equal values, and every cut out
 /// of it what looking at each record gives.
 fn assert_ordered(catalog: &Catalog, bound: f64) {
-    for column in Column::all() {
+    assert_some_ordered(catalog, bound, u32::MAX);
+    assert_cut_and_counted(catalog);
+}
+
+/// The same for the columns whose bits are set.
+fn assert_some_ordered(catalog: &Catalog, bound: f64, wanted: u32) {
+    let columns = Column::all().filter(|column| wanted >> column.place() & 1 == 1);
+    for column in columns {
         let order = catalog.ordered(column);
         let value = |key: MediaKey| column.value(&catalog.record(key).unwrap());
         for is_reversed in [false, true] {
@@ -186,6 +193,10 @@ fn assert_ordered(catalog: &Catalog, bound: f64) {
             "{column:?}"
         );
     }
+}
+
+/// What texts and prefixes cut out, and which media have the same bytes.
+fn assert_cut_and_counted(catalog: &Catalog) {
     for text in ["jpg", "png", "gif", ""] {
         let expected = (catalog.records())
             .filter(|record| Column::Extension.text(record).as_deref() == Some(text));
@@ -219,10 +230,16 @@ proptest! {
     fn apply_agrees_with_a_plain_map(
         start in prop::collection::vec((0..300_u32, any::<u64>()), 0..20),
         bound in -150.0..400.0,
+        // Each step asks for some orders before its changes and for some after them, so
+        // that those of earlier catalogs are followed through any number of steps.
         steps in prop::collection::vec(
-            (any::<bool>(), prop::collection::vec((0..300_u32, prop::option::weighted(0.7, any::<u64>())), 0..5)),
+            (
+                (any::<u32>(), any::<u32>(), any::<u32>()),
+                prop::collection::vec((0..300_u32, prop::option::weighted(0.7, any::<u64>())), 0..5),
+            ),
             0..6,
         ),
+        last in any::<u32>(),
     ) {
         let mut model: BTreeMap<MediaKey, Entry> = BTreeMap::new();
         for (key, seed) in &start {
@@ -233,10 +250,9 @@ proptest! {
             true,
         );
         assert_same(&catalog, &model);
-        for (asks_order, changes) in steps {
-            if asks_order {
-                assert_ordered(&catalog, bound);
-            }
+        for ((before_it, after_it, few), changes) in steps {
+            let few = few & few.rotate_left(7);
+            assert_some_ordered(&catalog, bound, before_it & few);
             let before = (catalog.clone(), model.clone());
             let changes: Vec<Change> = changes
                 .iter()
@@ -253,9 +269,11 @@ proptest! {
             catalog = catalog.apply(&changes);
             assert_same(&catalog, &model);
             assert_same(&before.0, &before.1);
-            assert_ordered(&catalog, bound);
+            assert_some_ordered(&catalog, bound, after_it & few);
             prop_assert_ne!(before.0.version(), catalog.version());
         }
+        assert_some_ordered(&catalog, bound, last);
+        assert_cut_and_counted(&catalog);
     }
 }
 
@@ -285,7 +303,9 @@ fn a_long_order_is_mended_where_it_was_touched() {
         true,
     );
     for round in 0..3 {
-        assert_ordered(&catalog, 60.0);
+        // A third of the columns, so that none of their orders is let go meanwhile.
+        let wanted = 0x4924_9249 << round;
+        assert_some_ordered(&catalog, 60.0, wanted);
         let changes: Vec<Change> = (0..90)
             .map(|n| match n % 3 {
                 0 => Change::Remove(MediaKey(n * 20 + round)),
@@ -294,8 +314,15 @@ fn a_long_order_is_mended_where_it_was_touched() {
             })
             .collect();
         catalog = catalog.apply(&changes);
+        let is_wanted = |column: &Column| wanted >> column.place() & 1 == 1;
+        assert!(
+            Column::all()
+                .filter(is_wanted)
+                .all(|column| catalog.has_order(column))
+        );
+        assert_some_ordered(&catalog, 60.0, wanted);
     }
-    assert_ordered(&catalog, 60.0);
+    assert_cut_and_counted(&catalog);
 }
 
 /// Four media of every chunk, in blocks of their own, so that few media lie in many
@@ -349,9 +376,9 @@ fn more_tags_than_a_chunk_counts_are_counted() {
     let catalog = Catalog::from_entries(entries, true);
     for column in [Column::CategoryTags(0), Column::CategoryTags(4)] {
         assert_first(&catalog, column);
-        let order = catalog.ordered(column).keys();
+        let order = catalog.ordered(column);
         let sorted = catalog.sorted_by(column, false, false, catalog.keys(), usize::MAX);
-        assert!(**order == *sorted, "{column:?}");
+        assert!(**order.keys() == *sorted, "{column:?}");
     }
 }
 
@@ -361,9 +388,9 @@ fn two_threads_order_many_as_one_does_few() {
     let entries = (0..33_000).map(|key| entry(key, number(key))).collect();
     let catalog = Catalog::from_entries(entries, true);
     for column in [Column::Height, Column::Bytes, Column::Path] {
-        let order = catalog.ordered(column).keys();
+        let order = catalog.ordered(column);
         let sorted = catalog.sorted_by(column, false, false, catalog.keys(), usize::MAX);
-        assert!(**order == *sorted, "{column:?}");
+        assert!(**order.keys() == *sorted, "{column:?}");
     }
 }
 
@@ -383,6 +410,39 @@ fn equal_orders_are_kept_once() {
     assert!(Arc::ptr_eq(&by_path, &keys(Column::Id)));
     assert!(Arc::ptr_eq(&by_path, &keys(Column::Title)));
     assert!(!Arc::ptr_eq(&by_path, &keys(Column::Width)));
+}
+
+#[test]
+fn only_the_latest_orders_are_kept() {
+    let catalog = scattered(200);
+    let kept = |catalog: &Catalog| -> Vec<Column> {
+        Column::all()
+            .filter(|column| catalog.has_order(*column))
+            .collect()
+    };
+    let (stored, others): (Vec<Column>, Vec<Column>) =
+        Column::all().partition(|column| Column::KEPT.contains(column));
+    let (early, late) = others.split_at(others.len() - 8);
+    assert!(early.len() > 8);
+    // Those that the catalog is stored with stay, however long ago somebody asked.
+    for column in stored.iter().chain(early).chain(late) {
+        catalog.ordered(*column);
+    }
+    let expected = |others: &[Column]| -> Vec<Column> {
+        let is_kept = |column: &Column| stored.contains(column) || others.contains(column);
+        Column::all().filter(is_kept).collect()
+    };
+    assert_eq!(kept(&catalog), expected(late));
+
+    // An edit changes nothing in that, and who asks again makes his one of the latest.
+    let next = catalog.apply(&[Change::Upsert(entry(0, 12)), Change::Remove(MediaKey(64))]);
+    assert_eq!(kept(&next), expected(late));
+    next.ordered(late[0]);
+    next.ordered(early[0]);
+    let latest = [&late[..1], &late[2..], &early[..1]].concat();
+    assert_eq!(kept(&next), expected(&latest));
+    assert_eq!(kept(&catalog), expected(late));
+    assert_ordered(&next, 60.0);
 }
 
 #[test]

@@ -32,8 +32,8 @@ type Place = (u64, bool, u64, MediaKey);
 impl Catalog {
     /// Whether an order was made already, or is made of an earlier one at little cost.
     pub fn has_order(&self, column: Column) -> bool {
-        let slot = self.slot(column);
-        slot.order.get().is_some() || slot.earlier().is_some()
+        let state = self.slot(column).state();
+        state.order.get().is_some() || state.earlier.is_some()
     }
 
     /// The first of some media as [`sorted_by`](Self::sorted_by) gives them, in less time
@@ -121,7 +121,7 @@ impl Catalog {
     pub fn first_ids(&self, media: &RoaringBitmap, limit: usize) -> Vec<MediaKey> {
         let count = usize::try_from(media.len()).unwrap_or(usize::MAX);
         let limit = limit.min(count);
-        if let Some(order) = self.slot(Column::Id).order.get() {
+        if let Some(order) = self.slot(Column::Id).made() {
             // One in so many is one of them.
             let looked_at = limit.saturating_mul(order.keys.len()) / count.max(1);
             if looked_at < count.saturating_mul(4) {
@@ -183,6 +183,9 @@ impl<'a> Looking<'a> {
             }
             self.look_at(now.iter(), &mut first);
             rest = later;
+        }
+        if rest.is_empty() {
+            return first.take_keys();
         }
         let mut second = First {
             last: first.last,
@@ -291,7 +294,7 @@ impl<'a> Looking<'a> {
             }
             return Some(first.take_keys());
         }
-        let order = self.catalog.slot(Column::Id).order.get()?;
+        let order = self.catalog.slot(Column::Id).made()?;
         let mut keys = Vec::new();
         let mut looked_at = 0;
         for key in order.keys.iter().filter(|key| media.contains(key.0)) {
