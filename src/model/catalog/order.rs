@@ -19,7 +19,7 @@ use std::{
 
 use roaring::RoaringBitmap;
 
-use self::making::Marks;
+pub(super) use self::making::Marks;
 use super::{Catalog, column::Value};
 use crate::model::{column::Column, id::MediaKey};
 
@@ -159,7 +159,7 @@ impl Order {
         }
     }
 
-    fn with_starts(self, starts: Marks) -> Self {
+    pub(super) fn with_starts(self, starts: Marks) -> Self {
         Self {
             starts: OnceLock::from(starts),
             ..self

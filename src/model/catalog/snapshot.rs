@@ -12,7 +12,7 @@ use super::{
     Catalog,
     lookup::Lookup,
     next_version,
-    order::{Order, Slot},
+    order::{Marks, Order, Slot},
     packed::{CHUNK, Chunk, Reader, Writer, flag},
     shared::Shared,
     tags::Tags,
@@ -20,7 +20,7 @@ use super::{
 use crate::model::{column::Column, id::MediaKey, tag::TagName};
 
 /// Raised whenever frames change, or what is packed in a record, or a hash.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// Chunks of records, tags, pairs of a lookup and places of an order in one frame:
 /// some hundreds of kilobytes.
@@ -36,7 +36,8 @@ const IDS: u8 = 4;
 const MD5S: u8 = 5;
 const POSTS: u8 = 6;
 const ORDER: u8 = 7;
-const END: u8 = 8;
+const STARTS: u8 = 8;
+const END: u8 = 9;
 
 impl Catalog {
     /// What frames of this program look like; others are of no use to it.
@@ -104,6 +105,12 @@ impl Catalog {
                     }
                 });
             }
+            send(STARTS, &mut |frame| {
+                frame.number(column.place() as u64);
+                for word in order.starts(self).words() {
+                    frame.0.extend(word.to_le_bytes());
+                }
+            });
         }
         send(END, &mut |frame| {
             frame.number(self.len() as u64);
@@ -118,6 +125,16 @@ fn bitmap(frame: &mut Writer, media: &RoaringBitmap) {
     let _ = media.serialize_into(&mut frame.0);
 }
 
+/// The order of a column as far as it came back.
+#[derive(Default)]
+struct RestoredOrder {
+    /// How many have a value.
+    valued: usize,
+    keys: Vec<MediaKey>,
+    /// Where another value begins.
+    starts: Vec<u64>,
+}
+
 /// A catalog that comes back frame by frame.
 #[derive(Default)]
 pub struct Restoring {
@@ -126,8 +143,7 @@ pub struct Restoring {
     flags: Vec<Arc<RoaringBitmap>>,
     sites: Vec<Arc<str>>,
     lookups: [Vec<(u32, u32)>; 3],
-    /// Of each column, how many have a value, and the media in their order.
-    orders: [(usize, Vec<MediaKey>); Column::KEPT.len()],
+    orders: [RestoredOrder; Column::KEPT.len()],
     is_at_end: bool,
 }
 
@@ -179,20 +195,25 @@ impl Restoring {
                 rest.is_empty().then_some(())?;
             }
             ORDER => {
-                let column = usize::try_from(reader.number()).ok()?;
-                let mut columns = Column::KEPT.iter();
-                let place = columns.position(|known| known.place() == column)?;
-                let (valued, order) = self.orders.get_mut(place)?;
-                *valued = usize::try_from(reader.number()).ok()?;
+                let order = self.order(&mut reader)?;
+                order.valued = usize::try_from(reader.number()).ok()?;
                 let (keys, rest) = reader.0.as_chunks::<4>();
-                order.extend(keys.iter().map(|key| MediaKey(u32::from_le_bytes(*key))));
+                let keys = keys.iter().map(|key| MediaKey(u32::from_le_bytes(*key)));
+                order.keys.extend(keys);
+                rest.is_empty().then_some(())?;
+            }
+            STARTS => {
+                let order = self.order(&mut reader)?;
+                let (words, rest) = reader.0.as_chunks::<8>();
+                let words = words.iter().map(|word| u64::from_le_bytes(*word));
+                order.starts.extend(words);
                 rest.is_empty().then_some(())?;
             }
             END => {
                 let media = self.flags.get(flag::PRESENT as usize)?.len();
                 let is_whole = media == reader.number()
-                    && self.orders.iter().all(|(valued, order)| {
-                        media == order.len() as u64 && *valued <= order.len()
+                    && self.orders.iter().all(|order| {
+                        media == order.keys.len() as u64 && order.valued <= order.keys.len()
                     })
                     && self.tags.len() as u64 == reader.number()
                     && self.flags.len() == flag::COUNT;
@@ -202,6 +223,14 @@ impl Restoring {
             _ => return None,
         }
         Some(())
+    }
+
+    /// The order of the column that a frame names.
+    fn order(&mut self, reader: &mut Reader<'_>) -> Option<&mut RestoredOrder> {
+        let column = usize::try_from(reader.number()).ok()?;
+        let mut columns = Column::KEPT.iter();
+        let place = columns.position(|known| known.place() == column)?;
+        self.orders.get_mut(place)
     }
 
     /// The catalog, complete, once all its frames were taken.
@@ -214,9 +243,10 @@ impl Restoring {
         let version = next_version();
         let mut columns = vec![Slot::default(); Column::COUNT];
         let mut orders: Vec<Arc<Order>> = Vec::new();
-        for (column, (valued, keys)) in Column::KEPT.into_iter().zip(self.orders) {
-            let order = Order::new(column, keys, valued).sharing(orders.iter());
-            let order = Arc::new(order);
+        for (column, restored) in Column::KEPT.into_iter().zip(self.orders) {
+            let starts = Marks::of(restored.starts, restored.valued)?;
+            let order = Order::new(column, restored.keys, restored.valued);
+            let order = Arc::new(order.with_starts(starts).sharing(orders.iter()));
             *columns.get_mut(column.place())? = Slot::of(Arc::clone(&order));
             orders.push(order);
         }
@@ -292,6 +322,7 @@ mod tests {
                     let groups = order.groups(catalog, true, false);
                     groups.map(<[_]>::to_vec).collect::<Vec<_>>()
                 };
+                prop_assert!(ours.knows_groups());
                 prop_assert_eq!(groups(&back), groups(&catalog));
             }
             prop_assert_eq!(back.sites().collect::<Vec<_>>(), catalog.sites().collect::<Vec<_>>());

@@ -20,6 +20,16 @@ pub struct Marks {
 }
 
 impl Marks {
+    /// As many marks as they were when these were their [words](Self::words).
+    pub fn of(words: Vec<u64>, len: usize) -> Option<Self> {
+        (words.len() == len.div_ceil(64)).then_some(Self { words, len })
+    }
+
+    /// The marks of 64 places each, the first in the lowest bit.
+    pub fn words(&self) -> &[u64] {
+        &self.words
+    }
+
     fn push(&mut self, is_set: bool) {
         if self.len.is_multiple_of(64) {
             self.words.push(0);
