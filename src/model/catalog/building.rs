@@ -108,8 +108,12 @@ impl Building {
             self.close_chunk();
         }
         let mut catalog = self.catalog;
-        catalog.tags = Tags::restore(self.names.into_names().zip(self.tagged));
-        catalog.flags = self.flagged.into_iter().map(Arc::new).collect();
+        // What grew has room for more, and a copy has not.
+        let exact = |media: RoaringBitmap| RoaringBitmap::clone(&media);
+        let tagged = self.tagged.into_iter().map(exact);
+        catalog.tags = Tags::restore(self.names.into_names().zip(tagged));
+        let flagged = self.flagged.into_iter().map(exact);
+        catalog.flags = flagged.map(Arc::new).collect();
         catalog.by_id = Lookup::build(self.ids);
         catalog.by_md5 = Lookup::build(self.md5s);
         catalog.by_post = Lookup::build(self.posts);
