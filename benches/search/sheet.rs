@@ -84,8 +84,28 @@ pub fn ratio(ours: Duration, theirs: Duration) -> String {
     format!("{:.0}", theirs.as_secs_f64() / ours.as_secs_f64().max(1e-9))
 }
 
-/// The resident memory of this process, in MB.
+/// The resident memory of this process at rest, in MB: waits until the allocator has
+/// given back what is free.
 pub fn resident() -> u64 {
+    const STEP: Duration = Duration::from_secs(1);
+    let mut least = (resident_now(), 0);
+    for _ in 0..40 {
+        std::thread::sleep(STEP);
+        let now = resident_now();
+        least = if now < least.0 {
+            (now, 0)
+        } else {
+            (least.0, least.1 + 1)
+        };
+        // It gives back over ten seconds, in steps.
+        if least.1 == 5 {
+            break;
+        }
+    }
+    least.0
+}
+
+fn resident_now() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find(|line| line.starts_with("VmRSS:"));
     line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok())
