@@ -9,6 +9,7 @@ pub mod key;
 pub mod parser;
 pub mod print;
 mod session;
+mod synonyms;
 mod system;
 pub mod tree;
 mod value;

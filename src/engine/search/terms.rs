@@ -418,6 +418,10 @@ impl<'a> Evaluation<'a> {
         self.hint(match key {
             Key::Color => "color: finds nothing: the index has no colors".into(),
             Key::Embed => "embed: finds nothing: there is no model that understands it".into(),
+            Key::Fav => format!(
+                "{what} finds nothing: favorites are the library's, not a person's; fav:yes \
+                 finds them"
+            ),
             Key::Dup => format!(
                 "{what} finds nothing: groups have no names; there are dup:exact, dup:pixel, \
                  dup:near and dup:reviewed"

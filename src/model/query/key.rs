@@ -248,7 +248,7 @@ const TABLE: &[Row] = &[
     Row(Key::Filename, "filename", &["file"], ValueKind::Text),
     Row(Key::Path, "path", &[], ValueKind::Text),
     Row(Key::Folder, "folder", &[], ValueKind::Text),
-    Row(Key::Ext, "ext", &[], ValueKind::List),
+    Row(Key::Ext, "ext", &["filetype"], ValueKind::List),
     Row(Key::Url, "url", &[], ValueKind::Text),
     Row(Key::Source, "source", &[], ValueKind::Text),
     Row(Key::Site, "site", &[], ValueKind::List),

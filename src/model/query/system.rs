@@ -1,10 +1,14 @@
 //! hydrus `system:` predicates in our own words, so that its users can paste them.
 
+mod time;
+
+use time::time;
+
 /// What is understood, for the error that lists it.
 pub const SUPPORTED: &str = "understood are: everything, inbox, archive, untagged, has tags, \
      number of [NAMESPACE] tags, width, height, ratio, filesize, duration, framerate, \
      number of frames, number of pixels, number of notes, number of urls, filetype, hash, \
-     import time, modified time, last viewed time, similar to files, limit, rating, has domain, \
+     import time, modified time, last viewed time, similar to files, limit, rating, has domain, has url, \
      has or no audio, transparency, exif, xmp, iptc, icc profile, embedded metadata, notes, urls, \
      caption, duration";
 
@@ -29,7 +33,7 @@ const HAS: [(&str, &str); 16] = [
 ];
 
 /// What is compared with a number or a time, and the key it is here.
-const SUBJECTS: [(&str, &str); 22] = [
+const SUBJECTS: [(&str, &str); 27] = [
     ("tags", "tagcount"),
     ("width", "width"),
     ("height", "height"),
@@ -46,12 +50,17 @@ const SUBJECTS: [(&str, &str); 22] = [
     ("import time", "imported"),
     ("time imported", "imported"),
     ("date imported", "imported"),
+    ("import date", "imported"),
+    ("imported time", "imported"),
+    ("imported", "imported"),
     ("modified time", "modified"),
+    ("modified date", "modified"),
     ("time modified", "modified"),
     ("date modified", "modified"),
     ("archived time", "modified"),
     ("last viewed time", "viewed"),
     ("last view time", "viewed"),
+    ("last viewed date", "viewed"),
 ];
 
 const SIGNS: [char; 11] = ['<', '>', '=', '≈', '~', '≠', '!', '≤', '≥', '±', ' '];
@@ -69,8 +78,8 @@ const WORDS: [(&str, &str); 15] = [
     ("taller than", "<"),
     ("the day of", "="),
     ("the month of", "="),
-    ("since", ">="),
-    ("before", "<"),
+    ("since", "since"),
+    ("before", "before"),
     ("about", "~="),
     ("is", "="),
 ];
@@ -89,7 +98,7 @@ pub fn translate(line: &str) -> Option<String> {
         "is favourite" | "favourite" | "favorite" => "is:fav",
         _ => {
             return has(text)
-                .or_else(|| domain(text))
+                .or_else(|| url(text))
                 .or_else(|| similar(text))
                 .or_else(|| rating(text))
                 .or_else(|| compared(text));
@@ -126,23 +135,28 @@ fn presence(text: &str) -> Option<(bool, &str)> {
     None
 }
 
-fn domain(text: &str) -> Option<String> {
-    let (is_wanted, domain) = match presence(text) {
-        Some((is_wanted, what)) => (
-            is_wanted,
-            what.strip_prefix("domain ")
-                .or(what.strip_prefix("a url with domain "))?,
-        ),
-        None => (true, text.strip_prefix("domain is ")?),
+/// `has domain D`, `has url U`.
+fn url(text: &str) -> Option<String> {
+    let (is_wanted, what) = match presence(text) {
+        Some((is_wanted, what)) => (is_wanted, what.strip_prefix("a ").unwrap_or(what)),
+        None => (true, text),
     };
-    let domain = one_word(domain)?;
+    let domain = ["domain is ", "domain ", "url with domain "];
+    let pattern = match domain.iter().find_map(|start| what.strip_prefix(start)) {
+        Some(domain) => format!("*{}*", one_word(domain)?),
+        None => one_word(what.strip_prefix("url ")?)?.to_owned(),
+    };
     let sign = if is_wanted { "" } else { "-" };
-    Some(format!("{sign}url:*{domain}*"))
+    Some(format!("{sign}url:{pattern}"))
 }
 
 fn similar(text: &str) -> Option<String> {
-    let rest = text.strip_prefix("similar to files")?;
-    let rest = rest.trim().trim_start_matches("= ");
+    let rest = text.strip_prefix("similar to ")?.trim_start();
+    let rest = rest
+        .strip_prefix("files")
+        .unwrap_or(rest)
+        .trim()
+        .trim_start_matches("= ");
     let (hash, distance) = rest
         .split_once(" with distance ")
         .or_else(|| rest.split_once(" distance "))
@@ -189,6 +203,7 @@ fn compared(text: &str) -> Option<String> {
     if let Some((_, key)) = SUBJECTS.iter().find(|(name, _)| *name == subject) {
         return match *key {
             "imported" | "modified" | "viewed" => time(key, operator, value),
+            _ if matches!(operator, "since" | "before") => None,
             "filesize" => Some(format!("filesize:{}{}", plain(operator), size(value)?)),
             "duration" => Some(format!("duration:{}{}", plain(operator), duration(value)?)),
             key => {
@@ -293,36 +308,6 @@ fn hash(operator: &str, value: &str) -> Option<String> {
     Some(format!("{sign}{key}:{}", hashes.join(",")))
 }
 
-/// A point of the calendar, or how long ago.
-fn time(key: &str, operator: &str, value: &str) -> Option<String> {
-    let value = value.trim_end_matches(" ago").trim();
-    if value.starts_with(|c: char| c.is_ascii_digit()) && value.contains('-') {
-        return Some(format!("{key}:{}{}", plain(operator), one_word(value)?));
-    }
-    if matches!(value, "today" | "yesterday") {
-        return Some(format!("{key}:{}{value}", plain(operator)));
-    }
-    // "import time < 7 days": less than seven days ago.
-    let mut age = String::new();
-    let mut words = value.split([' ', ',']).filter(|word| !word.is_empty());
-    while let Some(number) = words.next() {
-        let number: u32 = number.parse().ok()?;
-        let unit = match words.next()?.trim_end_matches('s') {
-            "second" => "s",
-            "minute" => "mi",
-            "hour" => "h",
-            "day" => "d",
-            "week" => "w",
-            "month" => "mo",
-            "year" => "y",
-            _ => return None,
-        };
-        age.push_str(&number.to_string());
-        age.push_str(unit);
-    }
-    (key == "imported" && !age.is_empty()).then(|| format!("age:{}{age}", plain(operator)))
-}
-
 fn size(value: &str) -> Option<String> {
     let (number, unit) = number_and_unit(value)?;
     let unit = match unit {
@@ -402,7 +387,16 @@ mod tests {
                 "md5:0123456789abcdef0123456789abcdef",
             ),
             ("import time < 7 days", "age:<7d"),
-            ("import time: since 1 year 2 months ago", "age:>=1y2mo"),
+            ("import time: since 1 year 2 months ago", "age:<=1y2mo"),
+            ("import time: before 7 days ago", "age:>7d"),
+            ("import time > 7 years 45 days 7h", "age:>7y45d7h"),
+            (
+                "modified date < 2 years 1 month",
+                "modified:>=25_months_ago",
+            ),
+            ("modified time: before 7 days ago", "modified:<7_days_ago"),
+            ("last viewed time < 1 week, 2 days", "viewed:>=9_days_ago"),
+            ("imported time since 2024-01-01", "imported:>=2024-01-01"),
             ("import time since 2023-01-05", "imported:>=2023-01-05"),
             (
                 "modified time: the day of 2023-01-05",
@@ -410,6 +404,13 @@ mod tests {
             ),
             ("has domain pixiv.net", "url:*pixiv.net*"),
             ("no domain pixiv.net", "-url:*pixiv.net*"),
+            ("domain is pixiv.net", "url:*pixiv.net*"),
+            ("has a url with domain pixiv.net", "url:*pixiv.net*"),
+            (
+                "does not have url https://a.example/1",
+                "-url:https://a.example/1",
+            ),
+            ("similar to 0123abcd distance 3", "similar:0123abcd,d<=3"),
             (
                 "similar to files 0123abcd with distance of 3",
                 "similar:0123abcd,d<=3",
@@ -423,7 +424,9 @@ mod tests {
         for line in [
             "nonsense",
             "tag as number page > 5",
-            "modified time < 7 days",
+            "modified time < 7 fortnights",
+            "modified time < 7",
+            "width since 5",
             "has a vision",
             "width is",
             "number of a b tags > 1",

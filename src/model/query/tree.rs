@@ -167,6 +167,20 @@ pub enum Moment {
     ThisWeek,
     ThisMonth,
     ThisYear,
+    /// `3_days_ago`: that day, or one second, minute or hour from then on.
+    Ago(u32, Unit),
+}
+
+/// What is counted back from now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    Second,
+    Minute,
+    Hour,
+    Day,
+    Week,
+    Month,
+    Year,
 }
 
 /// What `similar:` asks for.

@@ -2,7 +2,7 @@
 
 use super::{
     key::{Key, ValueKind},
-    tree::{DateTest, Items, Moment, NumberTest, Order, OrderBy, Pattern, Similar},
+    tree::{DateTest, Items, Moment, NumberTest, Order, OrderBy, Pattern, Similar, Unit},
 };
 use crate::model::{column::Column, mark::is_letter, tag::BUILT_IN_CATEGORIES};
 
@@ -61,7 +61,8 @@ pub fn parse(key: Key, raw: &str, is_quoted: bool) -> Result<Items, Wrong> {
         ValueKind::Flag => match lower.as_str() {
             "true" | "yes" => Ok(Items::Flag(true)),
             "false" | "no" => Ok(Items::Flag(false)),
-            _ => Err(Wrong::new(key, "yes or no")),
+            // On a site they are a person's; here nobody else has any.
+            _ => Ok(Items::List(vec![lower])),
         },
         kind @ (ValueKind::Number
         | ValueKind::Size
@@ -87,7 +88,8 @@ pub fn parse(key: Key, raw: &str, is_quoted: bool) -> Result<Items, Wrong> {
             .filter(|tests| !tests.is_empty())
             .map(Items::Dates)
             .ok_or_else(|| {
-                Wrong::new(key, "a date").hint("like 2025-03, >=2025-01-15, today, 2024..2025")
+                Wrong::new(key, "a date")
+                    .hint("like 2025-03, >=2025-01-15, today, >7_days_ago, 2024..2025")
             }),
         ValueKind::Similar => similar(raw).ok_or_else(|| {
             Wrong::new(key, "an id and options").hint("like similar:12ab,d<=8,n=50")
@@ -412,6 +414,9 @@ fn moment(text: &str) -> Option<Moment> {
         "this_year" => return Some(Moment::ThisYear),
         _ => {}
     }
+    if let Some(past) = text.strip_suffix("_ago") {
+        return ago(past);
+    }
     if let Some((date, time)) = text.split_once(['t', ' ']) {
         let date = day(date)?;
         let mut parts = time.split(':');
@@ -438,6 +443,24 @@ fn moment(text: &str) -> Option<Moment> {
         (Some(_), Some(_), None) => day(text).map(Moment::Day),
         _ => None,
     }
+}
+
+/// `3_days`, `1_month`.
+fn ago(past: &str) -> Option<Moment> {
+    let (count, unit) = past.split_once('_')?;
+    let unit = match unit.strip_suffix('s').unwrap_or(unit) {
+        "second" => Unit::Second,
+        "minute" => Unit::Minute,
+        "hour" => Unit::Hour,
+        "day" => Unit::Day,
+        "week" => Unit::Week,
+        "month" => Unit::Month,
+        "year" => Unit::Year,
+        _ => return None,
+    };
+    let is_count = count.bytes().all(|byte| byte.is_ascii_digit());
+    let count = count.parse().ok().filter(|_| is_count)?;
+    Some(Moment::Ago(count, unit))
 }
 
 fn day(text: &str) -> Option<jiff::civil::Date> {
@@ -500,9 +523,13 @@ fn order(text: &str) -> Option<Order> {
             is_descending: false,
         });
     }
-    let (name, suffix) = if let Some(name) = text.strip_suffix("_asc") {
+    let ends_with = |end: &str| {
+        let name = text.strip_suffix(end)?;
+        name.strip_suffix(['_', ':'])
+    };
+    let (name, suffix) = if let Some(name) = ends_with("asc") {
         (name, Some(false))
-    } else if let Some(name) = text.strip_suffix("_desc") {
+    } else if let Some(name) = ends_with("desc") {
         (name, Some(true))
     } else {
         (text, None)
@@ -513,8 +540,8 @@ fn order(text: &str) -> Option<Order> {
         }
         "old" | "oldest" => (OrderBy::Column(Column::Imported), false),
         "id" => (OrderBy::Column(Column::Id), false),
-        "date" | "taken" | "created" => (OrderBy::Column(Column::Created), true),
-        "modified" | "edited" => (OrderBy::Column(Column::Modified), true),
+        "date" | "taken" | "created" | "created_at" => (OrderBy::Column(Column::Created), true),
+        "modified" | "edited" | "change" | "updated" => (OrderBy::Column(Column::Modified), true),
         "name" => (OrderBy::Column(Column::Title), false),
         "path" => (OrderBy::Column(Column::Path), false),
         "filesize" => (OrderBy::Column(Column::Bytes), true),
@@ -625,6 +652,8 @@ mod tests {
             "today",
             "2024..this_year",
             "..yesterday",
+            ">7_days_ago",
+            "2_months_ago..1_week_ago",
         ] {
             assert!(
                 matches!(parse(Key::Date, raw, false), Ok(Items::Dates(_))),

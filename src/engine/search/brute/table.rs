@@ -160,6 +160,13 @@ pub(super) const TERMS: &[(&str, Test)] = &[
             || (s.facts.modified >= 1_741_910_400 && s.facts.modified < 1_741_996_800)
     }),
     ("age:<2d", |s, _| NOW - s.entry.imported < 2 * DAY),
+    ("imported:>=48_hours_ago", |s, _| {
+        NOW - s.entry.imported <= 2 * DAY
+    }),
+    // Before the day a week ago began.
+    ("imported:<1_week_ago", |s, _| {
+        s.entry.imported < 1_741_392_000
+    }),
     ("rating:sfw", |s, _| {
         matches!(s.media.rating, Some(Rating::General | Rating::Sensitive))
     }),
@@ -188,6 +195,11 @@ pub(super) const TERMS: &[(&str, Test)] = &[
     ("is:animated", |s, _| s.media.kind == MediaKind::Animation),
     ("is:locked", |s, _| !s.media.locked.is_empty()),
     ("has:parent", |s, _| !s.media.related("parent").is_empty()),
+    ("is:child", |s, _| !s.media.related("parent").is_empty()),
+    ("is:webp,jpg", |s, _| {
+        s.facts.path.to_lowercase().ends_with(".jpg")
+    }),
+    ("fav:somebody", |_, _| false),
     ("has:exif", |s, _| {
         s.media.metadata.contains_key("exif") || s.media.metadata.contains_key("taken")
     }),

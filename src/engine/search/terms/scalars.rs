@@ -20,7 +20,7 @@ use crate::{
         fact::{Detail, Fact, PART},
         query::{
             key::Key,
-            tree::{DateTest, Moment, NumberTest},
+            tree::{DateTest, Moment, NumberTest, Unit},
         },
         tag::BUILT_IN_CATEGORIES,
     },
@@ -230,10 +230,11 @@ impl<'a> Evaluation<'a> {
 
     /// The first second of a stretch of the local calendar, and the first after it.
     fn bounds(&self, moment: Moment) -> Option<(i64, i64)> {
-        let today = || -> Option<Date> {
+        let now = || -> Option<DateTime> {
             let now = jiff::Timestamp::from_second(self.now).ok()?;
-            Some(now.to_zoned(self.zone.clone()).date())
+            Some(now.to_zoned(self.zone.clone()).datetime())
         };
+        let today = || -> Option<Date> { Some(now()?.date()) };
         let days = |start: Date, span: jiff::Span| -> Option<(DateTime, DateTime)> {
             let end = start.checked_add(span).ok()?;
             Some((start.into(), end.into()))
@@ -251,6 +252,28 @@ impl<'a> Evaluation<'a> {
             }
             Moment::ThisMonth => days(today()?.first_of_month(), 1.month())?,
             Moment::ThisYear => days(today()?.first_of_year(), 1.year())?,
+            Moment::Ago(count, unit) => {
+                let span = jiff::Span::new();
+                let span = match unit {
+                    Unit::Second => span.try_seconds(count),
+                    Unit::Minute => span.try_minutes(count),
+                    Unit::Hour => span.try_hours(count),
+                    Unit::Day => span.try_days(count),
+                    Unit::Week => span.try_weeks(count),
+                    Unit::Month => span.try_months(count),
+                    Unit::Year => span.try_years(count),
+                };
+                let start = now()?.checked_sub(span.ok()?).ok()?;
+                let until = |length: jiff::Span| start.checked_add(length).ok();
+                match unit {
+                    Unit::Second => (start, until(1.second())?),
+                    Unit::Minute => (start, until(1.minute())?),
+                    Unit::Hour => (start, until(1.hour())?),
+                    Unit::Day | Unit::Week | Unit::Month | Unit::Year => {
+                        days(start.date(), 1.day())?
+                    }
+                }
+            }
             Moment::Time { start, seconds } => {
                 let span = if seconds { 1.second() } else { 1.minute() };
                 (start, start.checked_add(span).ok()?)

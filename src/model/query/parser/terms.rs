@@ -7,7 +7,7 @@ use crate::model::{
     media::is_extension,
     query::{
         key::{self, Key, ValueKind},
-        system,
+        synonyms, system,
         tree::{Items, Node, Pattern, QueryError, TagOrigin, Term, Test, Value, Vocabulary},
         value,
     },
@@ -410,14 +410,19 @@ fn finish_key(
     if key == Key::Tag && is_quoted {
         return literal(None, raw, span);
     }
-    let items = value::parse(key, raw, is_quoted).map_err(|wrong| QueryError {
+    let (key, raw) = if is_quoted {
+        (key, raw.into())
+    } else {
+        synonyms::of(key, raw)
+    };
+    let items = value::parse(key, &raw, is_quoted).map_err(|wrong| QueryError {
         message: wrong.message,
         span: span.clone(),
         hint: wrong.hint,
     })?;
     let raw = match items {
         Items::None if !is_quoted => "none".to_owned(),
-        _ => raw.to_owned(),
+        _ => raw.into_owned(),
     };
     Ok(Node::Term(Term {
         test: Test::Key {
