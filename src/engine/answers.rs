@@ -1,6 +1,6 @@
 //! Searches and completions: a newer question cancels the one before.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use super::{
     Core, Engine,
@@ -181,6 +181,10 @@ impl Lookup for CoreLookup<'_> {
 
     fn albums(&self) -> Result<Vec<Album>, String> {
         self.0.kept_albums()
+    }
+
+    fn searches(&self) -> Result<BTreeMap<String, String>, String> {
+        self.0.library.searches().map_err(|error| error.chain())
     }
 
     fn marks(&self) -> Result<Vec<Mark>, String> {

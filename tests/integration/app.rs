@@ -93,6 +93,10 @@ impl Lookup for DeskLookup<'_> {
         NoLookup.albums()
     }
 
+    fn searches(&self) -> Result<BTreeMap<String, String>, String> {
+        NoLookup.searches()
+    }
+
     fn marks(&self) -> Result<Vec<Mark>, String> {
         Ok(self.0.to_vec())
     }

@@ -1,6 +1,6 @@
 //! Results of queries as bytes, and which of them hold until the library changes.
 
-use std::{cell::Cell, sync::Arc, time::Duration};
+use std::{cell::Cell, collections::BTreeMap, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -116,6 +116,12 @@ impl Lookup for Noting<'_> {
         };
         self.basis.set(basis);
         albums
+    }
+
+    fn searches(&self) -> Result<BTreeMap<String, String>, String> {
+        // Any of them may be about what changes without the catalog.
+        self.basis.set(Basis::Passing);
+        self.lookup.searches()
     }
 
     fn marks(&self) -> Result<Vec<Mark>, String> {

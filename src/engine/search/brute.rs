@@ -3,7 +3,7 @@
 
 mod table;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -106,6 +106,15 @@ impl Lookup for Shelf<'_> {
                 query: Some("aa -b".to_owned()),
             },
         ])
+    }
+
+    fn searches(&self) -> Result<BTreeMap<String, String>, String> {
+        let searches = [
+            ("good", "stars:>=3 order:id limit:2"),
+            ("good fox", "search:good aa"),
+        ];
+        let own = |(name, query): (&str, &str)| (name.to_owned(), query.to_owned());
+        Ok(searches.into_iter().map(own).collect())
     }
 
     fn marks(&self) -> Result<Vec<Mark>, String> {

@@ -6,7 +6,10 @@ mod scalars;
 pub mod tags;
 mod texts;
 
-use std::{borrow::Cow, collections::HashMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap},
+};
 
 use jiff::tz::TimeZone;
 use roaring::{MultiOps, RoaringBitmap};
@@ -50,6 +53,9 @@ pub trait Lookup {
     /// All projects.
     fn albums(&self) -> Result<Vec<Album>, String>;
 
+    /// The named searches, name to query.
+    fn searches(&self) -> Result<BTreeMap<String, String>, String>;
+
     /// The marks of the person who asks.
     fn marks(&self) -> Result<Vec<Mark>, String>;
 
@@ -88,6 +94,10 @@ impl Lookup for NoLookup {
         Err(NO_INDEX.to_owned())
     }
 
+    fn searches(&self) -> Result<BTreeMap<String, String>, String> {
+        Err(NO_INDEX.to_owned())
+    }
+
     fn marks(&self) -> Result<Vec<Mark>, String> {
         Err(NO_INDEX.to_owned())
     }
@@ -121,8 +131,9 @@ pub struct Evaluation<'a> {
     pub distances: HashMap<u32, u32>,
     /// The places in their projects of the media that `project:` found.
     pub places: HashMap<u32, usize>,
-    /// The smart albums that are being evaluated, lest one asks for itself.
-    albums: Vec<String>,
+    /// The smart albums and named searches that are being evaluated, lest one asks for
+    /// itself.
+    within: Vec<String>,
     /// What is noted of each part, when somebody wants to know.
     pub notes: Option<Notes>,
 }
@@ -147,7 +158,7 @@ impl<'a> Evaluation<'a> {
             known: HashMap::new(),
             distances: HashMap::new(),
             places: HashMap::new(),
-            albums: Vec::new(),
+            within: Vec::new(),
             notes: None,
         }
     }

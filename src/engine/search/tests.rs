@@ -1,6 +1,8 @@
 //! Searches over small libraries: a table of queries, and a naive evaluator that
 //! must agree with the bitmaps on any tree.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -131,6 +133,13 @@ impl Lookup for Texts {
 
     fn albums(&self) -> Result<Vec<Album>, String> {
         Ok(Vec::new())
+    }
+
+    fn searches(&self) -> Result<BTreeMap<String, String>, String> {
+        Ok(BTreeMap::from([(
+            "round".to_owned(),
+            "search:round stars:5".to_owned(),
+        )]))
     }
 
     fn marks(&self) -> Result<Vec<Mark>, String> {
@@ -548,6 +557,9 @@ fn what_nothing_can_answer_says_why() {
         ("embed:\"a cat\"", "no model"),
         ("mark:a", "mark a stands on no picture"),
         ("dup:G12", "groups have no names"),
+        ("search:round", "the search round asks for itself"),
+        ("search:other", "no search of that name; there are round"),
+        ("fav:somebody", "not a person's"),
     ] {
         let catalog = library();
         let query = Query::parse(text, &catalog).unwrap();

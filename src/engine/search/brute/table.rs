@@ -183,6 +183,10 @@ pub(super) const TERMS: &[(&str, Test)] = &[
         s.media.metadata.contains_key("undecodable")
     }),
     ("project:best_of", |s, _| in_best_of(s)),
+    ("search:good", |s, _| s.media.stars >= 3),
+    ("search:good_fox", |s, _| s.media.stars >= 3 && s.has("aa")),
+    ("search:any", |s, _| s.media.stars >= 3),
+    ("search:none", |s, _| s.media.stars < 3),
     ("project:*mar*", |s, _| s.has("aa") && !s.has("b")),
     ("project:none", |s, _| {
         !in_best_of(s) && (!s.has("aa") || s.has("b"))

@@ -18,7 +18,7 @@ use crate::model::{
     media::{MediaKind, Rating, Status},
     query::{
         key::Key,
-        tree::{Items, NumberTest, Similar, Value},
+        tree::{Items, NumberTest, Pattern, Similar, Value},
     },
     text::display_text,
 };
@@ -111,6 +111,7 @@ impl<'a> Evaluation<'a> {
                 }
                 Self::union(&parts)
             }
+            Key::Search => self.named_searches(&Pattern::Glob("*".to_owned()))?,
             Key::Dup => self.duplicates()?,
             Key::Mark => self.marked_at_all(),
             Key::Viewed => self.viewed_when(|_| true)?,

@@ -1,6 +1,6 @@
 //! Terms about texts: patterns over names, paths, captions, URLs and tag names.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use super::{Evaluation, Media, Result};
 use crate::{
@@ -24,6 +24,7 @@ impl<'a> Evaluation<'a> {
             Key::Tag | Key::Direct => return self.tag_pattern(pattern),
             Key::Source => return self.source(pattern),
             Key::Project | Key::Ordproject => return self.project(pattern),
+            Key::Search => return self.named_searches(pattern),
             _ => {}
         }
         let Some(matcher) = Matcher::new(pattern) else {
@@ -180,33 +181,67 @@ impl<'a> Evaluation<'a> {
         let Some(query) = &album.query else {
             return Ok(listed);
         };
-        if self.albums.contains(&album.name) {
-            self.hint(format!(
-                "the smart album {} asks for itself",
-                display_text(&album.name)
-            ));
-            return Ok(listed);
+        let label = format!("the smart album {}", display_text(&album.name));
+        let found = self.nested(&label, query)?;
+        Ok(Self::union(&[listed, found]))
+    }
+
+    /// What the named searches of such a name find, without their orders and limits.
+    pub(super) fn named_searches(&mut self, pattern: &Pattern) -> Result<Media<'a>> {
+        let Some(matcher) = Matcher::new(pattern) else {
+            return Ok(Cow::default());
+        };
+        let searches = self.lookup.searches().unwrap_or_else(|error| {
+            let error = display_text(&error);
+            self.hint(format!("cannot read the named searches: {error}"));
+            BTreeMap::new()
+        });
+        let is_all = matches!(pattern, Pattern::Substring(name) if name == "all");
+        let mut parts = Vec::new();
+        for (name, query) in &searches {
+            if is_all || is_named(pattern, &matcher, name) {
+                let label = format!("the search {}", display_text(name));
+                parts.push(self.nested(&label, query)?);
+            }
+        }
+        if parts.is_empty() && self.hints.is_empty() {
+            let names: Vec<&str> = searches.keys().take(8).map(String::as_str).collect();
+            self.hint(if names.is_empty() {
+                "no search has a name here; on the screen Ctrl-b gives one".to_owned()
+            } else {
+                let names = names.join(", ");
+                format!("no search of that name; there are {}", display_text(&names))
+            });
+        }
+        Ok(Self::union(&parts))
+    }
+
+    /// What a query finds that was kept under a name; nothing, and a hint, where it
+    /// does not parse or asks for itself.
+    fn nested(&mut self, label: &str, query: &str) -> Result<Media<'a>> {
+        if self.within.iter().any(|outer| outer == label) {
+            self.hint(format!("{label} asks for itself"));
+            return Ok(Cow::default());
         }
         match Query::parse(query, &BuiltIn) {
             Ok(query) => {
-                self.albums.push(album.name.clone());
+                self.within.push(label.to_owned());
                 let counted = self.counted.len();
                 let found = match query.root() {
                     Some(root) => self.node(root)?,
                     None => Cow::Borrowed(self.catalog.all()),
                 };
-                // Its terms are no chips of the query that asks for the album.
+                // Its terms are no chips of the query that asks for it.
                 self.forget_terms(counted);
-                self.albums.pop();
-                Ok(Self::union(&[listed, found]))
+                self.within.pop();
+                Ok(found)
             }
             Err(error) => {
                 self.hint(format!(
-                    "the query of the smart album {} does not parse: {}",
-                    display_text(&album.name),
+                    "the query of {label} does not parse: {}",
                     display_text(&error.message)
                 ));
-                Ok(listed)
+                Ok(Cow::default())
             }
         }
     }
