@@ -208,6 +208,9 @@ impl Info {
         if let Some(viewed) = insight.viewed {
             facts.add("viewed", &print_time(viewed));
         }
+        if let Some((name, count)) = &insight.duplicates {
+            facts.add("dup", &format!("{name}, {count} pictures: dup:{name}"));
+        }
         for line in related {
             facts.add("like", &line);
         }

@@ -26,6 +26,8 @@ pub struct Insight {
     pub guess: Option<Guess>,
     /// When it was looked at last, in seconds since 1970.
     pub viewed: Option<i64>,
+    /// The name of the group of duplicates it is in, and how many are in that.
+    pub duplicates: Option<(String, usize)>,
 }
 
 /// What was learned of ratings, until the catalog changes.
@@ -80,6 +82,7 @@ impl Insight {
             related,
             guess,
             viewed: None,
+            duplicates: None,
         }
     }
 

@@ -120,8 +120,16 @@ fn report_duplicates(context: &Context) -> Result<Status> {
     let engine = context.engine()?;
     let groups = find_duplicates(context, &engine)?;
     let (redundant, bytes) = redundancy(&groups);
+    let names = engine.duplicate_groups_now()?;
+    let name_of = |group: &Group| {
+        let group = names.group_of(group.copies.first()?.key)?;
+        Some(group.name.clone())
+    };
     if context.options.json {
-        let list: Vec<Value> = groups.iter().map(group_json).collect();
+        let list: Vec<Value> = groups
+            .iter()
+            .map(|group| group_json(group, name_of(group).as_deref()))
+            .collect();
         context.output.json(&json!({
             "groups": list,
             "redundant": redundant,
@@ -129,7 +137,8 @@ fn report_duplicates(context: &Context) -> Result<Status> {
         }))?;
     } else {
         for group in &groups {
-            context.output.line(&format!("{}:", group.md5))?;
+            let name = name_of(group).map_or_else(String::new, |name| format!("{name} "));
+            context.output.line(&format!("{name}{}:", group.md5))?;
             for copy in &group.copies {
                 context.output.line(&format!("  {}", copy.path))?;
             }
@@ -171,9 +180,9 @@ fn find_duplicates(context: &Context, engine: &Engine) -> Result<Vec<Group>> {
     Ok(engine.exact_duplicates())
 }
 
-fn group_json(group: &Group) -> Value {
+fn group_json(group: &Group, name: Option<&str>) -> Value {
     let files: Vec<&str> = group.copies.iter().map(|copy| copy.path.as_str()).collect();
-    json!({"md5": group.md5.to_string(), "files": files})
+    json!({"group": name, "md5": group.md5.to_string(), "files": files})
 }
 
 /// How many files are more than one of a kind, and their bytes.

@@ -1708,6 +1708,7 @@ fn a_suggested_rating_is_the_users_when_it_is_taken() {
             because: vec![TagName::new("", "fox")],
         }),
         viewed: Some(1_700_000_000),
+        duplicates: Some(("G1a2b3c4d".into(), 3)),
     };
     desk.tell(Message::Insight(Box::new(insight)));
     let fact = |desk: &Desk, label: &str| {

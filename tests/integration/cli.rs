@@ -564,6 +564,11 @@ fn exact_duplicates_go_to_the_trash_and_leave_their_tags() {
         "{}",
         run.text()
     );
+    // Its name finds the group again.
+    let name = run.text().split(' ').next().unwrap().to_owned();
+    assert!(name.starts_with('G'), "{name}");
+    let run = on(&["search", "--ids", &format!("dup:{name} order:id")]).expect(0);
+    assert_eq!(run.text(), "0\ncopy\n");
     let run = on(&["dups", "remove", "--exact", "--dry-run"]).expect(0);
     assert_eq!(run.text(), "copy.png\n");
     assert!(photos.join("copy.png").exists());

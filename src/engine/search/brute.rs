@@ -348,6 +348,57 @@ fn every_order_is_what_plain_code_sorts() {
     }
 }
 
+/// Whether two media are in one group of duplicates without a third.
+fn hang_together(a: &Sample, b: &Sample) -> bool {
+    let names = |a: &Sample, b: &Sample, kind: &str| {
+        a.media
+            .related(kind)
+            .iter()
+            .any(|id| id == b.entry.id.as_str())
+    };
+    let either = |kind: &str| names(a, b, kind) || names(b, a, kind);
+    let is_same = |a: &Option<String>, b: &Option<String>| a.is_some() && a == b;
+    is_same(&a.media.hashes.md5, &b.media.hashes.md5)
+        || is_same(&a.media.hashes.pixel, &b.media.hashes.pixel)
+        || (either("similar") || either("duplicates")) && !either("not_duplicate")
+}
+
+#[test]
+fn a_group_of_duplicates_is_found_by_its_name() {
+    let mut seen = 0;
+    for seed in 0..60 {
+        let samples = library(seed);
+        for sample in &samples {
+            let mut group = vec![sample];
+            loop {
+                let is_next = |other: &&Sample| {
+                    group.iter().all(|known| known.entry.key != other.entry.key)
+                        && group.iter().any(|known| hang_together(known, other))
+                };
+                let Some(next) = samples.iter().find(is_next) else {
+                    break;
+                };
+                group.push(next);
+            }
+            let first = group
+                .iter()
+                .min_by_key(|sample| (sample.entry.imported, sample.entry.id.clone()))
+                .unwrap();
+            let name = format!("{:x}", md5::compute(first.entry.id.as_str()));
+            let mut expected: Vec<u32> = group.iter().map(|sample| sample.entry.key.0).collect();
+            expected.sort_unstable();
+            if group.len() == 1 {
+                expected.clear();
+            }
+            seen += expected.len();
+            let (mut keys, _) = found(&format!("all: dup:G{}", &name[..8]), &samples);
+            keys.sort_unstable();
+            assert_eq!(keys, expected, "{seed} {}", sample.entry.id);
+        }
+    }
+    assert!(seen > 100, "{seen}");
+}
+
 /// How many media have the bytes of one, itself included.
 fn copies(sample: &Sample, samples: &[Sample]) -> usize {
     let same = |other: &&Sample| other.entry.md5.is_some() && other.entry.md5 == sample.entry.md5;

@@ -433,10 +433,6 @@ impl<'a> Evaluation<'a> {
                 "{what} finds nothing: favorites are the library's, not a person's; fav:yes \
                  finds them"
             ),
-            Key::Dup => format!(
-                "{what} finds nothing: groups have no names; there are dup:exact, dup:pixel, \
-                 dup:near and dup:reviewed"
-            ),
             _ => format!("{what} finds nothing in this version"),
         });
         Cow::default()

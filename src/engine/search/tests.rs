@@ -556,10 +556,12 @@ fn what_nothing_can_answer_says_why() {
         ("color:red", "no colors"),
         ("embed:\"a cat\"", "no model"),
         ("mark:a", "mark a stands on no picture"),
-        ("dup:G12", "groups have no names"),
         ("search:round", "the search round asks for itself"),
         ("search:other", "no search of that name; there are round"),
         ("fav:somebody", "not a person's"),
+        ("dup:G12", "no name of a group"),
+        ("dup:same", "none of exact, pixel"),
+        ("dup:G0000", "no duplicates are called g0000"),
     ] {
         let catalog = library();
         let query = Query::parse(text, &catalog).unwrap();

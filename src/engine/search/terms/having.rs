@@ -8,7 +8,12 @@ use super::{
     Evaluation, Media, Result,
     scalars::{category_place, column},
 };
-use crate::engine::{duplicates::exact_groups, search::explain::How, tag_similarity::Measure};
+use crate::engine::{
+    duplicate_groups::{self, DuplicateGroups},
+    duplicates::exact_groups,
+    search::explain::How,
+    tag_similarity::Measure,
+};
 use crate::model::{
     column::Column,
     entry::Facets,
@@ -292,8 +297,32 @@ impl<'a> Evaluation<'a> {
             "pixel" => self.pixel_duplicates()?,
             "near" => self.related(|kind, _| matches!(kind, "similar" | "duplicates"))?,
             "reviewed" => self.related(|kind, _| DECISIONS.contains(&kind))?,
-            _ => self.unavailable(Key::Dup, &format!("dup:{}", display_text(word))),
+            _ => self.duplicate_group(word)?,
         })
+    }
+
+    /// The members of a group of duplicates, by its name.
+    fn duplicate_group(&mut self, word: &str) -> Result<Media<'a>> {
+        let shown = display_text(word).into_owned();
+        if duplicate_groups::digits(word).is_none() {
+            self.hint(format!(
+                "dup:{shown} is none of exact, pixel, near, reviewed, any, none, and no name of \
+                 a group, like dup:G1a2b3c4d"
+            ));
+            return Ok(Cow::default());
+        }
+        let catalog = self.catalog;
+        let groups = DuplicateGroups::find(catalog, |detail, on| {
+            self.each(detail, &mut |key, text| on(MediaKey(key), text))
+        })?;
+        let members = groups.named(word).flat_map(|group| &group.keys);
+        let found: RoaringBitmap = members.map(|key| key.0).collect();
+        if found.is_empty() {
+            self.hint(format!(
+                "no duplicates are called {shown}; the info panel and tagloupe dups name them"
+            ));
+        }
+        Ok(Cow::Owned(found))
     }
 
     /// All that are in a group of duplicates, whatever kind.
