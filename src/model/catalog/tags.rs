@@ -39,6 +39,13 @@ const NOTED: usize = 1_024;
 #[derive(Clone)]
 struct Tagged {
     base: Arc<RoaringBitmap>,
+    /// Nothing for nearly all of the many tags there are.
+    later: Option<Box<Later>>,
+}
+
+/// What changed since the base of a set was made.
+#[derive(Clone, Default)]
+struct Later {
     /// Keys, and whether they are in the set now; later ones count.
     changes: Vec<(u32, bool)>,
     /// The base with the changes, once somebody asked.
@@ -49,18 +56,17 @@ impl Tagged {
     fn new(media: RoaringBitmap) -> Self {
         Self {
             base: Arc::new(media),
-            changes: Vec::new(),
-            now: OnceLock::new(),
+            later: None,
         }
     }
 
     fn now(&self) -> &Arc<RoaringBitmap> {
-        if self.changes.is_empty() {
+        let Some(later) = &self.later else {
             return &self.base;
-        }
-        self.now.get_or_init(|| {
+        };
+        later.now.get_or_init(|| {
             let mut media = RoaringBitmap::clone(&self.base);
-            for (key, is_on) in &self.changes {
+            for (key, is_on) in &later.changes {
                 put(&mut media, *key, *is_on);
             }
             Arc::new(media)
@@ -68,16 +74,20 @@ impl Tagged {
     }
 
     fn set(&mut self, key: u32, is_on: bool) {
-        if self.changes.len() == NOTED {
+        let changes = self.later.as_ref().map_or(0, |later| later.changes.len());
+        if changes == NOTED {
             self.now();
         }
-        if let Some(now) = self.now.take() {
+        if let Some(now) = self.later.as_mut().and_then(|later| later.now.take()) {
             self.base = now;
-            self.changes.clear();
+            self.later = None;
         }
         match Arc::get_mut(&mut self.base) {
-            Some(media) if self.changes.is_empty() => put(media, key, is_on),
-            _ => self.changes.push((key, is_on)),
+            Some(media) if self.later.is_none() => put(media, key, is_on),
+            _ => {
+                let later = self.later.get_or_insert_default();
+                later.changes.push((key, is_on));
+            }
         }
     }
 }
