@@ -25,6 +25,9 @@ use crate::{
 /// How often what was found is noted: each time the searches on the screen run again.
 const NOTE_EVERY: Duration = Duration::from_secs(1);
 
+/// Media whose paths are in memory at once.
+const STEP: usize = 1_000;
+
 /// How far the hashing is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HashProgress {
@@ -57,9 +60,10 @@ pub fn hash(
     cancel: &Cancel,
     on: &mut dyn FnMut(HashProgress) -> ControlFlow<()>,
 ) -> Result<HashReport, Error> {
-    let files = library.unhashed(twins_only)?;
+    let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+    let keys = library.unhashed_keys(twins_only)?;
     let mut progress = HashProgress {
-        total: u64::try_from(files.len()).unwrap_or(u64::MAX),
+        total: count(keys.len()),
         ..HashProgress::default()
     };
     let mut report = HashReport::default();
@@ -70,30 +74,35 @@ pub fn hash(
         found.clear();
         let changes: Vec<Change> = entries.into_iter().map(Change::Upsert).collect();
         store.apply(&changes);
-        Ok(u64::try_from(changes.len()).unwrap_or(u64::MAX))
+        Ok(count(changes.len()))
     };
-    for file in files {
-        if cancel.is_cancelled() || on(progress).is_break() {
-            report.is_cancelled = true;
-            break;
-        }
-        match md5_of(library, &file, cancel) {
-            Ok(Some(md5)) => found.push((file, md5)),
-            // It changed since it was indexed: whoever indexes it again sees to it.
-            Ok(None) => {}
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+    'steps: for (step, keys) in keys.chunks(STEP).enumerate() {
+        // What somebody hashed meanwhile is not among them.
+        let files = library.unhashed(keys)?;
+        progress.done = count(step * STEP + keys.len() - files.len());
+        for file in files {
+            if cancel.is_cancelled() || on(progress).is_break() {
                 report.is_cancelled = true;
-                break;
+                break 'steps;
             }
-            Err(error) => {
-                tracing::info!("cannot hash {}: {error}", file.path);
-                progress.errors += 1;
+            match md5_of(library, &file, cancel) {
+                Ok(Some(md5)) => found.push((file, md5)),
+                // It changed since it was indexed: whoever indexes it again sees to it.
+                Ok(None) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                    report.is_cancelled = true;
+                    break 'steps;
+                }
+                Err(error) => {
+                    tracing::info!("cannot hash {}: {error}", file.path);
+                    progress.errors += 1;
+                }
             }
-        }
-        progress.done += 1;
-        if noted.elapsed() >= NOTE_EVERY {
-            report.hashed += note(&mut found)?;
-            noted = Instant::now();
+            progress.done += 1;
+            if noted.elapsed() >= NOTE_EVERY {
+                report.hashed += note(&mut found)?;
+                noted = Instant::now();
+            }
         }
     }
     report.hashed += note(&mut found)?;
@@ -247,7 +256,8 @@ mod tests {
             ("d.png", "two"),
         ];
         let library = library(dir.path(), &files);
-        let unhashed = library.unhashed(false).unwrap();
+        let keys = library.unhashed_keys(false).unwrap();
+        let unhashed = library.unhashed(&keys).unwrap();
         let order: Vec<&str> = unhashed.iter().map(|file| file.path.as_str()).collect();
         assert_eq!(order, ["a.png", "c.png", "d.png", "b.png"]);
         let report = run(&library, true);

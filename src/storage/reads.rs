@@ -104,8 +104,13 @@ impl Library {
     /// Media whose md5 is not known though their original is there, first those of
     /// whose size there are several; with `twins_only` no others: nothing else can
     /// be a duplicate.
-    pub fn unhashed(&self, twins_only: bool) -> Result<Vec<Unhashed>, Error> {
-        self.current().index.unhashed(twins_only)
+    pub fn unhashed_keys(&self, twins_only: bool) -> Result<Vec<MediaKey>, Error> {
+        self.current().index.unhashed_keys(twins_only)
+    }
+
+    /// The files of those of some media whose md5 is still not known.
+    pub fn unhashed(&self, keys: &[MediaKey]) -> Result<Vec<Unhashed>, Error> {
+        self.current().index.unhashed(keys)
     }
 
     /// Whether the file of a medium still has the size and the time that the index

@@ -48,7 +48,8 @@ impl Open {
         let library = Library::create(folder.path(), LayoutKind::InPlace, "test").unwrap();
         library.rebuild(&mut |_| ControlFlow::Continue(())).unwrap();
         // Pictures are known by their bytes.
-        let unhashed = library.unhashed(false).unwrap();
+        let keys = library.unhashed_keys(false).unwrap();
+        let unhashed = library.unhashed(&keys).unwrap();
         let hashed: Vec<_> = unhashed
             .into_iter()
             .map(|file| {

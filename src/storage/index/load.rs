@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, ops::ControlFlow};
 
-use rusqlite::{Connection, Row as SqlRow, Rows};
+use rusqlite::{Connection, OptionalExtension as _, Row as SqlRow, Rows};
 
 use super::{Index, Stamp, tagging};
 use crate::{
@@ -177,27 +177,45 @@ impl Index {
 
     /// Media whose md5 is not known and whose original is there: first those whose
     /// size another one has as well.
-    pub(in crate::storage) fn unhashed(&self, twins_only: bool) -> Result<Vec<Unhashed>, Error> {
+    pub(in crate::storage) fn unhashed_keys(
+        &self,
+        twins_only: bool,
+    ) -> Result<Vec<MediaKey>, Error> {
         self.read("look for what has no md5", |connection| {
             let sql = format!(
                 "WITH twin AS (SELECT bytes FROM medium WHERE has & {missing} = 0
                     GROUP BY bytes HAVING count(*) > 1)
-                 SELECT key, path, bytes, file_modified, bytes IN twin AS is_twin FROM medium
+                 SELECT key, bytes IN twin AS is_twin FROM medium
                  WHERE md5 IS NULL AND has & {missing} = 0 AND (is_twin OR NOT ?1)
                  ORDER BY is_twin DESC, key",
                 missing = Facets::MISSING.0
             );
             connection
                 .prepare(&sql)?
-                .query_map([twins_only], |row| {
-                    Ok(Unhashed {
-                        key: MediaKey(row.get(0)?),
-                        path: row.get(1)?,
-                        bytes: unsigned(row, 2)?,
-                        modified: row.get(3)?,
-                    })
-                })?
+                .query_map([twins_only], |row| Ok(MediaKey(row.get(0)?)))?
                 .collect()
+        })
+    }
+
+    /// The files of those of some media whose md5 is not known.
+    pub(in crate::storage) fn unhashed(&self, keys: &[MediaKey]) -> Result<Vec<Unhashed>, Error> {
+        self.read("look for what has no md5", |connection| {
+            let transaction = connection.unchecked_transaction()?;
+            let mut statement = transaction.prepare_cached(
+                "SELECT path, bytes, file_modified FROM medium WHERE key = ?1 AND md5 IS NULL",
+            )?;
+            let files = keys.iter().map(|key| {
+                let file = statement.query_row([key.0], |row| {
+                    Ok(Unhashed {
+                        key: *key,
+                        path: row.get(0)?,
+                        bytes: unsigned(row, 1)?,
+                        modified: row.get(2)?,
+                    })
+                });
+                file.optional()
+            });
+            files.filter_map(Result::transpose).collect()
         })
     }
 
