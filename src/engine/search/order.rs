@@ -210,12 +210,7 @@ fn by_column(
     } else {
         None
     };
-    let is_found = |key: &&MediaKey| match &unfolded {
-        Some(words) => words
-            .get(key.0 as usize / 64)
-            .is_some_and(|word| word >> (key.0 % 64) & 1 == 1),
-        None => found.contains(key.0),
-    };
+    let is_found = |key: &&MediaKey| has(found, unfolded.as_deref(), **key);
     if is_plain {
         return Ok(order
             .keys()
@@ -228,8 +223,13 @@ fn by_column(
     let mut first: Vec<MediaKey> = Vec::with_capacity(usize::try_from(wanted).unwrap_or(0));
     let favorites = catalog.favorites();
     let is_few = looked_at < all / 16;
+    let unfolded_favorites = if favorites_first && !is_few {
+        dense(favorites)
+    } else {
+        None
+    };
     for group in order.groups(catalog, is_reversed, is_few) {
-        let is_favorite = |key: &MediaKey| favorites.contains(key.0);
+        let is_favorite = |key: &MediaKey| has(favorites, unfolded_favorites.as_deref(), *key);
         let group = || group.iter().filter(is_found).copied();
         if favorites_first {
             first.extend(group().filter(is_favorite).take(limit - first.len()));
@@ -272,6 +272,16 @@ fn by_ranks(
         .into_iter()
         .filter_map(|place| order.get(place as usize).copied())
         .collect()
+}
+
+/// Whether a medium is in a set, which may have been unfolded.
+fn has(set: &RoaringBitmap, unfolded: Option<&[u64]>, key: MediaKey) -> bool {
+    match unfolded {
+        Some(words) => words
+            .get(key.0 as usize / 64)
+            .is_some_and(|word| word >> (key.0 % 64) & 1 == 1),
+        None => set.contains(key.0),
+    }
 }
 
 /// The set as one word for every 64 keys, where that is not wasteful.
