@@ -59,6 +59,10 @@ impl<'a> Numbers<'a> {
         }
     }
 
+    pub(super) fn column(&self) -> Column {
+        self.column
+    }
+
     fn summary<'c>(&self, chunk: &'c Chunk) -> &'c Summary {
         chunk.summary(|rows| {
             let kinds = self.kinds.get_or_init(|| self.catalog.kinds());
@@ -119,12 +123,16 @@ impl<'a> Numbers<'a> {
         found
     }
 
-    /// All media with their numbers, in the order of their keys.
-    pub(super) fn all(&self, mut on: impl FnMut(Record<'a>, Option<f64>)) {
-        for (place, chunk) in self.catalog.chunks.written() {
+    /// The media of some chunks with their numbers, in the order of their keys.
+    pub(super) fn all(
+        &self,
+        chunks: &[(usize, &'a Chunk)],
+        mut on: impl FnMut(Record<'a>, Option<f64>),
+    ) {
+        for (place, chunk) in chunks {
             let slots = chunk.rows().map(|(slot, ..)| slot);
-            self.each(place, chunk, slots, |slot, number| {
-                if let Some(record) = self.record(place, chunk, slot) {
+            self.each(*place, chunk, slots, |slot, number| {
+                if let Some(record) = self.record(*place, chunk, slot) {
                     on(record, number);
                 }
             });

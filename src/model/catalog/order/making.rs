@@ -6,7 +6,14 @@ use std::{cmp::Ordering, hash::BuildHasher, thread};
 use roaring::RoaringBitmap;
 
 use super::{
-    super::{Catalog, column::ordered, lookup::Quick, natural::natural_key, summaries::Numbers},
+    super::{
+        Catalog,
+        column::ordered,
+        lookup::Quick,
+        natural::natural_key,
+        packed::{CHUNK, Chunk},
+        summaries::Numbers,
+    },
     Order,
     digits::sort_by_code,
 };
@@ -254,15 +261,18 @@ impl Catalog {
             return None;
         }
         let mut codes = vec![NONE; last + 1];
-        Numbers::new(self, column).all(|record, number| {
-            if let Some(code) = codes.get_mut(record.key().0 as usize) {
-                *code = match number {
-                    Some(number) => ordered(number),
-                    None if column.is_number() => NONE,
-                    None if column == Column::Id => record.sort_id().start(),
-                    None => Quick::default().hash_one(column.text(&record)),
-                };
-            }
+        let chunks: Vec<(usize, &Chunk)> = self.chunks.written().collect();
+        let numbers = Numbers::new(self, column);
+        let (first, second) = chunks.split_at(chunks.len() / 2);
+        let middle = second.first().map_or(0, |(place, _)| place * CHUNK);
+        if codes.len() < MANY || middle > codes.len() {
+            fill_codes(&numbers, &chunks, 0, &mut codes);
+            return Some(codes);
+        }
+        let (low, high) = codes.split_at_mut(middle);
+        thread::scope(|scope| {
+            scope.spawn(|| fill_codes(&numbers, second, middle, high));
+            fill_codes(&numbers, first, 0, low);
         });
         Some(codes)
     }
@@ -342,6 +352,27 @@ impl Catalog {
         }
         order.with_starts(all_marks)
     }
+}
+
+/// The codes of the media in some chunks, from a key on.
+fn fill_codes<'a>(
+    numbers: &Numbers<'a>,
+    chunks: &[(usize, &'a Chunk)],
+    first: usize,
+    codes: &mut [u64],
+) {
+    let column = numbers.column();
+    numbers.all(chunks, |record, number| {
+        let place = (record.key().0 as usize).checked_sub(first);
+        if let Some(code) = place.and_then(|place| codes.get_mut(place)) {
+            *code = match number {
+                Some(number) => ordered(number),
+                None if column.is_number() => NONE,
+                None if column == Column::Id => record.sort_id().start(),
+                None => Quick::default().hash_one(column.text(&record)),
+            };
+        }
+    });
 }
 
 /// What stands for no number: before all that there are.
