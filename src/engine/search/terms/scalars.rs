@@ -87,8 +87,9 @@ impl<'a> Evaluation<'a> {
                 let until = |age: f64| seconds(self.now) - age;
                 let imported: Vec<NumberTest> = (tests.iter())
                     .map(|test| NumberTest {
-                        low: until(test.high),
-                        high: until(test.low),
+                        // Ages are whole seconds; less would be lost in the difference.
+                        low: until(test.high.floor()),
+                        high: until(test.low.ceil()),
                         is_negated: test.is_negated,
                     })
                     .collect();
