@@ -2,6 +2,7 @@
 
 pub mod absorb;
 pub mod catalog;
+pub mod color;
 pub mod column;
 pub mod edit;
 pub mod entry;

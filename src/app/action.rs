@@ -238,6 +238,8 @@ actions! {
     SortStars "sort.stars" "sort by stars, most first" [Gallery ", *"]
     SortModified "sort.modified" "sort by last change, newest first" [Gallery ", m"]
     SortModifiedReverse "sort.modified_reverse" "sort by last change, oldest first" [Gallery ", M"]
+    SortColor "sort.color" "sort by color, hues from red on" [Gallery ", c"]
+    SortColorReverse "sort.color_reverse" "sort by color, from black back" [Gallery ", C"]
     SortRandom "sort.random" "shuffle" [Gallery ", r"]
 
     // How the gallery looks.

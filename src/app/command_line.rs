@@ -213,7 +213,7 @@ pub enum Setting {
     Flow(bool),
 }
 
-const SORTS: [(&str, SortKey); 10] = [
+const SORTS: [(&str, SortKey); 11] = [
     ("name", SortKey::Name),
     ("date", SortKey::Date),
     ("imported", SortKey::Imported),
@@ -223,6 +223,7 @@ const SORTS: [(&str, SortKey); 10] = [
     ("tagcount", SortKey::Tags),
     ("stars", SortKey::Stars),
     ("modified", SortKey::Modified),
+    ("color", SortKey::Color),
     ("random", SortKey::Random),
 ];
 

@@ -291,6 +291,7 @@ impl App {
             SortKey::Tags => "number of tags",
             SortKey::Stars => "stars",
             SortKey::Modified => "last change",
+            SortKey::Color => "color",
             SortKey::Random => "chance",
         };
         let reverse = if sort.reverse { ", reversed" } else { "" };

@@ -89,6 +89,7 @@ pub enum SortKey {
     Tags,
     Stars,
     Modified,
+    Color,
     Random,
 }
 
@@ -106,6 +107,7 @@ impl Sort {
             SortKey::Tags => ("tagcount", "_asc"),
             SortKey::Stars => ("stars", "_asc"),
             SortKey::Modified => ("modified", "_asc"),
+            SortKey::Color => ("color", "_desc"),
             SortKey::Random => return Some(format!("order:random:{seed}")),
         };
         let suffix = if self.reverse { flipped } else { "" };
@@ -131,6 +133,8 @@ impl Sort {
             A::SortStars => (SortKey::Stars, false),
             A::SortModified => (SortKey::Modified, false),
             A::SortModifiedReverse => (SortKey::Modified, true),
+            A::SortColor => (SortKey::Color, false),
+            A::SortColorReverse => (SortKey::Color, true),
             A::SortRandom => (SortKey::Random, false),
             _ => return None,
         };

@@ -19,7 +19,7 @@ use crate::model::{
 const MAX_HISTORY: usize = 200;
 
 /// Keys with a fixed set of values, for completion.
-const VALUES: [(&str, &[&str]); 7] = [
+const VALUES: [(&str, &[&str]); 8] = [
     (
         "rating",
         &["general", "sensitive", "questionable", "explicit", "none"],
@@ -56,7 +56,14 @@ const VALUES: [(&str, &[&str]); 7] = [
         "order",
         &[
             "new", "old", "name", "date", "filesize", "width", "height", "tagcount", "stars",
-            "modified", "viewed", "random",
+            "modified", "viewed", "color", "random",
+        ],
+    ),
+    (
+        "color",
+        &[
+            "red", "yellow", "green", "cyan", "blue", "magenta", "white", "gray", "black", "any",
+            "none",
         ],
     ),
     (

@@ -283,6 +283,13 @@ fn sample(key: u32, state: &mut u64) -> Sample {
             }),
         );
     }
+    if pick(3) > 0 {
+        let digits =
+            (0..16).map(|_| ["0", "0", "0", "1", "3", "7", "f"][usize::try_from(pick(7)).unwrap()]);
+        let digits: String = digits.collect();
+        let hashes = object.entry("hashes").or_insert_with(|| json!({}));
+        hashes["colorhash"] = digits.into();
+    }
     if pick(6) == 0 {
         object.insert("type".to_owned(), json!("animation"));
     }

@@ -40,9 +40,6 @@ pub fn arrange(
         by: OrderBy::Column(Column::Imported),
         is_descending: true,
     });
-    if let OrderBy::Unavailable(name) = order.by {
-        evaluation.hint(format!("there is nothing to order by {name} yet"));
-    }
     if let Some((column, is_reversed)) = column_of(order) {
         let favorites_first = column == Column::Favcount;
         let keys = by_column(
@@ -83,6 +80,10 @@ pub fn arrange(
             let ranked = viewed.map(|(key, at)| (Reverse(at), key)).collect();
             with_rank(evaluation, &found, limit, ranked, !order.is_descending)
         }
+        OrderBy::Color => {
+            let ranked = evaluation.color_places()?;
+            with_rank(evaluation, &found, limit, ranked, order.is_descending)
+        }
         OrderBy::Dupsize => {
             let sizes = evaluation.catalog.same_md5().into_iter();
             // Those that are alone come behind the smallest group.
@@ -105,11 +106,11 @@ pub fn is_kept(query: &Query) -> bool {
 fn column_of(order: Order) -> Option<(Column, bool)> {
     let column = match order.by {
         OrderBy::Column(column) => column,
-        OrderBy::Unavailable(_) => return Some((Column::Imported, false)),
         OrderBy::Similarity
         | OrderBy::Project
         | OrderBy::Dupsize
         | OrderBy::Viewed
+        | OrderBy::Color
         | OrderBy::Random(_)
         | OrderBy::None => return None,
     };

@@ -1,5 +1,6 @@
 //! The truth of terms: which media each one matches.
 
+mod color;
 mod having;
 mod noted;
 mod scalars;
@@ -427,7 +428,6 @@ impl<'a> Evaluation<'a> {
     /// Understood, but nothing here can answer it; the reason where there is one to say.
     fn unavailable(&mut self, key: Key, what: &str) -> Media<'a> {
         self.hint(match key {
-            Key::Color => "color: finds nothing: the index has no colors".into(),
             Key::Embed => "embed: finds nothing: there is no model that understands it".into(),
             Key::Fav => format!(
                 "{what} finds nothing: favorites are the library's, not a person's; fav:yes \
@@ -491,6 +491,7 @@ impl<'a> Evaluation<'a> {
                 })
             }
             Items::Similar(similar) => self.similar(similar),
+            Items::Colors(tests) => self.colored(tests),
             Items::Words(_) | Items::Order(_) | Items::Count(_) => {
                 Ok(self.unavailable(key, &format!("{}:", key.name())))
             }

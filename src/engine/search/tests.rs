@@ -553,7 +553,7 @@ fn the_king_of_equal_files_is_the_one_that_stays() {
 #[test]
 fn what_nothing_can_answer_says_why() {
     for (text, expected) in [
-        ("color:red", "no colors"),
+        ("color:red", "nothing of the colors of 3 others"),
         ("embed:\"a cat\"", "no model"),
         ("mark:a", "mark a stands on no picture"),
         ("search:round", "the search round asks for itself"),

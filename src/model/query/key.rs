@@ -27,6 +27,8 @@ pub enum ValueKind {
     Date,
     /// A length of time until now.
     Age,
+    /// Names of colors or `#rrggbb`, each with a percentage behind it or none.
+    Color,
     /// An id and options: `similar:ID,d<=10,n=50`.
     Similar,
     /// `name_asc`, `name_desc`.
@@ -284,7 +286,7 @@ const TABLE: &[Row] = &[
     Row(Key::Fps, "fps", &[], ValueKind::Number),
     Row(Key::Pages, "pages", &[], ValueKind::Number),
     Row(Key::Orient, "orient", &[], ValueKind::Choice(ORIENTATIONS)),
-    Row(Key::Color, "color", &[], ValueKind::List),
+    Row(Key::Color, "color", &["colour"], ValueKind::Color),
     Row(Key::Date, "date", &[], ValueKind::Date),
     Row(Key::Taken, "taken", &[], ValueKind::Date),
     Row(Key::Created, "created", &[], ValueKind::Date),

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::key::Key;
-use crate::model::{column::Column, tag::normalize_category};
+use crate::model::{color::ColorTest, column::Column, tag::normalize_category};
 
 /// What the parser asks about the library: which words before a colon are categories.
 pub trait Vocabulary {
@@ -106,6 +106,7 @@ pub enum Items {
     Numbers(Vec<NumberTest>),
     Dates(Vec<DateTest>),
     Similar(Similar),
+    Colors(Vec<ColorTest>),
     Order(Order),
     Count(u64),
     Nothing,
@@ -214,10 +215,10 @@ pub enum OrderBy {
     Dupsize,
     /// When it was looked at last.
     Viewed,
+    /// Its colors: hues from red on, then white, gray, black.
+    Color,
     /// With a seed, or a new shuffle every time.
     Random(Option<u64>),
     /// As the keys come.
     None,
-    /// Understood, but there is nothing here to order by yet.
-    Unavailable(&'static str),
 }

@@ -4,7 +4,12 @@ use super::{
     key::{Key, ValueKind},
     tree::{DateTest, Items, Moment, NumberTest, Order, OrderBy, Pattern, Similar, Unit},
 };
-use crate::model::{column::Column, mark::is_letter, tag::BUILT_IN_CATEGORIES};
+use crate::model::{
+    color::{self, COLORS},
+    column::Column,
+    mark::is_letter,
+    tag::BUILT_IN_CATEGORIES,
+};
 
 /// How far `~=` and a size with a unit may be off.
 const ABOUT: f64 = 0.05;
@@ -56,6 +61,14 @@ pub fn parse(key: Key, raw: &str, is_quoted: bool) -> Result<Items, Wrong> {
         } else {
             list(&lower, is_quoted)
         })),
+        ValueKind::Color => color::parse(&list(&lower, is_quoted))
+            .map(Items::Colors)
+            .ok_or_else(|| {
+                let names = COLORS.map(|(name, _)| name).join(" ");
+                Wrong::new(key, "a color").hint(&format!(
+                    "one of {names}, or #rrggbb, and the least percentage: color:red,20"
+                ))
+            }),
         ValueKind::Letters => letters(key, &list(raw, is_quoted)),
         ValueKind::Choice(words) => choice(key, &list(&lower, is_quoted), words),
         ValueKind::Flag => match lower.as_str() {
@@ -561,7 +574,7 @@ fn order(text: &str) -> Option<Order> {
         "random" => (OrderBy::Random(None), false),
         "none" => (OrderBy::None, false),
         "viewed" => (OrderBy::Viewed, true),
-        "color" => (OrderBy::Unavailable("color"), true),
+        "color" | "colour" => (OrderBy::Color, false),
         "dupsize" => (OrderBy::Dupsize, true),
         "project" | "custom" => (OrderBy::Project, false),
         _ => {

@@ -281,6 +281,15 @@ pub(super) const TERMS: &[(&str, Test)] = &[
     ("mark:b,B", |s, _| is_marked(s, "bB")),
     ("mark:any", |s, _| is_marked(s, "abB")),
     ("mark:none", |s, _| !is_marked(s, "abB")),
+    ("color:red", |s, _| stands_out(s, "red")),
+    ("colour:black,#00ff00", |s, _| {
+        stands_out(s, "black") || stands_out(s, "strong green")
+    }),
+    ("color:gray,20", |s, _| {
+        colors(s).is_some_and(|levels| least(levels[1]) + least(levels[2]) >= 20)
+    }),
+    ("color:any", |s, _| colors(s).is_some()),
+    ("color:none", |s, _| colors(s).is_none()),
     ("viewed:any", |s, _| viewed(s).is_some()),
     ("viewed:", |s, _| viewed(s).is_none()),
     ("viewed:>=2025-03-14", |s, _| {
@@ -315,6 +324,54 @@ fn in_category(sample: &Sample, category: &str) -> usize {
         .count()
 }
 
+/// How many quarters each class of the color hash has, from black on.
+fn colors(sample: &Sample) -> Option<Vec<usize>> {
+    let hash = sample.media.hashes.colorhash.as_deref()?;
+    let quarter = |digit: char| "0137f".find(digit);
+    hash.chars().map(quarter).collect()
+}
+
+fn least(quarters: usize) -> usize {
+    [0, 2, 8, 20, 45][quarters]
+}
+
+/// Tenths of a percent that a color counts for.
+fn weight(levels: &[usize], name: &str) -> usize {
+    let likely = |class: usize| [0, 5, 14, 32, 60][levels[class]];
+    let hue = |n: usize| 10 * likely(10 + n) + 4 * likely(4 + n);
+    match name {
+        "black" => 4 * likely(0),
+        "gray" => 4 * (likely(1) + likely(2)),
+        "white" => 4 * likely(3),
+        "strong green" => 10 * likely(12),
+        name => hue(HUES.iter().position(|hue| *hue == name).unwrap()),
+    }
+}
+
+const HUES: [&str; 6] = ["red", "yellow", "green", "cyan", "blue", "magenta"];
+
+/// The color that a picture has most of, and its weight.
+fn most(levels: &[usize]) -> (usize, usize) {
+    let names = HUES.into_iter().chain(["white", "gray", "black"]);
+    let weights = (0..).zip(names.map(|name| weight(levels, name)));
+    let first = |(place, weight): &(usize, usize)| (*weight, Reverse(*place));
+    let (place, weight) = weights.max_by_key(first).unwrap();
+    (if weight == 0 { 0 } else { place }, weight)
+}
+
+fn stands_out(sample: &Sample, name: &str) -> bool {
+    colors(sample).is_some_and(|levels| {
+        let weight = weight(&levels, name);
+        weight >= 80 && 10 * weight >= 6 * most(&levels).1
+    })
+}
+
+/// The place of the color of a picture, and how little it has of it.
+fn hue(sample: &Sample) -> Option<(usize, Reverse<usize>)> {
+    let (place, weight) = most(&colors(sample)?);
+    Some((place, Reverse(weight)))
+}
+
 fn is_marked(sample: &Sample, letters: &str) -> bool {
     MARKS
         .iter()
@@ -329,6 +386,9 @@ pub(super) const ORDERS: &[(&str, Before)] = &[
     ("date", |a, b| b.entry.created.cmp(&a.entry.created)),
     ("taken_asc", |a, b| a.entry.created.cmp(&b.entry.created)),
     ("edited", |a, b| b.entry.modified.cmp(&a.entry.modified)),
+    ("color", |a, b| {
+        missing_last(hue(a).map(Reverse), hue(b).map(Reverse))
+    }),
     ("viewed", |a, b| missing_last(viewed(a), viewed(b))),
     ("viewed_asc", |a, b| missing_last(viewed(b), viewed(a))),
     ("path", |a, b| {

@@ -15,6 +15,7 @@ use crate::engine::{
     tag_similarity::Measure,
 };
 use crate::model::{
+    color::Palette,
     column::Column,
     entry::Facets,
     fact::{Detail, Fact, PART},
@@ -120,8 +121,8 @@ impl<'a> Evaluation<'a> {
             Key::Dup => self.duplicates()?,
             Key::Mark => self.marked_at_all(),
             Key::Viewed => self.viewed_when(|_| true)?,
-            Key::Color
-            | Key::Selected
+            Key::Color => self.detail(super::color::HASH, |hash| Palette::parse(hash).is_some())?,
+            Key::Selected
             | Key::Is
             | Key::Has
             | Key::Needs
