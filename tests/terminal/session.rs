@@ -36,6 +36,42 @@ fn the_gallery_opens_and_quits_without_a_trace() {
 }
 
 #[test]
+fn a_mark_outlives_the_session_and_the_index() {
+    let home = in_place(&[b"otter.png"]);
+    let mut terminal = Terminal::start(&home, (80, 24), &["library"]);
+    terminal.wait_for("otter");
+    terminal.keys("ma");
+    terminal.wait_for("mark a is here");
+    // Whoever waits is told which marks there are.
+    terminal.keys("'");
+    terminal.wait("the box with the mark", |screen| {
+        let mut lines = screen.rows(0, 80);
+        lines.any(|line| line.trim_start().starts_with("a  otter"))
+    });
+    terminal.keys("aq");
+    assert!(terminal.wait_exit().success());
+    terminal.assert_restored();
+    for name in ["library.db", "library.db-wal", "library.db-shm"] {
+        let path = home.library().join(".tagloupe").join(name);
+        // The last two are there only after a crash.
+        let _ = fs::remove_file(path);
+    }
+    let run = home.run(&["--library", "library", "search", "--ids", "mark:a"]);
+    assert_eq!(run.expect(0).text(), "otter\n");
+    let mut terminal = Terminal::start(&home, (80, 24), &["library"]);
+    terminal.wait_for("otter");
+    terminal.keys("/badger\r");
+    terminal.wait("a result without it", |screen| {
+        !screen.contents().contains("otter")
+    });
+    terminal.keys("'a");
+    terminal.wait_for("was not in that result");
+    terminal.wait_for("otter");
+    terminal.keys("q");
+    assert!(terminal.wait_exit().success());
+}
+
+#[test]
 fn a_terminal_that_answers_nothing_or_nonsense_is_served() {
     for answers in [Answers::Silent, Answers::Nonsense] {
         let home = in_place(&[b"otter.png"]);
