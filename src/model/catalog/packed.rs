@@ -2,7 +2,8 @@
 //! of bytes for the rest, 256 media to a chunk.
 //!
 //! Times are stored as differences, tags as short numbers (frequent tags have the
-//! lowest), an id that is the md5 and a path that follows from it not at all.
+//! lowest), an id that is the md5 and a path that follows from it not at all, another
+//! that reads as an md5 in half.
 
 mod chunk;
 mod number;
@@ -36,6 +37,8 @@ pub mod flag {
     pub const MD5: u32 = 18;
     pub const ID_IS_MD5: u32 = 19;
     pub const PRESENT: u32 = 20;
+    /// The id reads as an md5, but it is not that of the medium.
+    pub const ID_IS_HEX: u32 = 21;
     pub const FACETS: u32 = 32;
     /// How many there are.
     pub const COUNT: usize = 64;
@@ -115,15 +118,20 @@ pub fn flags(entry: &Entry) -> u64 {
         Some(Status::Archived) => 1 << flag::ARCHIVED,
         None => 0,
     };
-    if let Some(md5) = entry.md5 {
-        flags |= 1 << flag::MD5;
-        flags |= u64::from(is_hex_of(entry.id.as_str(), md5)) << flag::ID_IS_MD5;
-    }
+    flags |= u64::from(entry.md5.is_some()) << flag::MD5;
+    flags |= match of_hex(entry.id.as_str()) {
+        None => 0,
+        Some(id) if entry.md5 == Some(id) => 1 << flag::ID_IS_MD5,
+        Some(_) => 1 << flag::ID_IS_HEX,
+    };
     flags
 }
 
-fn is_hex_of(text: &str, md5: Md5) -> bool {
-    text.len() == 32 && !text.bytes().any(|b| b.is_ascii_uppercase()) && text.parse() == Ok(md5)
+/// The md5 of which a text is how it prints itself.
+fn of_hex(text: &str) -> Option<Md5> {
+    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    let is_hex = text.len() == 32 && text.bytes().all(is_digit);
+    text.parse().ok().filter(|_| is_hex)
 }
 
 /// What the bytes of a row say, without copying any of it.
@@ -144,7 +152,8 @@ pub struct Details<'a> {
 
 /// The texts of a row.
 pub struct Texts<'a> {
-    id: &'a str,
+    /// As an md5, where it reads as one.
+    pub id: Result<Md5, &'a str>,
     path: (u64, &'a str, &'a str),
     pub name: &'a str,
     pub parent: Option<&'a str>,
@@ -156,7 +165,8 @@ pub struct Texts<'a> {
 pub type Post<'a> = (Result<usize, &'a str>, &'a str);
 
 const PATH_LITERAL: u64 = 0;
-/// `images/ab/cd/<md5>.<extension>`: only the extension is stored.
+/// `images/ab/cd/<id>.<extension>` of an id that reads as an md5: only the extension is
+/// stored.
 const PATH_BUCKET: u64 = 1;
 /// What stands before and after the id.
 const PATH_AROUND_ID: u64 = 2;
@@ -195,10 +205,14 @@ pub fn encode(
     out.bytes(&numbers.0);
 
     let id = entry.id.as_str();
-    if !row.is(flag::ID_IS_MD5) {
-        out.bytes(id.as_bytes());
+    let hex_id = of_hex(id);
+    match hex_id {
+        _ if row.is(flag::ID_IS_MD5) => {}
+        Some(hex_id) => out.bytes(&hex_id.0),
+        None => out.bytes(id.as_bytes()),
     }
-    let extension = bucket_prefix(&row).and_then(|prefix| entry.path.strip_prefix(&prefix));
+    let prefix = hex_id.map(bucket_prefix);
+    let extension = prefix.and_then(|prefix| entry.path.strip_prefix(&prefix));
     if let Some(extension) = extension {
         out.number(PATH_BUCKET);
         out.bytes(extension.as_bytes());
@@ -225,15 +239,14 @@ pub fn encode(
     (row, out.0)
 }
 
-/// `images/ab/cd/<md5>.` of a row whose id is its md5.
-fn bucket_prefix(row: &Row) -> Option<String> {
-    let md5 = row.md5().filter(|_| row.is(flag::ID_IS_MD5))?;
-    let hex = hex(md5);
+/// `images/ab/cd/<md5>.` of an id that reads as an md5.
+fn bucket_prefix(id: Md5) -> String {
+    let hex = hex(id);
     let mut prefix = String::with_capacity(64);
     for part in ["images/", &hex[..2], "/", &hex[2..4], "/", &hex, "."] {
         prefix.push_str(part);
     }
-    Some(prefix)
+    prefix
 }
 
 /// As the md5 prints itself, at a tenth of the cost: a scan of paths does it for every
@@ -274,9 +287,12 @@ impl<'a> Details<'a> {
     pub fn texts(self, row: &Row) -> Texts<'a> {
         let mut reader = self.texts;
         let id = if row.is(flag::ID_IS_MD5) {
-            ""
+            Ok(Md5(row.md5))
+        } else if row.is(flag::ID_IS_HEX) {
+            let bytes = reader.bytes().first_chunk().copied();
+            Ok(Md5(bytes.unwrap_or_default()))
         } else {
-            reader.text()
+            Err(reader.text())
         };
         let mode = reader.number();
         let first = reader.text();
@@ -297,23 +313,22 @@ impl<'a> Details<'a> {
 }
 
 impl<'a> Texts<'a> {
-    pub fn id(&self, row: &Row) -> Cow<'a, str> {
-        if row.is(flag::ID_IS_MD5) {
-            Cow::Owned(hex(Md5(row.md5)))
-        } else {
-            Cow::Borrowed(self.id)
+    fn id_text(&self) -> Cow<'a, str> {
+        match self.id {
+            Ok(id) => Cow::Owned(hex(id)),
+            Err(id) => Cow::Borrowed(id),
         }
     }
 
-    pub fn path(&self, row: &Row) -> Cow<'a, str> {
+    pub fn path(&self) -> Cow<'a, str> {
         let (mode, first, second) = self.path;
         match mode {
             PATH_BUCKET => {
-                let mut path = bucket_prefix(row).unwrap_or_default();
+                let mut path = self.id.map(bucket_prefix).unwrap_or_default();
                 path.push_str(first);
                 Cow::Owned(path)
             }
-            PATH_AROUND_ID => Cow::Owned(format!("{first}{}{second}", self.id(row))),
+            PATH_AROUND_ID => Cow::Owned(format!("{first}{}{second}", self.id_text())),
             _ => Cow::Borrowed(first),
         }
     }

@@ -95,9 +95,11 @@ impl<'a> Record<'a> {
 
     pub(super) fn sort_id(&self) -> SortId<'a> {
         if self.row.is(flag::ID_IS_MD5) {
-            SortId::Md5(Md5(self.row.md5))
-        } else {
-            SortId::Text(self.texts().id(self.row))
+            return SortId::Md5(Md5(self.row.md5));
+        }
+        match self.texts().id {
+            Ok(id) => SortId::Md5(id),
+            Err(id) => SortId::Text(Cow::Borrowed(id)),
         }
     }
 
@@ -113,16 +115,16 @@ impl<'a> Record<'a> {
         if self.row.is(flag::ID_IS_MD5) {
             return Md5(self.row.md5).into();
         }
-        // What was packed was an id, so it reads as one.
-        self.texts()
-            .id(self.row)
-            .parse()
-            .unwrap_or_else(|_| Md5(self.row.md5).into())
+        match self.texts().id {
+            Ok(id) => id.into(),
+            // What was packed was an id, so it reads as one.
+            Err(id) => id.parse().unwrap_or_else(|_| Md5(self.row.md5).into()),
+        }
     }
 
     /// Library-relative path of the original.
     pub fn path(&self) -> Cow<'a, str> {
-        self.texts().path(self.row)
+        self.texts().path()
     }
 
     /// The file name part of the path.

@@ -20,7 +20,7 @@ use super::{
 use crate::model::{column::Column, id::MediaKey, tag::TagName};
 
 /// Raised whenever frames change, or what is packed in a record, or a hash.
-pub const FORMAT: u32 = 3;
+pub const FORMAT: u32 = 4;
 
 /// Chunks of records, tags, pairs of a lookup and places of an order in one frame:
 /// some hundreds of kilobytes.

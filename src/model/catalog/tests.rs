@@ -18,10 +18,16 @@ pub fn entry(key: u32, seed: u64) -> Entry {
     });
     let id: MediaId = match md5 {
         Some(md5) if bit(1) => md5.into(),
+        // Reads as an md5, but is not that of the medium.
+        _ if bit(28) => Md5(u128::from(key).to_le_bytes()).into(),
         _ => format!("found {key}").parse().unwrap(),
     };
     let path = match (md5, bit(1)) {
         (Some(md5), true) => format!("images/{}/{md5}.jpg", md5.bucket()),
+        _ if bit(28) && bit(29) => {
+            let id = id.as_str();
+            format!("images/{}/{}/{id}.png", &id[..2], &id[2..4])
+        }
         _ if bit(2) => format!("2024/{id}.png"),
         _ => "elsewhere/日本.gif".to_owned(),
     };
