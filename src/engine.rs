@@ -65,7 +65,7 @@ use self::{
     caching::Aftermath,
     catalog_store::CatalogStore,
     decode::MemoryGate,
-    duplicate_groups::DuplicateGroups,
+    duplicate_groups::KnownGroups,
     event::{Event, Events, PictureSize},
     frames::FrameRequest,
     ingest::{IngestParts, IngestPipeline},
@@ -162,8 +162,8 @@ struct Core {
     stop: Stop,
     aftermath: Aftermath,
     noted: Noted,
-    /// The groups of duplicates, and catalog and index they were found in.
-    groups: Mutex<Option<([u64; 2], Arc<DuplicateGroups>)>>,
+    /// The groups of duplicates as they were found last.
+    groups: Mutex<Option<KnownGroups>>,
 }
 
 /// Tells the thread that follows the index to end, without waiting out its pause.
@@ -421,29 +421,6 @@ impl Engine {
     /// originals were found to be.
     pub fn exact_duplicates(&self) -> Vec<duplicates::Group> {
         duplicates::exact_groups(&self.catalog())
-    }
-
-    /// The groups of duplicates of every kind; waits, where the library has changed since
-    /// they were found last.
-    ///
-    /// # Errors
-    /// When the index cannot be read.
-    pub fn duplicate_groups_now(&self) -> Result<Arc<DuplicateGroups>, Error> {
-        let core = &self.core;
-        // Whoever comes second waits for the first instead of finding them as well.
-        let mut known = lock(&core.groups);
-        let catalog = core.catalog.load();
-        let version = [catalog.version(), core.library.sequence()?];
-        if let Some((found, groups)) = &*known
-            && *found == version
-        {
-            return Ok(Arc::clone(groups));
-        }
-        let groups =
-            DuplicateGroups::find(&catalog, |detail, on| core.library.details(detail, on))?;
-        let groups = Arc::new(groups);
-        *known = Some((version, Arc::clone(&groups)));
-        Ok(groups)
     }
 
     /// Keeps the first of each group, merges the others into it and moves them to

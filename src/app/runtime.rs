@@ -228,19 +228,17 @@ impl Runtime {
             let mut learned = learned.lock().unwrap_or_else(PoisonError::into_inner);
             let catalog = engine.catalog();
             let id = catalog.record(key).map(|record| record.id());
-            let groups = engine.duplicate_groups_now().ok();
-            let group = groups.as_ref().and_then(|groups| groups.group_of(key));
-            let duplicates = group.map(|group| (group.name.clone(), group.keys.len()));
             let viewed = id.and_then(|id| engine.viewed_now(&id));
             let insight = Insight::find(&catalog, key, &mut learned, |measure, count| {
                 engine.similar_now(&catalog, key, measure, count)
             });
+            let mut insight = Insight { viewed, ..insight };
             // Nobody listens any more once the session has ended.
-            let _ = sender.send(Message::Insight(Box::new(Insight {
-                viewed,
-                duplicates,
-                ..insight
-            })));
+            let _ = sender.send(Message::Insight(Box::new(insight.clone())));
+            if let Ok(Some(group)) = engine.duplicate_group_now(key) {
+                insight.duplicates = Some((group.name, group.keys.len()));
+                let _ = sender.send(Message::Insight(Box::new(insight)));
+            }
         });
     }
 

@@ -6,16 +6,29 @@
 //! its id. So the name stays while the group grows, through rebuilds and on other hosts,
 //! and changes when that member goes.
 
-use std::collections::{BTreeMap, HashMap, HashSet, hash_map};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet, hash_map},
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use crate::model::{
-    catalog::Catalog,
-    fact::{Detail, PART},
-    id::MediaKey,
+use super::{Engine, job::lock};
+use crate::{
+    model::{
+        catalog::Catalog,
+        entry::Facets,
+        fact::{Detail, PART},
+        id::MediaKey,
+    },
+    storage::Error,
 };
 
 /// The shortest beginning of a name that finds a group.
 const MIN_PREFIX: usize = 4;
+
+/// Who merely looks at a medium hears of groups that were found earlier for as many times
+/// as long as finding them took.
+const REST: u32 = 50;
 
 /// Media that hang together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +71,8 @@ impl DuplicateGroups {
         let mut first: HashMap<_, MediaKey> = HashMap::new();
         each(Detail::Hash("pixel"), &mut |key, hash| {
             if let Some(is_derived) = is_derived(key) {
-                links.same(&mut first, (hash.to_owned(), is_derived), key);
+                // A third of the memory that the texts take.
+                links.same(&mut first, (md5::compute(hash).0, is_derived), key);
             }
         })?;
         let mut alike: Vec<(MediaKey, MediaKey)> = Vec::new();
@@ -131,6 +145,73 @@ impl DuplicateGroups {
                 .as_ref()
                 .is_some_and(|digits| own.starts_with(digits))
         })
+    }
+}
+
+/// The groups, what they were found in, and what that took.
+pub(super) struct KnownGroups {
+    /// Of the catalog and of the index.
+    version: [u64; 2],
+    groups: Arc<DuplicateGroups>,
+    at: Instant,
+    took: Duration,
+}
+
+impl Engine {
+    /// The groups of duplicates of every kind; waits, where the library has changed since
+    /// they were found last.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn duplicate_groups_now(&self) -> Result<Arc<DuplicateGroups>, Error> {
+        self.groups_no_older_than(|_| false)
+    }
+
+    /// The group of a medium that is like another one, as its sidecar or its bytes say;
+    /// one of some time ago where finding them takes long. Waits.
+    ///
+    /// # Errors
+    /// As [`duplicate_groups_now`](Self::duplicate_groups_now).
+    pub fn duplicate_group_now(&self, key: MediaKey) -> Result<Option<DuplicateGroup>, Error> {
+        let catalog = self.catalog();
+        let is_like_others = catalog.record(key).is_some_and(|record| {
+            let has = record.has();
+            let twins = record.md5().map(|md5| catalog.keys_of_md5(&md5).len());
+            has.contains(Facets::SIMILAR) || has.contains(Facets::RELATION) || twins > Some(1)
+        });
+        if !is_like_others {
+            return Ok(None);
+        }
+        let groups = self.groups_no_older_than(|known| known.at.elapsed() < known.took * REST)?;
+        Ok(groups.group_of(key).cloned())
+    }
+
+    /// The groups as they are, or as they were when that will do.
+    fn groups_no_older_than(
+        &self,
+        will_do: impl FnOnce(&KnownGroups) -> bool,
+    ) -> Result<Arc<DuplicateGroups>, Error> {
+        let core = &self.core;
+        // Whoever comes second waits for the first instead of finding them as well.
+        let mut known = lock(&core.groups);
+        let catalog = core.catalog.load();
+        let version = [catalog.version(), core.library.sequence()?];
+        if let Some(known) = &*known
+            && (known.version == version || will_do(known))
+        {
+            return Ok(Arc::clone(&known.groups));
+        }
+        let at = Instant::now();
+        let groups =
+            DuplicateGroups::find(&catalog, |detail, on| core.library.details(detail, on))?;
+        let groups = Arc::new(groups);
+        *known = Some(KnownGroups {
+            version,
+            groups: Arc::clone(&groups),
+            at,
+            took: at.elapsed(),
+        });
+        Ok(groups)
     }
 }
 
