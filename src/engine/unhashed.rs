@@ -25,7 +25,7 @@ use crate::{
 /// How often what was found is noted: each time the searches on the screen run again.
 const NOTE_EVERY: Duration = Duration::from_secs(1);
 
-/// Media whose paths are in memory at once.
+/// Media that are read and noted at once.
 const STEP: usize = 1_000;
 
 /// How far the hashing is.
@@ -70,11 +70,16 @@ pub fn hash(
     let mut found: Vec<(Unhashed, Md5)> = Vec::new();
     let mut noted = Instant::now();
     let note = |found: &mut Vec<(Unhashed, Md5)>| -> Result<u64, Error> {
-        let entries = library.note_md5(found)?;
+        let mut noted = 0;
+        // A medium takes kilobytes while it is entered.
+        for found in found.chunks(STEP) {
+            let entries = library.note_md5(found)?;
+            let changes: Vec<Change> = entries.into_iter().map(Change::Upsert).collect();
+            store.apply(&changes);
+            noted += count(changes.len());
+        }
         found.clear();
-        let changes: Vec<Change> = entries.into_iter().map(Change::Upsert).collect();
-        store.apply(&changes);
-        Ok(count(changes.len()))
+        Ok(noted)
     };
     'steps: for (step, keys) in keys.chunks(STEP).enumerate() {
         // What somebody hashed meanwhile is not among them.
