@@ -96,6 +96,17 @@ fn looked_at(library: &Library) -> VerifyReport {
 }
 
 #[test]
+fn a_path_that_came_into_the_index_meanwhile_keeps_its_id() {
+    let (_dir, library) = library("");
+    let entry = entry(&library);
+    // Who looked before that, and saw no such path, asks for an id now.
+    let free_id = |path: &str| library.at_desk(|desk| desk.free_id(path)).unwrap();
+    assert_eq!(free_id(&entry.path), entry.id);
+    let twin = entry.path.replace(".png", ".jpg");
+    assert_ne!(free_id(&twin), entry.id, "that is someone else's");
+}
+
+#[test]
 fn keys_that_another_program_left_out_are_held_and_come_back_with_the_next_save() {
     let (_dir, library) = library("");
     write(library.root(), SIDECAR, REWRITTEN);

@@ -416,18 +416,6 @@ fn a_wrong_row_heals_when_its_sidecar_is_read() {
 }
 
 #[test]
-fn a_path_that_came_into_the_index_meanwhile_keeps_its_id() {
-    let (dir, library) = bucketed();
-    let entry = ingest(&library, &write(dir.path(), "a.png", "x"), Transfer::Copy);
-    // Who looked before that, and saw no such path, asks for an id now.
-    let id = library.at_desk(|desk| desk.free_id(&entry.path)).unwrap();
-    assert_eq!(id, entry.id);
-    let twin = entry.path.replace(".png", ".jpg");
-    let id = library.at_desk(|desk| desk.free_id(&twin)).unwrap();
-    assert_ne!(id, entry.id, "that is someone else's");
-}
-
-#[test]
 fn a_duplicate_brings_its_tags_and_takes_nothing() {
     let (dir, library) = bucketed();
     let entry = ingest(&library, &write(dir.path(), "a.png", "x"), Transfer::Copy);
