@@ -251,7 +251,7 @@ const TABLE: &[Row] = &[
     Row(Key::Filename, "filename", &["file"], ValueKind::Text),
     Row(Key::Path, "path", &[], ValueKind::Text),
     Row(Key::Folder, "folder", &[], ValueKind::Text),
-    Row(Key::Ext, "ext", &["filetype"], ValueKind::List),
+    Row(Key::Ext, "ext", &["filetype", "extension"], ValueKind::List),
     Row(Key::Url, "url", &[], ValueKind::Text),
     Row(Key::Source, "source", &[], ValueKind::Text),
     Row(Key::Site, "site", &[], ValueKind::List),
@@ -262,7 +262,7 @@ const TABLE: &[Row] = &[
     Row(
         Key::Tagcount,
         "tagcount",
-        &["tags", "tag-count", "num_tags"],
+        &["tags", "tag-count", "tag_count", "num_tags"],
         ValueKind::Number,
     ),
     Row(Key::Chars, "chars", &[], ValueKind::Number),
