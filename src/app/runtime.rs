@@ -235,7 +235,10 @@ impl Runtime {
             let mut insight = Insight { viewed, ..insight };
             // Nobody listens any more once the session has ended.
             let _ = sender.send(Message::Insight(Box::new(insight.clone())));
-            if let Ok(Some(group)) = engine.duplicate_group_now(key) {
+            // Who has moved on does not wait for the groups of what was left behind.
+            if newest.load(Ordering::Acquire) == number
+                && let Ok(Some(group)) = engine.duplicate_group_now(key)
+            {
                 insight.duplicates = Some((group.name, group.keys.len()));
                 let _ = sender.send(Message::Insight(Box::new(insight)));
             }

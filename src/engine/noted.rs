@@ -96,8 +96,16 @@ impl Engine {
 
     /// When a medium was looked at last; waits.
     pub fn viewed_now(&self, id: &MediaId) -> Option<i64> {
-        self.core.write_noted();
-        self.core.library.viewed_at(id).ok().flatten()
+        let core = &self.core;
+        // What waits to be written with others goes on waiting.
+        let waiting = {
+            let waiting = lock(&core.noted.waiting);
+            let mut views = waiting.views.iter().rev();
+            views
+                .find(|(medium, _)| medium.id == *id)
+                .map(|(_, at)| *at)
+        };
+        waiting.or_else(|| core.library.viewed_at(id).ok().flatten())
     }
 }
 
@@ -263,6 +271,7 @@ mod tests {
         assert_eq!(found(&engine, "viewed:none"), ["fox"]);
         assert_eq!(found(&engine, "order:viewed"), ["owl", "fox"]);
         engine.note_viewed(fox.unwrap());
+        assert!(engine.viewed_now(&"fox".parse().unwrap()).is_some());
         engine.shutdown();
         drop(engine);
         let (engine, mut receiver) = started(Library::open(&root).unwrap());

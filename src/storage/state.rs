@@ -60,13 +60,17 @@ impl State {
         read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, Error> {
         if self.path.exists() {
-            self.on(|connection| read(connection))
+            self.on("look", |connection| read(connection))
         } else {
             Ok(T::default())
         }
     }
 
-    fn on<T>(&self, work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T, Error> {
+    fn on<T>(
+        &self,
+        action: &'static str,
+        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, Error> {
         let mut open = self
             .connection
             .lock()
@@ -75,7 +79,7 @@ impl State {
         if !self.path.exists() {
             *open = None;
         }
-        let failed = |error| index::cause("look", &self.path, &error);
+        let failed = |error| index::cause(action, &self.path, &error);
         let connection = match open.as_mut() {
             Some(connection) => connection,
             None => open.insert(self.open()?),
@@ -138,7 +142,7 @@ impl Library {
 
     /// Puts marks on media, or takes them away: in order, all of them or none.
     pub fn set_marks(&self, marks: &[(char, Option<MediaRef>)]) -> Result<(), Error> {
-        self.state.on(|connection| {
+        self.state.on("note", |connection| {
             let transaction = connection.transaction()?;
             for (letter, medium) in marks {
                 match medium {
@@ -185,7 +189,7 @@ impl Library {
 
     /// Notes that media were looked at, in one transaction.
     pub fn note_viewed(&self, viewed: &[(MediaRef, i64)]) -> Result<(), Error> {
-        self.state.on(|connection| {
+        self.state.on("note", |connection| {
             let transaction = connection.transaction()?;
             for (medium, at) in viewed {
                 transaction
