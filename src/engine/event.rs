@@ -52,7 +52,7 @@ impl PictureSize {
 pub enum Stage {
     /// Settled, hashed, known already?
     Door,
-    /// Sidecars that travel with it, sources.
+    /// Sidecars that travel with it.
     Metadata,
     /// Decoded once; perceptual hashes.
     Hashes,

@@ -45,7 +45,6 @@ use super::{
     decode::{Limits, MemoryGate},
     event::{Event, Events, IngestEvent, IngestOutcome},
     job::{Cancel, Clock, lock, spawn, system_clock},
-    source::MetadataSource,
     thumbnail::ThumbnailStore,
     watch::{WatchSettings, Watcher},
 };
@@ -84,8 +83,6 @@ pub struct IngestSettings {
     /// Whether previews are stored besides thumbnails: they show at once what would
     /// else be decoded again, and cost as much as the rest of a small picture.
     pub store_previews: bool,
-    /// In order of their priority.
-    pub sources: Vec<Arc<dyn MetadataSource>>,
     /// Whether JSON of other programs that holds more than a sidecar has room for is
     /// kept below `raw/` when its picture is moved; else it is deleted.
     pub keep_raw: bool,
@@ -107,7 +104,6 @@ impl Default for IngestSettings {
             batch_wait: Duration::from_millis(100),
             limits: Limits::default(),
             store_previews: true,
-            sources: Vec::new(),
             keep_raw: true,
             takes_purged: false,
         }

@@ -336,8 +336,7 @@ fn duplicate(
     md5: Md5,
     twin: Twin,
 ) -> End {
-    let (mut media, companions) =
-        metadata::collect(shared, &item.path, md5, &item.submission.cancel);
+    let (mut media, companions) = metadata::collect(shared, &item.path);
     // Facts and hashes are those of the one we have.
     media.hashes = crate::model::media::Hashes::default();
     let now = (shared.settings.clock)();

@@ -97,8 +97,7 @@ fn stages(shared: &Shared, item: &Item, track: &mut Track) -> Result<Staged, End
     let admitted = door::enter(shared, item, how)?;
     goes_on()?;
     track.enter(Stage::Metadata);
-    let (mut media, companions) =
-        metadata::collect(shared, &item.path, admitted.md5, &item.submission.cancel);
+    let (mut media, companions) = metadata::collect(shared, &item.path);
     goes_on()?;
     track.enter(Stage::Hashes);
     let looks = match hashes::look(shared, &admitted, &item.path, &mut media) {
