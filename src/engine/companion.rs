@@ -18,18 +18,16 @@ use std::{
 
 use serde_json::{Map, Value};
 
+use super::source::post;
 use crate::model::{
     edit::Edit,
     media::{EXTENSIONS, Media},
     sidecar::Sidecar,
-    tag::{GENERAL, Tag, TagName},
+    tag::{GENERAL, Tag},
 };
 
 /// A companion above this size is not read: a JSON of 200 MB costs a gigabyte to parse.
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
-
-/// More tags than this are no tags of one picture.
-const MAX_TAGS: usize = 2_000;
 
 /// Extensions that a companion may have instead of, or after, that of its picture;
 /// the longer of two that fit comes first.
@@ -389,44 +387,11 @@ fn add_tag(media: &mut Media, tag: Tag) {
     }
 }
 
-/// A tag made of text from outside: control characters removed, `src` given.
-/// `None` when nothing is left.
-fn outside_tag(category: &str, value: &str, src: &str) -> Option<Tag> {
-    let clean: String = value.chars().filter(|c| !c.is_control()).collect();
-    let tag = Tag {
-        src: Some(src.to_owned()),
-        ..Tag::new(category.trim(), &clean)
-    };
-    (!tag.name().value.is_empty()).then_some(tag)
-}
-
-/// Adds tags in order, each name once, up to the number that makes sense.
-fn add_outside_tags(media: &mut Media, tags: impl IntoIterator<Item = Tag>) {
-    let mut names: std::collections::HashSet<TagName> = media.tags.iter().map(Tag::name).collect();
-    for tag in tags {
-        if media.tags.len() >= MAX_TAGS {
-            break;
-        }
-        if names.insert(tag.name()) {
-            media.tags.push(tag);
-        }
-    }
-}
-
-/// The URLs of a text: each word that is an `http` or `https` address.
-fn add_urls(media: &mut Media, text: &str) {
-    for word in text.split_whitespace() {
-        if word.starts_with("https://") || word.starts_with("http://") {
-            Edit::AddUrl(word.to_owned()).apply(media);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs::{self, File};
 
-    use super::*;
+    use super::{post::outside_tag, *};
 
     const NOW: &str = "2025-01-01T00:00:00Z";
 

@@ -5,6 +5,7 @@
 //! kept in the cache, also that it knows nothing, so that no site is asked twice for
 //! the same.
 
+pub mod post;
 pub mod settings;
 
 use std::time::Duration;

@@ -1,60 +1,12 @@
 //! The JSON that gallery-dl writes beside a picture, site by site.
-//!
-//! Rating letters are never taken by letter alone: `s` is sensitive on some sites
-//! and safe on others.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use crate::model::{
-    media::{Media, Rating},
-    tag::{GENERAL, Tag},
+use crate::model::media::{Media, Rating};
+
+use super::post::{
+    Object, add_tags, add_url_values, kept, kind_of, outside_tag, rating, tags, text, unescape,
 };
-
-use super::{add_outside_tags, add_urls, outside_tag};
-
-type Object = Map<String, Value>;
-
-/// How one family of sites names things.
-struct Site {
-    names: &'static [&'static str],
-    /// Suffix of `tags_<suffix>` to our category; an empty category drops the tags.
-    groups: &'static [(&'static str, &'static str)],
-    /// What `s` means.
-    letter_s: Option<Rating>,
-}
-
-/// Groups that mean the same everywhere; others keep their name as category.
-const COMMON_GROUPS: [(&str, &str); 1] = [("metadata", "meta")];
-
-const SITES: [Site; 4] = [
-    Site {
-        names: &["danbooru", "aibooru", "atfbooru", "booruvar"],
-        groups: &[],
-        letter_s: Some(Rating::Sensitive),
-    },
-    Site {
-        names: &["gelbooru", "safebooru", "rule34", "tbib"],
-        groups: &[],
-        letter_s: Some(Rating::Sensitive),
-    },
-    Site {
-        names: &["e621", "e926", "e6ai"],
-        groups: &[("contributor", "artist"), ("invalid", "")],
-        letter_s: Some(Rating::General),
-    },
-    Site {
-        names: &[
-            "yandere",
-            "yande.re",
-            "konachan",
-            "sakugabooru",
-            "lolibooru",
-            "3dbooru",
-        ],
-        groups: &[("circle", "artist"), ("style", "meta"), ("faults", "meta")],
-        letter_s: Some(Rating::General),
-    },
-];
 
 /// Whether this is a file of gallery-dl: it names its site and more.
 pub(super) fn recognises(object: &Object) -> bool {
@@ -68,33 +20,26 @@ pub(super) fn recognises(object: &Object) -> bool {
 /// The site and what it said.
 pub(super) fn read(object: &Object, now: &str) -> (String, Media) {
     let site = text(object, "category").to_lowercase();
+    let kind = kind_of(&site);
     let mut media = Media::default();
-    let tags = tags(object, &site);
+    let plain: &[&str] = match site.as_str() {
+        "twitter" => &["hashtags", "tag_string"],
+        _ => &["tags", "tag_string"],
+    };
+    let tags = tags(object, kind, plain);
     match site.as_str() {
         "pixiv" => read_pixiv(object, &mut media),
         "twitter" => read_twitter(object, &mut media),
-        _ => read_booru(object, &site, &mut media),
+        _ => {
+            media.rating = rating(text(object, "rating"), kind);
+            add_note(&mut media, "description", text(object, "description"));
+        }
     }
-    let source = source(object, &media, &tags, now);
-    add_outside_tags(
-        &mut media,
-        tags.iter()
-            .flat_map(|(category, values)| {
-                values
-                    .iter()
-                    .filter_map(|value| outside_tag(category, value, &site))
-            })
-            .collect::<Vec<Tag>>(),
-    );
+    let source = kept(object, media.rating, &tags, now);
+    add_tags(&mut media, &tags, &site);
     for key in ["source", "sources", "url", "file_url", "post_url"] {
-        match object.get(key) {
-            Some(Value::String(text)) => add_urls(&mut media, text),
-            Some(Value::Array(texts)) => {
-                for text in texts.iter().filter_map(Value::as_str) {
-                    add_urls(&mut media, text);
-                }
-            }
-            _ => {}
+        if let Some(value) = object.get(key) {
+            add_url_values(&mut media, value);
         }
     }
     let (stem, extension) = (text(object, "filename"), text(object, "extension"));
@@ -111,78 +56,6 @@ pub(super) fn read(object: &Object, now: &str) -> (String, Media) {
         media.sources.insert(site.clone(), source);
     }
     (site, media)
-}
-
-/// Tags by category, in the order artist to general in which sites show them.
-fn tags(object: &Object, site: &str) -> Vec<(String, Vec<String>)> {
-    let family = SITES.iter().find(|family| family.names.contains(&site));
-    let mut grouped: Vec<(String, Vec<String>)> = Vec::new();
-    let mut add = |group: &str, values: Vec<String>| {
-        let category = family
-            .into_iter()
-            .flat_map(|family| family.groups)
-            .chain(&COMMON_GROUPS)
-            .find(|(name, _)| *name == group)
-            .map_or(group, |(_, category)| *category);
-        if !category.is_empty() && !values.is_empty() {
-            grouped.push((category.to_owned(), values));
-        }
-    };
-    for (key, value) in object {
-        let group = key
-            .strip_prefix("tags_")
-            .or_else(|| key.strip_prefix("tag_string_"));
-        if let Some(group) = group {
-            add(group, values(value));
-        }
-    }
-    if let Some(Value::Object(groups)) = object.get("tags") {
-        for (group, value) in groups {
-            add(group, values(value));
-        }
-    }
-    if grouped.is_empty() {
-        let key = if site == "twitter" {
-            "hashtags"
-        } else {
-            "tags"
-        };
-        let plain = object
-            .get(key)
-            .or_else(|| object.get("tag_string"))
-            .map(values)
-            .unwrap_or_default();
-        grouped.push((GENERAL.to_owned(), plain));
-    }
-    grouped.sort_by_key(|(category, _)| crate::model::tag::category_order(category).0);
-    grouped
-}
-
-/// A list, or one text split at `, ` or else at white space. Of a translated tag
-/// the translation.
-fn values(value: &Value) -> Vec<String> {
-    match value {
-        Value::Array(items) => items.iter().filter_map(item).collect(),
-        Value::String(text) if text.contains(", ") => text.split(", ").map(str::to_owned).collect(),
-        Value::String(text) => text.split_whitespace().map(str::to_owned).collect(),
-        _ => Vec::new(),
-    }
-}
-
-fn item(item: &Value) -> Option<String> {
-    match item {
-        Value::String(text) => Some(text.clone()),
-        Value::Object(tag) => ["translated_name", "name"]
-            .iter()
-            .find_map(|key| tag.get(*key)?.as_str())
-            .map(str::to_owned),
-        _ => None,
-    }
-}
-
-fn read_booru(object: &Object, site: &str, media: &mut Media) {
-    media.rating = rating(text(object, "rating"), site);
-    add_note(media, "description", text(object, "description"));
 }
 
 fn read_pixiv(object: &Object, media: &mut Media) {
@@ -222,112 +95,8 @@ fn add_note(media: &mut Media, name: &str, text: &str) {
     }
 }
 
-/// Words are the same everywhere, letters by the table of their site.
-fn rating(word: &str, site: &str) -> Option<Rating> {
-    match word.trim().to_lowercase().as_str() {
-        "g" | "general" | "safe" => Some(Rating::General),
-        "sensitive" => Some(Rating::Sensitive),
-        "q" | "questionable" | "sketchy" => Some(Rating::Questionable),
-        "e" | "explicit" | "unsafe" => Some(Rating::Explicit),
-        "s" => {
-            SITES
-                .iter()
-                .find(|family| family.names.contains(&site))?
-                .letter_s
-        }
-        _ => None,
-    }
-}
-
-/// What the sidecar keeps of the site's answer: enough to merge again later
-/// without asking.
-fn source(object: &Object, media: &Media, tags: &[(String, Vec<String>)], now: &str) -> Value {
-    let mut source = Map::new();
-    let id = ["id", "tweet_id"]
-        .iter()
-        .find_map(|key| scalar(object.get(*key)?));
-    if let Some(id) = id {
-        source.insert("id".to_owned(), id.into());
-    }
-    let related = |key: &str| {
-        object
-            .get("relationships")
-            .and_then(|relations| relations.get(key))
-    };
-    let nested = |key: &str| object.get("score").and_then(|score| score.get(key));
-    let facts = [
-        ("url", object.get("post_url")),
-        (
-            "parent_id",
-            object.get("parent_id").or(related("parent_id")),
-        ),
-        (
-            "has_children",
-            object
-                .get("has_children")
-                .or(related("has_active_children")),
-        ),
-        ("score", nested("total").or(object.get("score"))),
-        ("fav_count", object.get("fav_count")),
-        ("title", object.get("title")),
-        (
-            "created",
-            object
-                .get("date")
-                .or(object.get("created_at"))
-                .or(object.get("create_date")),
-        ),
-        ("num", object.get("num")),
-    ];
-    for (key, value) in facts {
-        match value {
-            Some(Value::Bool(flag)) => {
-                source.insert(key.to_owned(), (*flag).into());
-            }
-            Some(Value::Number(number)) if key == "parent_id" => {
-                source.insert(key.to_owned(), number.to_string().into());
-            }
-            Some(value @ (Value::Number(_) | Value::String(_))) => {
-                source.insert(key.to_owned(), value.clone());
-            }
-            _ => {}
-        }
-    }
-    if let Some(rating) = media.rating {
-        source.insert("rating".to_owned(), rating.letter().into());
-    }
-    source.insert("fetched".to_owned(), now.into());
-    let tags: Object = tags
-        .iter()
-        .filter(|(_, values)| !values.is_empty())
-        .map(|(category, values)| {
-            let joined: Vec<String> = values
-                .iter()
-                .map(|value| crate::model::tag::normalize(value))
-                .collect();
-            (category.clone(), joined.join(" ").into())
-        })
-        .collect();
-    if !tags.is_empty() {
-        source.insert("tags".to_owned(), tags.into());
-    }
-    source.into()
-}
-
-fn text<'a>(object: &'a Object, key: &str) -> &'a str {
-    object.get(key).and_then(Value::as_str).unwrap_or_default()
-}
-
 fn number(object: &Object, key: &str) -> Option<u64> {
     object.get(key)?.as_u64()
-}
-
-fn scalar(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) if !text.is_empty() => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
-    }
 }
 
 /// The text of a fragment of HTML: tags removed, line breaks kept.
@@ -346,16 +115,7 @@ fn strip_html(html: &str) -> String {
         rest = &rest[open + close + 1..];
     }
     plain.push_str(rest);
-    [
-        ("&lt;", "<"),
-        ("&gt;", ">"),
-        ("&quot;", "\""),
-        ("&#39;", "'"),
-        ("&nbsp;", " "),
-        ("&amp;", "&"),
-    ]
-    .iter()
-    .fold(plain, |text, (entity, sign)| text.replace(entity, sign))
+    unescape(&plain)
 }
 
 #[cfg(test)]
@@ -398,22 +158,6 @@ mod tests {
         assert_eq!(source["parent_id"], "5");
         assert_eq!(source["score"], 12);
         assert_eq!(source["tags"]["general"], "fox tree");
-    }
-
-    #[test]
-    fn the_letter_s_means_what_its_site_means_by_it() {
-        for (site, word, expected) in [
-            ("danbooru", "s", Some(Rating::Sensitive)),
-            ("e621", "s", Some(Rating::General)),
-            ("yandere", "s", Some(Rating::General)),
-            ("konachan", "q", Some(Rating::Questionable)),
-            ("gelbooru", "sensitive", Some(Rating::Sensitive)),
-            ("somewhere", "s", None),
-            ("somewhere", "explicit", Some(Rating::Explicit)),
-            ("somewhere", "", None),
-        ] {
-            assert_eq!(rating(word, site), expected, "{site} {word}");
-        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::model::{
     tag::{GENERAL, Tag},
 };
 
-use super::{add_outside_tags, add_urls, outside_tag};
+use super::post::{add_outside_tags, add_urls, outside_tag};
 
 /// The provenance of tags that came from a text file.
 const SRC: &str = "import:txt";
@@ -209,7 +209,7 @@ mod tests {
         let flood: Vec<String> = (0..5_000).map(|n| format!("tag{n}")).collect();
         assert_eq!(
             tag_lines(&flood.join("\n")).tags.len(),
-            super::super::MAX_TAGS
+            super::super::post::MAX_TAGS
         );
     }
 
