@@ -5,6 +5,8 @@
 //! kept in the cache, also that it knows nothing, so that no site is asked twice for
 //! the same.
 
+pub mod booru;
+mod http;
 pub mod post;
 pub mod settings;
 

@@ -66,3 +66,45 @@ pub struct SourceSettings {
     /// Milliseconds between the beginnings of two requests.
     pub interval_ms: u64,
 }
+
+/// The well-known sites, first whose word counts most.
+const SITES: [(&str, SiteKind, &str, u64); 7] = [
+    (
+        "danbooru",
+        SiteKind::Danbooru,
+        "https://danbooru.donmai.us",
+        500,
+    ),
+    ("e621", SiteKind::E621, "https://e621.net", 1_000),
+    (
+        "gelbooru",
+        SiteKind::Gelbooru,
+        "https://gelbooru.com",
+        1_000,
+    ),
+    ("yandere", SiteKind::Moebooru, "https://yande.re", 1_000),
+    (
+        "konachan",
+        SiteKind::Moebooru,
+        "https://konachan.com",
+        1_000,
+    ),
+    ("rule34", SiteKind::Dapi, "https://api.rule34.xxx", 1_000),
+    ("safebooru", SiteKind::Dapi, "https://safebooru.org", 1_000),
+];
+
+/// The sites that need no address in the configuration, in the order in which they
+/// are believed. None is asked because it is listed here.
+pub fn default_sites() -> Vec<SourceSettings> {
+    SITES
+        .into_iter()
+        .map(|(name, kind, url, interval_ms)| SourceSettings {
+            name: name.to_owned(),
+            kind,
+            url: url.to_owned(),
+            login: None,
+            api_key: None,
+            interval_ms,
+        })
+        .collect()
+}
