@@ -5,6 +5,7 @@
 mod integration {
     #[cfg(feature = "redis")]
     pub mod hosts;
+    pub mod http_server;
     #[cfg(feature = "redis")]
     pub mod redis_server;
     pub mod support;
@@ -31,6 +32,7 @@ mod integration {
     #[cfg(feature = "redis")]
     mod remote_locks;
     mod sidecar;
+    mod sources;
     mod tagdb;
     mod trash;
     mod verify;

@@ -27,7 +27,7 @@ const CLOSED: [(&str, &str); 4] = [
 
 /// Paths that only some places may name: the start of the path, then the starts
 /// of the file names (without `.rs`) that may.
-const HOMES: [(&str, &[&str]); 7] = [
+const HOMES: [(&str, &[&str]); 8] = [
     ("ratatui", &["tui"]),
     ("crossterm", &["tui"]),
     (
@@ -36,6 +36,7 @@ const HOMES: [(&str, &[&str]); 7] = [
     ),
     ("redis::", &["engine/cache/redis"]),
     ("moka", &["engine/cache/memory"]),
+    ("ureq", &["engine/source/http"]),
     (
         "std::fs",
         &["storage", "engine", "cli", "tui/theme", "app/config"],

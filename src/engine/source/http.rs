@@ -54,12 +54,40 @@ pub enum Credentials {
     },
 }
 
+impl Credentials {
+    fn secrets(&self) -> Vec<String> {
+        let mut secrets = match self {
+            Self::None => Vec::new(),
+            Self::Basic { login, key } => vec![key.clone(), basic(login, key)],
+            Self::Query { key: (_, key), .. } => vec![key.clone(), encoded(key)],
+        };
+        secrets.retain(|secret| !secret.is_empty());
+        secrets
+    }
+}
+
+fn basic(login: &str, key: &str) -> String {
+    BASE64_STANDARD.encode(format!("{login}:{key}"))
+}
+
+/// As it stands in a query.
+fn encoded(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => char::from(byte).to_string(),
+            byte => format!("%{byte:02X}"),
+        })
+        .collect()
+}
+
 /// A client for one site; shared by threads.
 pub struct Client {
     name: String,
     base: String,
     agent: Agent,
     credentials: Credentials,
+    /// The key in each form in which a site may repeat it.
+    secrets: Vec<String>,
     interval: Duration,
     gate: Mutex<Gate>,
 }
@@ -124,6 +152,7 @@ impl Client {
             name: settings.name.clone(),
             base: base.to_owned(),
             agent: config.build().new_agent(),
+            secrets: credentials.secrets(),
             credentials,
             interval: Duration::from_millis(settings.interval_ms),
             gate: Mutex::default(),
@@ -175,11 +204,7 @@ impl Client {
     /// Text from outside: one short line, without what nobody else may read.
     fn clean(&self, text: &str) -> String {
         let mut text = text.to_owned();
-        let secret = match &self.credentials {
-            Credentials::None => "",
-            Credentials::Basic { key, .. } | Credentials::Query { key: (_, key), .. } => key,
-        };
-        if !secret.is_empty() {
+        for secret in &self.secrets {
             text = text.replace(secret, "***");
         }
         let line: Vec<&str> = text.split_whitespace().collect();
@@ -227,11 +252,13 @@ impl Client {
         match &self.credentials {
             Credentials::None => {}
             Credentials::Basic { login, key } => {
-                let pair = BASE64_STANDARD.encode(format!("{login}:{key}"));
-                request = request.header(header::AUTHORIZATION, format!("Basic {pair}"));
+                let pair = format!("Basic {}", basic(login, key));
+                request = request.header(header::AUTHORIZATION, pair);
             }
             Credentials::Query { login, key } => {
-                request = request.query(login.0, &login.1).query(key.0, &key.1);
+                request = request
+                    .query(login.0, &login.1)
+                    .query_raw(key.0, encoded(&key.1));
             }
         }
         let (tx, rx) = mpsc::sync_channel(1);
