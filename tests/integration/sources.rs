@@ -2,7 +2,11 @@
 //! sites do, and as they should not.
 
 use std::{
+    fs::{self, File},
     io::Write,
+    net::{TcpListener, TcpStream},
+    path::Path,
+    process::{Child, Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -665,6 +669,79 @@ fn whoever_waits_hears_that_nobody_waits_for_them() {
     assert_eq!(rx.recv().unwrap(), Err(Trouble::Cancelled));
     asks.join().unwrap();
     assert_eq!(server.requests().len(), 1);
+}
+
+/// A server with a certificate that nobody vouches for; it prints what it hears.
+struct Impostor {
+    child: Child,
+    url: String,
+}
+
+impl Impostor {
+    fn start(folder: &Path) -> Self {
+        let openssl = |arguments: &str| {
+            let mut command = Command::new("openssl");
+            command.args(arguments.split(' ')).current_dir(folder);
+            command.stdin(Stdio::piped()).stderr(Stdio::null());
+            command.stdout(File::create(folder.join("heard")).unwrap());
+            command
+                .spawn()
+                .expect("no openssl: install the Debian package openssl, as tests/run does")
+        };
+        let mut made = openssl(
+            "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout key.pem \
+             -out certificate.pem -days 30 -subj /CN=site -addext subjectAltName=IP:127.0.0.1",
+        );
+        assert!(made.wait().unwrap().success());
+        let address = TcpListener::bind("127.0.0.1:0")
+            .and_then(|listener| listener.local_addr())
+            .unwrap();
+        let child = openssl(&format!(
+            "s_server -quiet -accept {address} -cert certificate.pem -key key.pem"
+        ));
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while TcpStream::connect(address).is_err() {
+            assert!(Instant::now() < deadline, "no server at {address}");
+            std::thread::yield_now();
+        }
+        Self {
+            child,
+            url: format!("https://{address}"),
+        }
+    }
+}
+
+impl Drop for Impostor {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+#[test]
+fn nothing_is_said_to_who_only_claims_to_be_the_site() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Impostor::start(folder.path());
+    for kind in [SiteKind::Danbooru, SiteKind::Dapi] {
+        let source = open(&with_key(kind, &server.url)).unwrap();
+        let Trouble::Later { reason, pause } = trouble(&*source) else {
+            panic!("not later")
+        };
+        assert_eq!(pause, None);
+        assert!(reason.contains("certificate"), "{reason}");
+    }
+    // Nor to one who does not even know TLS.
+    let plain = HttpServer::start(danbooru);
+    let url = plain.url().replace("http:", "https:");
+    let source = open(&with_key(SiteKind::Danbooru, &url)).unwrap();
+    assert!(matches!(
+        trouble(&*source),
+        Trouble::Later { pause: None, .. }
+    ));
+    assert_eq!(plain.requests().len(), 0);
+    drop(server);
+    let heard = fs::read(folder.path().join("heard")).unwrap();
+    assert_eq!(String::from_utf8_lossy(&heard), "");
 }
 
 #[test]

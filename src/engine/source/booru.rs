@@ -14,8 +14,8 @@ use super::{
     MetadataSource, Trouble,
     http::{Client, Credentials, is_about_keys},
     post::{
-        Grouped, MAX_TAGS, Object, add_tags, add_url_values, add_urls, grouped, kept, rating,
-        scalar, tags, text, unescape,
+        Grouped, MAX_TAG_BYTES, MAX_TAGS, Object, add_tags, add_url_values, add_urls, grouped,
+        kept, rating, scalar, tags, text, unescape,
     },
     settings::{SiteKind, SourceSettings},
 };
@@ -26,6 +26,8 @@ use crate::{
 
 /// What one address can name, and few answers are larger than a megabyte with.
 const BATCH: usize = 100;
+/// Of the names in one address, before what is no letter takes three.
+const MAX_NAMES_BYTES: usize = 2_000;
 /// Tags of one picture whose category is asked for.
 const MAX_TYPED: usize = 400;
 /// Tags whose category is remembered, so that common ones are asked for once.
@@ -266,9 +268,10 @@ impl Booru {
             unknown.take(MAX_TYPED).cloned().collect()
         };
         let mut new = HashMap::new();
-        for batch in unknown.chunks(BATCH) {
+        for batch in batches(&unknown) {
             let query = [("limit", "100"), ("names", &batch.join(" "))];
-            new.extend(self.get_dapi("tag", &query, now, cancel)?.types);
+            let types = self.get_dapi("tag", &query, now, cancel)?.types;
+            new.extend(types.into_iter().filter(|(name, _)| batch.contains(name)));
         }
         let mut types = lock(&self.types);
         if types.len() + new.len() > MAX_REMEMBERED {
@@ -320,6 +323,23 @@ impl Booru {
     }
 }
 
+/// Names in parts that an address can hold.
+fn batches(names: &[String]) -> Vec<&[String]> {
+    let mut batches = Vec::new();
+    let mut rest = names;
+    while !rest.is_empty() {
+        let mut bytes = 0;
+        let fits = rest.iter().take(BATCH).take_while(|name| {
+            bytes += name.len() + 1;
+            bytes <= MAX_NAMES_BYTES
+        });
+        let (batch, more) = rest.split_at(fits.count().max(1));
+        batches.push(batch);
+        rest = more;
+    }
+    batches
+}
+
 /// The tags of a post that has them in one text.
 fn flat(post: &Object) -> Vec<String> {
     let tags = match post.get("tags") {
@@ -327,6 +347,7 @@ fn flat(post: &Object) -> Vec<String> {
         _ => "",
     };
     tags.split_whitespace()
+        .filter(|tag| tag.len() <= MAX_TAG_BYTES)
         .take(MAX_TAGS)
         .map(unescape)
         .collect()

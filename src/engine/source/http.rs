@@ -322,7 +322,12 @@ impl Client {
                 let pause = pause(&answer.headers, now);
                 let trouble = self.later_after(path, &said(), pause);
                 if let (Some(pause), Trouble::Later { reason, .. }) = (pause, &trouble) {
-                    lock(&self.gate).closed = Some((Instant::now() + pause, reason.clone()));
+                    let until = Instant::now() + pause;
+                    let mut gate = lock(&self.gate);
+                    let is_known = gate.closed.as_ref().is_some_and(|known| known.0 >= until);
+                    if !is_known {
+                        gate.closed = Some((until, reason.clone()));
+                    }
                 }
                 Err(trouble)
             }
@@ -435,7 +440,7 @@ fn receive(
         let n = match reader.read(&mut buffer) {
             Ok(0) => break,
             Ok(n) => n,
-            Err(error) if is_good => return Err(error.to_string()),
+            Err(error) if is_good => return Err(describe(&error.into())),
             // The status says enough.
             Err(_) => break,
         };
@@ -470,7 +475,7 @@ fn describe(error: &ureq::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::net::TcpListener;
+    use std::{io::Write, net::TcpListener};
 
     use super::*;
     use crate::engine::source::settings::{Secret, SiteKind};
@@ -566,27 +571,51 @@ mod tests {
         }
     }
 
-    #[test]
-    fn who_never_answers_is_not_waited_for() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let client = Client::with_timeouts(
-            &settings(&url),
-            Credentials::None,
-            "test",
-            CONNECT_TIMEOUT,
-            Duration::from_millis(100),
-        )
-        .unwrap();
-        let trouble = client
-            .get("/posts.json", &[("a", "b")], "", &Cancel::default())
-            .unwrap_err();
-        assert_eq!(
-            trouble,
-            Trouble::Later {
-                reason: format!("site: {url}/posts.json: no answer in time"),
-                pause: None,
+    /// Takes one request, writes `head` and then a space again and again.
+    fn trickle(listener: TcpListener, head: &'static [u8]) {
+        job::spawn("trickle", move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut send = |bytes: &[u8]| stream.write_all(bytes).is_ok();
+            if send(head) {
+                while send(b"1\r\n \r\n") {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
             }
-        );
+        })
+        .unwrap();
+    }
+
+    #[test]
+    fn who_takes_too_long_is_not_waited_for() {
+        const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+        for is_slow in [true, false] {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let url = format!("http://{}", listener.local_addr().unwrap());
+            let client = Client::with_timeouts(
+                &settings(&url),
+                Credentials::None,
+                "test",
+                CONNECT_TIMEOUT,
+                Duration::from_millis(200),
+            )
+            .unwrap();
+            let silent = if is_slow {
+                trickle(listener, HEAD);
+                None
+            } else {
+                Some(listener)
+            };
+            let trouble = client
+                .get("/posts.json", &[("a", "b")], "", &Cancel::default())
+                .unwrap_err();
+            assert_eq!(
+                trouble,
+                Trouble::Later {
+                    reason: format!("site: {url}/posts.json: no answer in time"),
+                    pause: None,
+                }
+            );
+            drop(silent);
+        }
     }
 }

@@ -26,11 +26,11 @@ pub const MAX_TAGS: usize = 2_000;
 /// More links than this are none of one picture.
 const MAX_URLS: usize = 1_000;
 /// Longer words are no tags.
-const MAX_TAG_BYTES: usize = 512;
+pub const MAX_TAG_BYTES: usize = 512;
 const MAX_URL_BYTES: usize = 4_096;
 /// More categories than this are none; what is beyond is general.
 const MAX_CATEGORIES: usize = 32;
-const MAX_CATEGORY_BYTES: usize = 40;
+pub const MAX_CATEGORY_BYTES: usize = 40;
 /// Of an id and of a number, which may have any number of digits.
 const MAX_DIGITS: usize = 40;
 const MAX_FACT_CHARS: usize = 1_000;

@@ -1,18 +1,18 @@
 //! What boorus answer, read leniently: they differ in how they wrap a post, and in
 //! whether a number is one.
 //!
-//! Invariant: an answer costs no more memory than a few times its bytes.
+//! Invariant: no answer, whatever is in it, costs more than some tens of megabytes.
 
 use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::super::post::{Object, text, unescape};
+use super::super::post::{MAX_CATEGORY_BYTES, Object, text, unescape};
 use crate::model::{id::Md5, tag::GENERAL};
 
-/// A value costs tens of bytes where it may be two in the answer. No answer about a
-/// hundred pictures comes near.
-const MAX_VALUES: usize = 500_000;
+/// A value may cost hundreds of bytes where it is two in the answer. A hundred posts
+/// have some ten thousand.
+const MAX_VALUES: usize = 250_000;
 
 /// What an answer holds.
 #[derive(Debug, Default, PartialEq)]
@@ -31,6 +31,7 @@ pub(super) enum Fault {
 }
 
 pub(super) fn read(body: &[u8]) -> Result<Answer, Fault> {
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     let values = body.iter().filter(|byte| b"[{,:".contains(byte)).count();
     if values > MAX_VALUES {
         return Err(Fault::Garbled(
@@ -167,7 +168,9 @@ fn type_name(kind: &Value) -> String {
         "3" => "copyright".to_owned(),
         "4" => "character".to_owned(),
         "5" => "meta".to_owned(),
-        word if word.bytes().all(|byte| byte.is_ascii_digit()) => GENERAL.to_owned(),
+        word if word.len() > MAX_CATEGORY_BYTES || word.bytes().all(|b| b.is_ascii_digit()) => {
+            GENERAL.to_owned()
+        }
         word => word.to_owned(),
     }
 }

@@ -3,6 +3,8 @@
 
 use std::fmt::Write as _;
 
+use proptest::{collection::vec, prelude::*, sample::select};
+
 use super::*;
 use crate::engine::source::settings::{Secret, default_sites};
 
@@ -42,6 +44,7 @@ fn booru(site: &str) -> Booru {
         .into_iter()
         .find(|settings| settings.name == site)
         .unwrap();
+    assert_ne!(settings.kind, SiteKind::Gelbooru, "it asks for more");
     Booru {
         name: settings.name.clone(),
         kind: settings.kind,
@@ -202,6 +205,7 @@ fn answers_come_in_many_wrappings() {
     for body in [
         format!("[{post}]"),
         post.clone(),
+        format!("\u{feff} [{post}]"),
         format!(r#"{{"posts":[{post}]}}"#),
         format!(r#"{{"post":[{post}]}}"#),
         format!(r#"{{"post":{post}}}"#),
@@ -325,6 +329,20 @@ fn a_hostile_post_is_taken_within_bounds() {
 }
 
 #[test]
+fn names_are_asked_for_in_parts_that_fit_an_address() {
+    let check = |names: Vec<String>, expected: &[usize]| {
+        let batches = batches(&names);
+        let lengths: Vec<usize> = batches.iter().map(|batch| batch.len()).collect();
+        assert_eq!(lengths, expected);
+        assert_eq!(batches.concat(), names);
+    };
+    check(Vec::new(), &[]);
+    check(vec!["a".to_owned(); 250], &[100, 100, 50]);
+    check(vec!["x".repeat(499); 9], &[4, 4, 1]);
+    check(vec!["x".repeat(5_000); 2], &[1, 1]);
+}
+
+#[test]
 fn settings_that_cannot_work_are_refused_with_what_to_do() {
     let site = |name: &str| {
         default_sites()
@@ -375,4 +393,100 @@ fn e621_is_told_who_asks() {
     settings.kind = SiteKind::Danbooru;
     settings.login = Some("jane".to_owned());
     assert!(!user_agent(&settings).contains("jane"));
+}
+
+/// JSON of the words that posts are made of, in any arrangement.
+fn any_json() -> impl Strategy<Value = Value> {
+    const KEYS: [&str; 24] = [
+        "@attributes",
+        "created_at",
+        "file",
+        "has_children",
+        "hash",
+        "id",
+        "md5",
+        "message",
+        "name",
+        "parent_id",
+        "post",
+        "posts",
+        "rating",
+        "relationships",
+        "score",
+        "source",
+        "sources",
+        "tag",
+        "tag_info",
+        "tag_string_general",
+        "tags",
+        "total",
+        "type",
+        "\u{1b}[2J",
+    ];
+    const TEXTS: [&str; 10] = [
+        "",
+        "0",
+        "1",
+        "s",
+        "true",
+        "fox\u{7} \u{1b}[31m &#039;",
+        "https://example.org/a \u{0}",
+        "Fri Jan 02 03:04:05 -0600 2026",
+        MD5,
+        OTHER,
+    ];
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        select(&TEXTS[..]).prop_map(Value::from),
+    ];
+    leaf.prop_recursive(5, 60, 8, |inner| {
+        let pairs = vec((select(&KEYS[..]), inner.clone()), 0..8);
+        prop_oneof![
+            vec(inner, 0..5).prop_map(Value::from),
+            pairs.prop_map(|pairs| {
+                let pairs = pairs
+                    .into_iter()
+                    .map(|(key, value)| (key.to_owned(), value));
+                Value::Object(pairs.collect())
+            }),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn whatever_comes_is_taken_within_bounds_or_refused(value in any_json(), wrapped in any::<bool>()) {
+        let value = match value {
+            Value::Object(mut post) if wrapped => {
+                post.insert("md5".to_owned(), MD5.into());
+                serde_json::json!([post])
+            }
+            value => value,
+        };
+        let pictures = [MD5, OTHER].map(|md5| md5.parse().unwrap());
+        for site in ["danbooru", "e621", "konachan", "safebooru"] {
+            let Ok(answer) = answer::read(value.to_string().as_bytes()) else {
+                continue;
+            };
+            let known = booru(site)
+                .known(answer, &pictures, NOW, &Cancel::default())
+                .unwrap();
+            for media in known.values() {
+                let kept = media.sources[site].as_object().unwrap();
+                prop_assert!(kept.values().all(|fact| !fact.is_null()));
+                let shown = format!("{kept:?} {:?} {:?}", media.urls, media.tags);
+                prop_assert!(!shown.contains("\\u{"), "{shown}");
+                prop_assert_eq!(media.rating.is_some(), media.rating_src.is_some());
+            }
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_the_reader_panic(body in vec(any::<u8>(), 0..200)) {
+        // Whether it is an answer is not the question.
+        let _ = answer::read(&body);
+    }
 }
