@@ -78,6 +78,7 @@ pub use requests::{
     RebuildSummary, Recognised, Recovered, Reverted, Stored, Transfer, Trashed, Unhashed, Which,
     Written,
 };
+pub use state::Question;
 pub use tag_database::TagDbStamp;
 pub use tombstones::Tombstone;
 

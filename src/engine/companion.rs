@@ -20,10 +20,10 @@ use serde_json::{Map, Value};
 
 use super::source::post;
 use crate::model::{
+    absorb::add_site_tag,
     edit::Edit,
     media::{EXTENSIONS, Media},
     sidecar::Sidecar,
-    tag::{GENERAL, Tag},
 };
 
 /// A companion above this size is not read: a JSON of 200 MB costs a gigabyte to parse.
@@ -286,7 +286,7 @@ pub fn merge(into: &mut Media, from: Media) {
         }
     }
     for tag in from.tags {
-        add_tag(into, tag);
+        add_site_tag(into, tag);
     }
     for url in from.urls {
         Edit::AddUrl(url).apply(into);
@@ -335,54 +335,6 @@ pub fn merge(into: &mut Media, from: Media) {
     for field in from.locked {
         if !into.locked.contains(&field) {
             into.locked.push(field);
-        }
-    }
-}
-
-/// How much a category says, for a value that two sources file differently.
-fn specificity(category: &str) -> u8 {
-    match category {
-        "character" => 6,
-        "species" => 5,
-        "copyright" => 4,
-        "artist" => 3,
-        "meta" => 2,
-        GENERAL => 1,
-        _ => 0,
-    }
-}
-
-/// Adds a tag unless it is there or was removed by hand; a less specific namesake
-/// that no person put there gives way in its place.
-fn add_tag(media: &mut Media, tag: Tag) {
-    let name = tag.name();
-    let rank = specificity(&name.category);
-    let known = media
-        .tags
-        .iter()
-        .find(|known| rank > 0 && known.name().value == name.value)
-        .map(|known| (known.name(), known.is_by_user()));
-    match known {
-        Some((known, by_user)) if known.category != name.category => {
-            let weight = specificity(&known.category);
-            if weight == 0 {
-                Edit::AddTag {
-                    tag,
-                    position: None,
-                }
-                .apply(media);
-            } else if rank > weight && !by_user {
-                let position = media.tags.iter().position(|tag| tag.name() == known);
-                media.tags.retain(|tag| tag.name() != known);
-                Edit::AddTag { tag, position }.apply(media);
-            }
-        }
-        _ => {
-            Edit::AddTag {
-                tag,
-                position: None,
-            }
-            .apply(media);
         }
     }
 }
@@ -482,7 +434,7 @@ mod tests {
     fn a_tag_the_user_removed_stays_removed() {
         let mut media = Media::default();
         media.tags_removed.push(crate::model::tag::RemovedTag {
-            category: GENERAL.into(),
+            category: crate::model::tag::GENERAL.into(),
             value: "fox".into(),
             src: None,
             at: None,

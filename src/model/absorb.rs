@@ -1,11 +1,12 @@
-//! What a picture takes over from another description of the same picture, when two
-//! copies become one.
+//! What a picture takes over from another description of the same picture: when two
+//! copies become one, and from sites that know it.
 
 use serde_json::Value;
 
 use super::{
     edit::{Edit, apply_all},
     media::{HASH_NAMES, Media},
+    tag::{GENERAL, Tag},
 };
 
 /// Adds what another description of the same picture knows; what is there wins.
@@ -62,11 +63,174 @@ pub fn absorb(media: &mut Media, other: &Media) {
     }
 }
 
+/// Adds what a site says. What people said wins, and what they locked stays; what the
+/// same site said earlier gives way, but for its tags, which stay.
+pub fn learn(media: &mut Media, said: &Media) {
+    let is_locked = |field: &str| media.locked.iter().any(|locked| locked == field);
+    let (takes_tags, takes_rating) = (!is_locked("tags"), !is_locked("rating"));
+    let (takes_urls, takes_name) = (!is_locked("urls"), !is_locked("name"));
+    if takes_tags {
+        for tag in &said.tags {
+            add_site_tag(media, tag.clone());
+        }
+    }
+    if takes_urls {
+        for url in &said.urls {
+            Edit::AddUrl(url.clone()).apply(media);
+        }
+    }
+    let is_older = media.rating_src.is_some() && media.rating_src == said.rating_src;
+    if takes_rating && said.rating.is_some() && (media.rating.is_none() || is_older) {
+        (media.rating, media.rating_src) = (said.rating, said.rating_src.clone());
+    }
+    if takes_name && media.name.is_empty() {
+        media.name.clone_from(&said.name);
+    }
+    for note in &said.notes {
+        if !media.notes.contains(note) {
+            media.notes.push(note.clone());
+        }
+    }
+    for (site, says) in &said.sources {
+        media.sources.insert(site.clone(), says.clone());
+    }
+}
+
+/// How much a category says, for a value that two sources file differently.
+fn specificity(category: &str) -> u8 {
+    match category {
+        "character" => 6,
+        "species" => 5,
+        "copyright" => 4,
+        "artist" => 3,
+        "meta" => 2,
+        GENERAL => 1,
+        _ => 0,
+    }
+}
+
+/// Adds a tag that a site gave, unless it is there or was removed by hand; a less
+/// specific namesake that no person put there gives way in its place.
+pub fn add_site_tag(media: &mut Media, tag: Tag) {
+    let name = tag.name();
+    let rank = specificity(&name.category);
+    let known = media
+        .tags
+        .iter()
+        .find(|known| rank > 0 && known.name().value == name.value)
+        .map(|known| (known.name(), known.is_by_user()));
+    match known {
+        Some((known, by_user)) if known.category != name.category => {
+            let weight = specificity(&known.category);
+            if weight == 0 {
+                Edit::AddTag {
+                    tag,
+                    position: None,
+                }
+                .apply(media);
+            } else if rank > weight && !by_user {
+                let position = media.tags.iter().position(|tag| tag.name() == known);
+                media.tags.retain(|tag| tag.name() != known);
+                Edit::AddTag { tag, position }.apply(media);
+            }
+        }
+        _ => {
+            Edit::AddTag {
+                tag,
+                position: None,
+            }
+            .apply(media);
+        }
+    }
+}
+
 /// Takes over keys that are not there yet.
 fn fill(object: &mut serde_json::Map<String, Value>, other: &serde_json::Map<String, Value>) {
     for (key, value) in other {
         if !object.contains_key(key) {
             object.insert(key.clone(), value.clone());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::model::{
+        media::Rating,
+        tag::{RemovedTag, USER},
+    };
+
+    fn tag(category: &str, value: &str, src: &str) -> Tag {
+        Tag {
+            src: Some(src.to_owned()),
+            ..Tag::new(category, value)
+        }
+    }
+
+    fn said(rating: Rating, score: i64) -> Media {
+        let mut said = Media {
+            tags: vec![
+                tag("character", "holo", "danbooru"),
+                tag(GENERAL, "fox", "danbooru"),
+                tag("artist", "jane", "danbooru"),
+            ],
+            urls: vec!["https://a.example/1".to_owned()],
+            rating: Some(rating),
+            rating_src: Some("danbooru".to_owned()),
+            ..Media::default()
+        };
+        let source = json!({"id": "1", "score": score});
+        said.sources.insert("danbooru".to_owned(), source);
+        said
+    }
+
+    fn names(media: &Media) -> Vec<String> {
+        media.tags.iter().map(|t| t.name().to_string()).collect()
+    }
+
+    #[test]
+    fn a_site_is_believed_where_no_person_said_otherwise() {
+        let mut media = Media {
+            tags: vec![tag(GENERAL, "holo", "e621"), tag("meta", "jane", USER)],
+            tags_removed: vec![RemovedTag {
+                category: GENERAL.to_owned(),
+                value: "fox".to_owned(),
+                src: None,
+                at: None,
+                raw: serde_json::Map::new(),
+            }],
+            ..Media::default()
+        };
+        learn(&mut media, &said(Rating::Sensitive, 1));
+        assert_eq!(names(&media), ["character:holo", "meta:jane"]);
+        assert_eq!(media.rating, Some(Rating::Sensitive));
+        assert_eq!(media.urls, ["https://a.example/1"]);
+        assert_eq!(media.sources["danbooru"]["score"], 1);
+
+        // The site thinks better of it, which changes no other thing.
+        learn(&mut media, &said(Rating::General, 2));
+        assert_eq!(media.rating, Some(Rating::General));
+        assert_eq!(media.sources["danbooru"]["score"], 2);
+        assert_eq!(names(&media).len(), 2);
+
+        (media.rating, media.rating_src) = (Some(Rating::Explicit), None);
+        learn(&mut media, &said(Rating::General, 3));
+        assert_eq!(media.rating, Some(Rating::Explicit), "a person said so");
+    }
+
+    #[test]
+    fn what_is_locked_stays() {
+        let locked = ["tags", "rating", "urls"].map(str::to_owned).to_vec();
+        let mut media = Media {
+            locked,
+            ..Media::default()
+        };
+        learn(&mut media, &said(Rating::General, 1));
+        assert_eq!((media.tags.len(), media.urls.len()), (0, 0));
+        assert_eq!(media.rating, None);
+        assert_eq!(media.sources.len(), 1);
     }
 }

@@ -22,7 +22,7 @@ use super::{
     shelf::{Loaded, Spot},
 };
 use crate::model::{
-    absorb::absorb,
+    absorb::{absorb, learn},
     edit::apply_all,
     entry::{Entry, format_time},
     id::{MediaId, MediaKey},
@@ -122,6 +122,26 @@ impl Desk<'_> {
         let operations = std::slice::from_ref(operation);
         let mut written = self.change(operations, vec![work], now);
         written.pop().unwrap_or(Err(Error::UnknownKey(key)))
+    }
+
+    /// See [`Library::learn`](super::Library::learn).
+    pub(super) fn learn(
+        &self,
+        operations: &[Operation],
+        said: &[(usize, MediaKey, &Media)],
+        now: i64,
+    ) -> Vec<Result<Written, Error>> {
+        let work = said
+            .iter()
+            .map(|(operation, key, said)| Work {
+                key: *key,
+                steps: vec![(
+                    *operation,
+                    Box::new(|media: &mut Media| learn(media, said)) as Editing<'_>,
+                )],
+            })
+            .collect();
+        self.change(operations, work, now)
     }
 
     /// Changes media: locks, reads, writes the journal, writes the files, makes all

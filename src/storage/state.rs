@@ -1,5 +1,5 @@
-//! What is neither in files nor made from them: marks, and when a picture was looked at
-//! last. A small SQLite file of its own, beside the index, so that no rebuild touches it.
+//! What is neither in files nor made from them: marks, when a picture was looked at
+//! last, and of which pictures sources are still to be asked. A small SQLite file of its own, beside the index, so that no rebuild touches it.
 //!
 //! Invariants: media are named by id and md5, never by the keys of an index; the file
 //! comes with the first thing there is to note; what is lost with it is convenience.
@@ -20,17 +20,28 @@ use super::{
 use crate::model::{
     id::{Md5, MediaId},
     mark::{Mark, MediaRef},
+    operation::OperationId,
 };
 
 /// `tgls`: what makes an SQLite file one of these.
 const APPLICATION_ID: i32 = 0x7467_6c73;
 /// The version this program reads and writes.
-const VERSION: i32 = 1;
+const VERSION: i32 = 2;
 
-const TABLES: &str = "
+/// What each version added, from 1 on.
+const TABLES: [&str; 2] = [
+    "
 CREATE TABLE mark (letter TEXT PRIMARY KEY, id TEXT NOT NULL, md5 BLOB) WITHOUT ROWID;
 CREATE TABLE viewed (id TEXT PRIMARY KEY, md5 BLOB, at INTEGER NOT NULL) WITHOUT ROWID;
-";
+",
+    "
+CREATE TABLE question (
+    id TEXT PRIMARY KEY, md5 BLOB NOT NULL, step TEXT, due INTEGER NOT NULL,
+    tries INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX question_due ON question (due);
+",
+];
 
 /// The state of one library on this host.
 #[derive(Debug)]
@@ -99,8 +110,11 @@ impl State {
             let tables: i64 =
                 transaction
                     .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-            if (version, application, tables) == (0, 0, 0) {
-                transaction.execute_batch(TABLES)?;
+            let is_older = application == APPLICATION_ID && (1..VERSION).contains(&version);
+            if is_older || (version, application, tables) == (0, 0, 0) {
+                for tables in TABLES.iter().skip(usize::try_from(version).unwrap_or(0)) {
+                    transaction.execute_batch(tables)?;
+                }
                 transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
                 transaction.pragma_update(None, "user_version", VERSION)?;
                 transaction.commit()?;
@@ -210,6 +224,119 @@ impl Library {
     }
 }
 
+/// A picture of which sources are to be asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    pub id: MediaId,
+    pub md5: Md5,
+    /// The step of the user that what is learned belongs to: the ingest.
+    pub step: Option<OperationId>,
+    /// How often that was tried and failed.
+    pub tries: u32,
+}
+
+impl Library {
+    /// Notes pictures of which sources are to be asked, from now on.
+    pub fn queue_questions(&self, questions: &[Question]) -> Result<(), Error> {
+        self.put_questions(questions.iter().map(|question| (question, 0)))
+    }
+
+    /// Notes that these are to be asked again, each at a time (seconds since 1970).
+    pub fn postpone_questions(&self, questions: &[(Question, i64)]) -> Result<(), Error> {
+        self.put_questions(questions.iter().map(|(question, due)| (question, *due)))
+    }
+
+    fn put_questions<'l>(
+        &self,
+        questions: impl Iterator<Item = (&'l Question, i64)>,
+    ) -> Result<(), Error> {
+        self.state.on("note", |connection| {
+            let transaction = connection.transaction()?;
+            for (question, due) in questions {
+                transaction
+                    .prepare_cached("INSERT OR REPLACE INTO question VALUES (?1, ?2, ?3, ?4, ?5)")?
+                    .execute(params![
+                        question.id.as_str(),
+                        question.md5.0,
+                        question.step.map(|step| step.to_string()),
+                        due,
+                        question.tries
+                    ])?;
+            }
+            transaction.commit()
+        })
+    }
+
+    /// The questions that are due, those that wait longest first, at most so many. Nobody
+    /// else is given them before `until`; by then they have ended or are postponed.
+    pub fn take_questions(&self, now: i64, until: i64, most: u32) -> Result<Vec<Question>, Error> {
+        if !self.state.path.exists() {
+            return Ok(Vec::new());
+        }
+        self.state.on("look", |connection| {
+            let transaction =
+                connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+            let mut taken = Vec::new();
+            {
+                let mut statement = transaction.prepare_cached(
+                    "SELECT id, md5, step, tries FROM question WHERE due <= ?1
+                     ORDER BY due, id LIMIT ?2",
+                )?;
+                let mut rows = statement.query(params![now, most])?;
+                let mut broken = Vec::new();
+                while let Some(row) = rows.next()? {
+                    let id: String = row.get(0)?;
+                    let step: Option<String> = row.get(2)?;
+                    match (id.parse(), row.get(1)) {
+                        (Ok(id), Ok(md5)) => taken.push(Question {
+                            id,
+                            md5: Md5(md5),
+                            step: step.and_then(|step| step.parse().ok()),
+                            tries: row.get(3)?,
+                        }),
+                        _ => broken.push(id),
+                    }
+                }
+                for id in broken {
+                    transaction.execute("DELETE FROM question WHERE id = ?1", [id])?;
+                }
+                let mut lease =
+                    transaction.prepare_cached("UPDATE question SET due = ?2 WHERE id = ?1")?;
+                for question in &taken {
+                    lease.execute(params![question.id.as_str(), until])?;
+                }
+            }
+            transaction.commit()?;
+            Ok(taken)
+        })
+    }
+
+    /// Forgets questions: they ended, or nobody wants them any more.
+    pub fn end_questions(&self, ids: &[MediaId]) -> Result<(), Error> {
+        self.state.on("note", |connection| {
+            let transaction = connection.transaction()?;
+            for id in ids {
+                transaction
+                    .prepare_cached("DELETE FROM question WHERE id = ?1")?
+                    .execute([id.as_str()])?;
+            }
+            transaction.commit()
+        })
+    }
+
+    /// How many questions there are, and when the next one is due.
+    pub fn count_questions(&self) -> Result<(u64, Option<i64>), Error> {
+        self.state.read(|connection| {
+            connection
+                .prepare_cached("SELECT count(*), min(due) FROM question")?
+                .query_row([], |row| {
+                    let count: i64 = row.get(0)?;
+                    Ok((u64::try_from(count).unwrap_or(0), row.get(1)?))
+                })
+        })
+    }
+}
+
 /// The medium of the first two columns; one that cannot be understood is none.
 fn medium(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<MediaRef>> {
     let id: String = row.get(0)?;
@@ -269,6 +396,67 @@ mod tests {
         assert_eq!(library.viewed().unwrap(), [(a.clone(), NOW), (b, NOW)]);
         assert_eq!(library.viewed_at(&a.id).unwrap(), Some(NOW));
         assert!(library.state_stamp().is_some());
+    }
+
+    fn question(id: &str, md5: u8, tries: u32) -> Question {
+        Question {
+            id: id.parse().unwrap(),
+            md5: Md5([md5; 16]),
+            step: Some(OperationId(u128::from(md5))),
+            tries,
+        }
+    }
+
+    #[test]
+    fn a_question_is_given_to_one_at_a_time_until_it_ends() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("library");
+        let library = Library::create(&root, LayoutKind::Bucketed, "Test").unwrap();
+        assert_eq!(library.take_questions(NOW, NOW + 60, 10).unwrap(), []);
+        assert_eq!(library.count_questions().unwrap(), (0, None));
+        assert!(!root.join("state.db").exists(), "looking writes nothing");
+
+        let all = [
+            question("a", 1, 0),
+            question("b", 2, 0),
+            question("c", 3, 0),
+        ];
+        library.queue_questions(&all).unwrap();
+        let take = |now, most| library.take_questions(now, now + 60, most).unwrap();
+        assert_eq!(take(NOW, 2), all[..2]);
+        assert_eq!(take(NOW, 2), all[2..]);
+        assert_eq!(take(NOW, 2), []);
+        assert_eq!(library.count_questions().unwrap(), (3, Some(NOW + 60)));
+
+        let later = (question("b", 2, 1), NOW + 600);
+        library.postpone_questions(&[later]).unwrap();
+        library.end_questions(&[all[0].id.clone()]).unwrap();
+        // Whoever had the last one never came back.
+        assert_eq!(take(NOW + 60, 10), all[2..]);
+        assert_eq!(
+            take(NOW + 600, 10),
+            [question("c", 3, 0), question("b", 2, 1)]
+        );
+    }
+
+    #[test]
+    fn an_older_state_is_taken_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("library");
+        let library = Library::create(&root, LayoutKind::Bucketed, "Test").unwrap();
+        let older = Connection::open(root.join("state.db")).unwrap();
+        older.execute_batch(TABLES[0]).unwrap();
+        older
+            .execute("INSERT INTO mark VALUES ('x', 'a', NULL)", [])
+            .unwrap();
+        older
+            .pragma_update(None, "application_id", APPLICATION_ID)
+            .unwrap();
+        older.pragma_update(None, "user_version", 1).unwrap();
+        drop(older);
+        library.queue_questions(&[question("a", 1, 0)]).unwrap();
+        assert_eq!(library.marks().unwrap().len(), 1);
+        assert_eq!(library.count_questions().unwrap(), (1, Some(0)));
     }
 
     #[test]

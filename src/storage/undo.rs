@@ -54,8 +54,8 @@ impl Step {
     }
 
     fn is_ingest(&self) -> bool {
-        let is_store = |chain: &Chain| chain.root.kind.as_deref() == Some(STORE);
-        self.chains.iter().any(is_store)
+        self.newest_root()
+            .is_some_and(|root| root.kind.as_deref() == Some(STORE))
     }
 
     /// Files are gone for good.
@@ -70,8 +70,12 @@ impl Step {
             .any(|chain| chain.root.state != State::Done)
     }
 
+    /// What it is known by. An ingest is as old as its last file, whatever was learned
+    /// of its pictures later.
     fn newest_root(&self) -> Option<&Record> {
-        self.chains.last().map(|chain| &chain.root)
+        let roots = || self.chains.iter().rev().map(|chain| &chain.root);
+        let stores = |root: &&Record| root.kind.as_deref() == Some(STORE);
+        roots().find(stores).or_else(|| roots().next())
     }
 
     fn newest_tip(&self) -> OperationId {
@@ -81,7 +85,8 @@ impl Step {
 
     fn past(&self) -> Option<Past> {
         let newest = self.newest_root()?;
-        let action = match self.chains.len() {
+        let same = |chain: &&Chain| chain.root.kind == newest.kind;
+        let action = match self.chains.iter().filter(same).count() {
             1 => newest.action.clone(),
             n => format!("{} and {} more", newest.action, n - 1),
         };
@@ -157,7 +162,7 @@ fn steps(records: Records) -> Vec<Step> {
         });
         steps[place].chains.push(chain);
     }
-    steps.sort_by_key(|step| step.chains.last().map(|chain| chain.root.id));
+    steps.sort_by_key(|step| step.newest_root().map(|root| root.id));
     steps
 }
 
@@ -270,7 +275,8 @@ impl Desk<'_> {
         )
     }
 
-    /// Inverts what is in force of a step, or what was undone of it, newest first.
+    /// Takes back what is in force of a step, newest first, or does again what was undone
+    /// of it, in the order in which it was done.
     fn revert(
         &self,
         step: &Step,
@@ -282,10 +288,13 @@ impl Desk<'_> {
             action: step.past().map_or_else(String::new, |past| past.action),
             ..Reverted::default()
         };
-        let chains = step.chains.iter().rev();
-        let chains: Vec<&Chain> = chains
+        let chains = step.chains.iter();
+        let mut chains: Vec<&Chain> = chains
             .filter(|chain| chain.is_undone == is_undone)
             .collect();
+        if !is_undone {
+            chains.reverse();
+        }
         let group = (chains.len() > 1).then(journal::new_id);
         let total = chains.iter().map(|chain| chain.tip.items).sum();
         let mut done = 0;

@@ -186,6 +186,17 @@ impl Library {
         self.at_desk(|desk| desk.merge(operation, key, media, now))
     }
 
+    /// Adds what sites say of media, each in the name of one of the operations, as
+    /// [`Library::write`] does; what people said wins. One result per medium, in order.
+    pub fn learn(
+        &self,
+        operations: &[Operation],
+        said: &[(usize, MediaKey, &Media)],
+        now: i64,
+    ) -> Vec<Result<Written, Error>> {
+        self.at_desk(|desk| desk.learn(operations, said, now))
+    }
+
     /// Moves media to the trash with their sidecars. One result per key, in order.
     pub fn trash(
         &self,

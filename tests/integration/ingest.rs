@@ -8,10 +8,7 @@ use std::{
     ops::ControlFlow,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{
-        Arc, Condvar, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Condvar, Mutex},
     thread::JoinHandle,
     time::Duration,
 };
@@ -23,12 +20,11 @@ use tagloupe::{
         decode::MemoryGate,
         event::{Event, IngestEvent, IngestOutcome, PictureSize, Stage, channel},
         ingest::{IngestParts, IngestPipeline, IngestSettings, Submission, is_skipped_name},
-        job::{Cancel, system_clock},
-        source::{Answer, Lookup, MetadataSource},
+        job::system_clock,
         thumbnail::{Stamp, ThumbnailStore},
         watch::WatchSettings,
     },
-    model::{id::Md5, sidecar::Sidecar, tag::Tag},
+    model::{id::Md5, sidecar::Sidecar},
     storage::{LayoutKind, Library, Transfer},
 };
 use tempfile::TempDir;
@@ -482,42 +478,54 @@ fn a_library_that_cannot_be_written_fails_clearly_and_a_retry_succeeds() {
     assert_eq!(bench.pipeline().retry_all(), 0);
 }
 
-/// A source that does something to the file the first time it is asked.
-struct Meddler {
+/// What is to be done in the middle of an ingest.
+struct Meddling {
+    /// Of its library.
+    locks: PathBuf,
+    file: PathBuf,
     meddle: fn(&Path),
-    done: AtomicBool,
 }
 
-impl Meddler {
-    fn source(meddle: fn(&Path)) -> Arc<dyn MetadataSource> {
-        Arc::new(Self {
-            meddle,
-            done: AtomicBool::new(false),
-        })
+static MEDDLING: Mutex<Vec<Meddling>> = Mutex::new(Vec::new());
+
+/// A clock that does it, once each, when it is asked by an ingest that is through the
+/// door: which then holds a lock.
+fn meddling_clock() -> i64 {
+    // Named by the first byte of an md5.
+    let is_door = |lock: &PathBuf| lock.file_name().is_some_and(|name| name.len() == 2);
+    let is_inside = |locks: &Path| locks.is_dir() && files_below(locks).iter().any(is_door);
+    let due = {
+        let mut waiting = MEDDLING.lock().unwrap();
+        let at = waiting.iter().position(|next| is_inside(&next.locks));
+        at.map(|at| waiting.remove(at))
+    };
+    if let Some(Meddling { file, meddle, .. }) = due {
+        meddle(&file);
     }
+    system_clock()
 }
 
-impl MetadataSource for Meddler {
-    fn name(&self) -> &'static str {
-        "meddler"
-    }
-
-    fn lookup(&self, lookup: &Lookup<'_>, _: &Cancel) -> Answer {
-        if !self.done.swap(true, Ordering::SeqCst) {
-            (self.meddle)(lookup.path);
-        }
-        let mut media = lookup.media.clone();
-        media.tags.push(Tag::new("", "meddled"));
-        Answer::Found(Box::new(media))
-    }
+/// A library in whose ingest folder one picture lies, to which something happens in
+/// the middle of its ingest.
+fn meddled(meddle: fn(&Path)) -> Bench {
+    let bench = Bench::with(|settings| {
+        settings.workers = 1;
+        settings.clock = meddling_clock;
+    });
+    let locks = bench.library.layout().locks();
+    let file = bench.inbox().join("a.png");
+    write_picture(&file, 1);
+    MEDDLING.lock().unwrap().push(Meddling {
+        locks,
+        file,
+        meddle,
+    });
+    bench
 }
 
 #[test]
 fn a_file_that_changes_in_the_middle_is_taken_as_it_is_in_the_end() {
-    let bench = Bench::with(|settings| {
-        settings.sources = vec![Meddler::source(|path| write_picture(path, 2))];
-    });
-    write_picture(&bench.inbox().join("a.png"), 1);
+    let bench = meddled(|path| write_picture(path, 2));
     let tally = bench.ingest(&bench.inbox()).tally();
     assert_eq!(tally.stored, 1, "{tally:?}");
     let original = bench.originals().remove(0);
@@ -525,15 +533,11 @@ fn a_file_that_changes_in_the_middle_is_taken_as_it_is_in_the_end() {
     let media = bench.sidecar(&original).media;
     assert_eq!(media.hashes.md5, Some(md5_of(&stored).to_string()));
     assert_eq!(image::open(stored).unwrap().to_rgb8(), picture(2, 64, 48));
-    assert_eq!(bench.tags(&original), ["meddled"]);
 }
 
 #[test]
 fn a_file_that_vanishes_in_the_middle_leaves_nothing() {
-    let bench = Bench::with(|settings| {
-        settings.sources = vec![Meddler::source(|path| fs::remove_file(path).unwrap())];
-    });
-    write_picture(&bench.inbox().join("a.png"), 1);
+    let bench = meddled(|path| fs::remove_file(path).unwrap());
     let tally = bench.ingest(&bench.inbox()).tally();
     assert_eq!(tally.done(), 1);
     assert_eq!(tally.stored, 0, "{tally:?}");
@@ -542,11 +546,8 @@ fn a_file_that_vanishes_in_the_middle_leaves_nothing() {
 
 #[test]
 fn a_panic_is_the_failure_of_one_file() {
-    let bench = Bench::with(|settings| {
-        settings.workers = 1;
-        settings.sources = vec![Meddler::source(|_| panic!("planned"))];
-    });
-    write_pictures(&bench.inbox(), 0..5);
+    let bench = meddled(|_| panic!("planned"));
+    write_pictures(&bench.inbox(), 2..6);
     let tally = bench.ingest(&bench.inbox()).tally();
     assert_eq!((tally.stored, tally.failed), (4, 1), "{tally:?}");
 }
