@@ -5,6 +5,7 @@
 //! `config.toml`, `keymap.toml`, and how each library's screen was set up.
 
 mod cache;
+mod sources;
 
 use std::{
     collections::BTreeMap,
@@ -16,7 +17,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use toml::de::{DeTable, DeValue};
 
-pub use self::cache::CacheConfig;
+pub use self::{cache::CacheConfig, sources::SourcesConfig};
 use super::gallery::{DEFAULT_TILE_CELLS, TILE_CELLS};
 
 /// How the environment is asked; tests pass their own.
@@ -40,6 +41,7 @@ pub struct Config {
     /// What an unknown word of a query means.
     pub unknown: Unknown,
     pub cache: CacheConfig,
+    pub sources: SourcesConfig,
     /// How long the trash keeps what is in it, in days; 0: for ever.
     pub trash_days: u64,
     /// Whether Enter on an empty input saves and goes to the next picture.
@@ -168,6 +170,7 @@ impl Default for Config {
             },
             unknown: Unknown::Text,
             cache: CacheConfig::default(),
+            sources: SourcesConfig::default(),
             trash_days: 60,
             editor_flow: false,
             note_viewed: true,
@@ -229,6 +232,7 @@ impl Config {
         problems
             .into_iter()
             .map(|(line, problem)| format!("line {line}: {problem}"))
+            .chain(self.sources.problems())
             .collect()
     }
 
@@ -300,7 +304,8 @@ impl Config {
             "editor.flow" => self.editor_flow = value.flag(key)?,
             "viewer.note_viewed" => self.note_viewed = value.flag(key)?,
             _ => {
-                if let Some(set) = self.cache.set(key, value) {
+                let set = self.cache.set(key, value);
+                if let Some(set) = set.or_else(|| self.sources.set(key, value)) {
                     return set;
                 }
                 let host = key.strip_prefix("graphics_by_host.");
@@ -398,6 +403,7 @@ impl Config {
         };
         line(format_args!("unknown = {}", quoted(unknown)));
         self.cache.write(&mut line);
+        self.sources.write(&mut line);
         line(format_args!("\n[trash]"));
         line(format_args!(
             "# days after which the trash is emptied by itself; 0: never"
