@@ -11,6 +11,7 @@ mod command;
 mod context;
 mod demo;
 mod doctor;
+mod fetch;
 mod generate;
 mod ingest;
 mod journal;
@@ -162,6 +163,7 @@ fn dispatch(
         Command::Recover => journal::recover(context)?,
         Command::Search(arguments) => query::search(context, &arguments)?,
         Command::Tag(arguments) => query::tag(context, &arguments)?,
+        Command::Fetch(arguments) => fetch::fetch(context, &arguments)?,
         Command::Projects(arguments) => projects::projects(context, &arguments)?,
         Command::Tagdb(arguments) => tagdb::tagdb(context, &arguments)?,
         Command::Rebuild => maintenance::rebuild(context)?,

@@ -18,6 +18,7 @@ pub mod demo;
 pub mod duplicate_groups;
 pub mod duplicates;
 pub mod event;
+pub mod fetching;
 mod following;
 mod frames;
 pub mod hashing;
@@ -67,12 +68,14 @@ use self::{
     decode::MemoryGate,
     duplicate_groups::KnownGroups,
     event::{Event, Events, PictureSize},
+    fetching::Sources,
     frames::FrameRequest,
     ingest::{IngestParts, IngestPipeline},
     job::{Cancel, Clock, JobId, Pool, Slot, lock, spawn},
     noted::Noted,
     pictures::{Payloads, PictureParts, Pictures},
     save::Saver,
+    source::settings::SourceSettings,
     thumbnail::ThumbnailStore,
 };
 use crate::{
@@ -112,6 +115,8 @@ pub struct EngineSettings {
     /// Media that are taken into an index that lacks them without asking; the index
     /// of a small library is whole after that.
     pub index_unasked: u64,
+    /// The sources that are switched on, in the order of their priority.
+    pub sources: Vec<SourceSettings>,
 }
 
 impl Default for EngineSettings {
@@ -127,6 +132,7 @@ impl Default for EngineSettings {
             watches_files: true,
             hashes_found: true,
             index_unasked: 1_000,
+            sources: Vec::new(),
         }
     }
 }
@@ -162,6 +168,9 @@ struct Core {
     stop: Stop,
     aftermath: Aftermath,
     noted: Noted,
+    sources: Sources,
+    /// Whether sources are asked in this session about what is ingested.
+    asks: AtomicBool,
     /// The groups of duplicates as they were found last.
     groups: Mutex<Option<KnownGroups>>,
 }
@@ -239,6 +248,7 @@ impl Engine {
             memory: memory.clone(),
             events: events.clone(),
         })?;
+        let sources = Sources::open(&settings.sources);
         let ingest = IngestPipeline::new(
             IngestParts {
                 library: Arc::clone(&library),
@@ -270,6 +280,8 @@ impl Engine {
             stop: Stop::default(),
             aftermath: Aftermath::default(),
             noted: Noted::default(),
+            sources,
+            asks: AtomicBool::new(false),
             groups: Mutex::default(),
         });
         let events = core.events.clone();
@@ -284,6 +296,7 @@ impl Engine {
             }),
         );
         core.follow_up_changes();
+        core.follow_new_pictures();
         core.share_ingest();
         let saver = Saver::start(
             Arc::clone(&core.library),
@@ -299,6 +312,7 @@ impl Engine {
             ("hashes", Core::hash_unhashed),
             ("aftermath", Core::do_aftermath),
             ("noting", Core::do_noting),
+            ("sources", Core::ask_sources),
         ] {
             let core = Arc::clone(&core);
             threads.push(spawn(name, move || work(&core))?);
@@ -467,6 +481,7 @@ impl Engine {
         core.unhashed.close();
         core.aftermath.close();
         core.noted.close();
+        core.sources.close();
         for cancel in lock(&core.jobs).values() {
             cancel.cancel();
         }

@@ -170,6 +170,7 @@ fn open(root: &Path, config: &Config, problems: Vec<String>, just_made: bool) ->
         events.notice(Level::Warning, problem);
     }
     engine.start_catalog();
+    engine.start_sources();
     let inbox = config
         .ingest
         .folder

@@ -22,6 +22,7 @@ mod integration {
     mod cluster;
     #[cfg(unix)]
     mod collected;
+    mod fetching;
     mod git;
     #[cfg(unix)]
     mod hostile;

@@ -136,6 +136,11 @@ pub const COMMANDS: &[CommandInfo] = &[
         "cache stats|clear [PATTERN]|warm",
         "what is cached: look, forget (thumb:*), make thumbnails",
     ),
+    info(
+        "fetch",
+        "fetch [again]",
+        "ask the sources what they know of the selected pictures",
+    ),
     info("rebuild", "rebuild", "make the index anew from the files"),
     info("verify", "verify", "compare files, sidecars and index"),
     info("reload", "reload", "read the library again"),
@@ -185,6 +190,10 @@ pub enum Command {
     Retry,
     Workers(usize),
     Cache(CacheCommand),
+    /// Ask the sources, although their answers are kept.
+    Fetch {
+        again: bool,
+    },
     Rebuild,
     Verify,
     Reload,
@@ -468,6 +477,12 @@ pub fn parse(line: &str) -> Result<Command, String> {
             ("warm", _) => CacheCommand::Warm,
             _ => return Err(format!("usage: {}", info.usage)),
         }),
+        "fetch" => match rest {
+            "" | "again" => Command::Fetch {
+                again: !rest.is_empty(),
+            },
+            _ => return Err(format!("usage: {}", info.usage)),
+        },
         "rebuild" => Command::Rebuild,
         "verify" => Command::Verify,
         "reload" => Command::Reload,

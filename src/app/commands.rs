@@ -596,6 +596,10 @@ impl App {
                 self.effects.push(Effect::ClearCache(pattern));
             }
             Command::Cache(CacheCommand::Warm) => self.warm_cache(),
+            Command::Fetch { again } => {
+                let keys = self.targets();
+                self.effects.push(Effect::Fetch { keys, again });
+            }
             Command::Rebuild => self.effects.push(Effect::Rebuild),
             Command::Verify => self.effects.push(Effect::Verify),
             Command::Reload => self.effects.push(Effect::ReloadCatalog),

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::{
     dialog::Dialog,
     editor,
+    ingest_log::Source,
     message::Effect,
     session::{App, shared},
 };
@@ -87,6 +88,9 @@ impl App {
             }
             // Taken before, when it is news.
             Event::Cache(_) => {}
+            Event::Sources(states) => {
+                self.ingest_log.sources = states.iter().map(Source::of).collect();
+            }
             Event::Notice { level, text } => self.say(level, &text),
             Event::IndexOffer(offer) => {
                 self.index_offer = Some(offer);

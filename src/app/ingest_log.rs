@@ -12,6 +12,7 @@ use crate::{
     engine::{
         cluster::NO_KEY,
         event::{IngestEvent, IngestOutcome, Stage},
+        fetching::SourceState,
     },
     model::{id::MediaKey, text::display_text},
 };
@@ -53,6 +54,8 @@ pub struct IngestLog {
     pub watching: Option<String>,
     /// Watched by asking again and again.
     pub polling: bool,
+    /// The sources that are switched on.
+    pub sources: Vec<Source>,
     /// The second that is being counted, since the start of the session.
     second: u64,
     finished_this_second: u64,
@@ -66,6 +69,31 @@ pub struct Counts {
     pub quarantined: u64,
     pub failed: u64,
     pub waiting: u64,
+}
+
+/// How a source stands; safe to draw.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    pub name: String,
+    pub asked: u64,
+    pub known: u64,
+    /// Answered from the cache.
+    pub kept: u64,
+    /// Why it gave no answer the last time.
+    pub trouble: Option<String>,
+}
+
+impl Source {
+    pub fn of(state: &SourceState) -> Self {
+        let shown = |text: &String| display_text(text).into_owned();
+        Self {
+            name: shown(&state.name),
+            asked: state.asked,
+            known: state.known,
+            kept: state.kept,
+            trouble: state.trouble.as_ref().map(shown),
+        }
+    }
 }
 
 /// A file in flight.

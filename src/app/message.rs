@@ -212,6 +212,11 @@ pub enum Effect {
     WarmCache(Arc<[MediaKey]>),
     Rebuild,
     Verify,
+    /// Ask the sources about these.
+    Fetch {
+        keys: Vec<MediaKey>,
+        again: bool,
+    },
     Cancel(JobId),
     /// Hand an address to the desktop, where there is one.
     OpenUrl(String),

@@ -27,6 +27,7 @@ use crate::{
     engine::{
         Engine, Which,
         event::{Event, EventReceiver, Level},
+        fetching::Fetch,
         job::{Pool, spawn},
     },
     model::{id::MediaKey, query::Query},
@@ -203,6 +204,15 @@ impl Runtime {
             }
             Effect::Rebuild => {
                 engine.rebuild();
+            }
+            Effect::Fetch { keys, again } => {
+                engine.fetch(
+                    keys,
+                    Fetch {
+                        again,
+                        ..Fetch::default()
+                    },
+                );
             }
             Effect::Verify => {
                 engine.verify();

@@ -94,6 +94,8 @@ pub enum Command {
     Search(SearchArgs),
     /// Change tags, ratings and captions of all that match.
     Tag(TagArgs),
+    /// Ask the sources that are switched on what they know of all that match.
+    Fetch(FetchArgs),
     /// List the projects (albums), or what one of them lists.
     Projects(ProjectsArgs),
     /// Aliases, implications, categories; tags renamed everywhere.
@@ -359,6 +361,36 @@ pub struct TagArgs {
     /// The query, then the edits.
     #[arg(required = true, num_args = 2.., value_names = ["QUERY", "EDIT"], allow_hyphen_values = true)]
     pub words: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A source is a site that is asked by md5 (Danbooru, e621 and others); it is asked only when
+it is switched on: enabled = true in [sources.NAME] of the configuration, which
+`tagloupe config show` lists. Then it is also asked about everything that is ingested.
+
+What it says is added: tags with their categories, the rating where there is none, links,
+and the post for post: and source: queries. What you wrote, removed or locked wins. One
+`tagloupe undo` takes a fetch back. Answers are kept in the cache for a week, also that a
+site does not know a picture.
+
+Examples:
+  tagloupe fetch metadata:missing
+  tagloupe fetch --dry-run 'date:today'
+  tagloupe fetch --source danbooru --again 'tagcount:<5'")]
+pub struct FetchArgs {
+    /// The query.
+    #[arg(required = true)]
+    pub query: Vec<String>,
+    /// Ask this source alone; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    pub source: Vec<String>,
+    /// Ask the sites although their answers are kept.
+    #[arg(long)]
+    pub again: bool,
+    /// Say what would be learned and write nothing.
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 #[derive(Debug, Args)]

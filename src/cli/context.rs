@@ -198,6 +198,7 @@ pub fn engine_settings(config: &Config) -> EngineSettings {
         cache: config.cache.settings(),
         trash_days: config.trash_days,
         hashes_found: ingest.hash_found,
+        sources: config.sources.settings(),
         ..EngineSettings::default()
     }
 }

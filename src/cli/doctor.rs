@@ -13,8 +13,11 @@ use std::{
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::{Status, Surroundings, context::Context};
-use crate::engine::{IndexState, LayoutKind, Library, Recognised};
+use super::{Status, Surroundings, context::Context, settings::variable};
+use crate::{
+    app::config::Config,
+    engine::{IndexState, LayoutKind, Library, Recognised},
+};
 
 /// Folders that inotify must be able to watch for a library of usual depth: two
 /// levels of 256 buckets are never watched, an ingest folder with subfolders is.
@@ -84,6 +87,7 @@ pub fn doctor(context: &Context, surroundings: &Surroundings) -> Result<Status> 
     let library = check_library(&mut report, context);
     cache::check(&mut report, library.as_deref());
     check_limits(&mut report);
+    check_sources(&mut report);
     check_programs(&mut report);
     if context.options.json {
         let list = report.0.iter().map(|check| {
@@ -361,6 +365,25 @@ fn check_limits(report: &mut Report) {
         ),
         Some(files) => report.add(AREA, "open files", State::Good, format!("up to {files}")),
         None => report.add(AREA, "open files", State::Good, "no limit"),
+    }
+}
+
+/// What the configuration says of them; nobody is asked.
+fn check_sources(report: &mut Report) {
+    const AREA: &str = "sources";
+    let (config, _) = Config::load(&variable);
+    let sources = config.sources.settings();
+    if sources.is_empty() {
+        let text = "none is switched on: no site is asked what it knows of a picture";
+        report.add(AREA, "sites", State::Note, text);
+    }
+    for source in sources {
+        let key = match (&source.login, &source.api_key) {
+            (Some(login), Some(_)) => format!("with the key of {login}"),
+            _ => "without a key".to_owned(),
+        };
+        let value = format!("{} ({}), {key}", source.url, source.kind.name());
+        report.add(AREA, &source.name, State::Good, value);
     }
 }
 

@@ -14,6 +14,7 @@ use super::{
     Status,
     command::{IngestArgs, TransferArgs},
     context::{Context, HEARTBEAT},
+    fetch::ask_about_ingested,
     output::failures,
 };
 use crate::engine::{
@@ -131,6 +132,7 @@ fn run(
         &mut |progress| bar.set(progress.done, progress.total),
     );
     drop(bar);
+    ask_about_ingested(context, engine);
     engine.shutdown();
     let troubles = std::mem::take(&mut *lock(&troubles));
     if context.options.json {
@@ -208,6 +210,7 @@ pub fn watch(context: &Context) -> Result<Status> {
     engine.watch(Some(engine.inbox()));
     engine.empty_old_trash();
     engine.start_hashing();
+    engine.start_sources();
     while !context.cancel.is_cancelled() {
         while let Ok(event) = receiver.events.try_recv() {
             match event {

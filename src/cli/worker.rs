@@ -31,6 +31,8 @@ pub fn worker(context: &Context, arguments: &WorkerArgs) -> Result<Status> {
     drop(receiver);
     let engine = context.engine_with_settings(events, |settings| {
         settings.workers = arguments.threads.filter(|n| *n > 0).or(settings.workers);
+        // Whoever gave a file asks about it.
+        settings.sources.clear();
     })?;
     let failed = RefCell::new(None);
     let tally = engine.help_now(&context.cancel, &mut |news| {

@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::{
     cache::stats::Stats,
+    fetching::SourceState,
     implications::Suggested,
     job::{JobId, Progress},
     search::{Found, Reason},
@@ -304,6 +305,8 @@ pub enum Event {
     IndexOffer(IndexOffer),
     /// What the cache did and holds.
     Cache(Box<Stats>),
+    /// How the sources stand.
+    Sources(Vec<SourceState>),
     /// A job ended: what it did, or why it failed.
     JobDone {
         job: JobId,

@@ -88,6 +88,8 @@ pub struct IngestSettings {
     pub keep_raw: bool,
     /// Whether what was thrown away for good may come back.
     pub takes_purged: bool,
+    /// Whether it is noted that sources are to be asked about what is stored.
+    pub asks_sources: bool,
 }
 
 impl Default for IngestSettings {
@@ -106,6 +108,7 @@ impl Default for IngestSettings {
             store_previews: true,
             keep_raw: true,
             takes_purged: false,
+            asks_sources: false,
         }
     }
 }

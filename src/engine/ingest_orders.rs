@@ -166,6 +166,7 @@ impl EngineSettings {
             clock: self.clock,
             settle: self.settle,
             takes_purged: self.takes_purged,
+            asks_sources: !self.sources.is_empty(),
             ..defaults
         }
     }

@@ -18,7 +18,10 @@ use super::{
     job::{Cancel, JobId, Progress, lock, step_back},
 };
 use crate::{
-    model::{catalog::Change, id::Md5},
+    model::{
+        catalog::Change,
+        id::{Md5, MediaKey},
+    },
     storage::{Error, Library, Unhashed},
 };
 
@@ -174,6 +177,26 @@ impl Core {
             self.hash_once(job, &cancel);
             lock(&self.jobs).remove(&job);
         }
+    }
+
+    /// Hashes those of some media that have no md5; one that cannot be read stays so.
+    ///
+    /// # Errors
+    /// When the index cannot be read or written.
+    pub(super) fn hash_these(&self, keys: &[MediaKey], cancel: &Cancel) -> Result<(), String> {
+        let failed = |error: Error| error.chain();
+        let mut found = Vec::new();
+        for file in self.library.unhashed(keys).map_err(failed)? {
+            match md5_of(&self.library, &file, cancel) {
+                Ok(Some(md5)) => found.push((file, md5)),
+                Ok(None) => {}
+                Err(error) => tracing::info!("cannot hash {}: {error}", file.path),
+            }
+        }
+        let entries = self.library.note_md5(&found).map_err(failed)?;
+        let changes: Vec<Change> = entries.into_iter().map(Change::Upsert).collect();
+        self.catalog.apply(&changes);
+        Ok(())
     }
 
     /// Indexes the words that a rebuild left for later, so that who asks for a text need

@@ -142,7 +142,7 @@ impl Screen {
             viewport.facet_rows = usize::from(area.height.saturating_sub(1)).max(1);
         }
         if let Some(area) = layout.monitor {
-            viewport.monitor_rows = ingest::rows(area).max(1);
+            viewport.monitor_rows = ingest::rows(app, area).max(1);
         }
         viewport
     }

@@ -9,7 +9,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use crate::model::id::{MediaId, MediaKey};
+use crate::model::id::{Md5, MediaId, MediaKey};
 
 /// A longer name is cut, and its md5 stands for the rest.
 const MAX_NAME_BYTES: usize = 160;
@@ -148,6 +148,11 @@ impl Key {
     pub fn suggestions(typed: &str, context: &str, count: usize) -> Self {
         let context = format!("{:x}", md5::compute(context));
         Self::new(Family::Suggest, &[typed, &context, &count.to_string()])
+    }
+
+    /// `source:{name}:{md5}`: what a source knows of a picture.
+    pub fn source(name: &str, md5: &Md5) -> Self {
+        Self::new(Family::Source, &[name, &md5.to_string()])
     }
 
     /// `project:list`

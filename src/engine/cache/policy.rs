@@ -46,7 +46,7 @@ impl Policies {
             .unwrap_or_else(|| default_ttl(family));
         Policy {
             ttl: (!ttl.is_zero()).then_some(ttl),
-            negative_ttl: Some(Duration::from_secs(MINUTE).min(if ttl.is_zero() {
+            negative_ttl: Some(negative_ttl(family).min(if ttl.is_zero() {
                 Duration::MAX
             } else {
                 ttl
@@ -70,11 +70,20 @@ pub fn default_ttl(family: Family) -> Duration {
         Family::Media | Family::Suggest => HOUR,
         Family::Project => 10 * MINUTE,
         Family::Search => 30 * MINUTE,
-        Family::Analysis | Family::Source => DAY,
+        Family::Analysis => DAY,
         Family::Status => 5 * MINUTE,
-        Family::Counter => 7 * DAY,
+        Family::Source | Family::Counter => 7 * DAY,
         Family::Lock => MINUTE / 2,
     })
+}
+
+/// As [`default_ttl`], for the answer that there is none.
+fn negative_ttl(family: Family) -> Duration {
+    match family {
+        // A site is asked at the rate it allows, and seldom learns of an old picture.
+        Family::Source => default_ttl(family),
+        _ => Duration::from_secs(MINUTE),
+    }
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ use crate::{
         id::{Md5, MediaKey},
         operation::Operation,
     },
-    storage::{Error, Library, Md5Lock, Stored, Transfer},
+    storage::{Error, Library, Md5Lock, Question, Stored, Transfer},
 };
 
 /// Stored files that may wait for the committer before a worker has to.
@@ -169,6 +169,9 @@ fn commit(parts: &IngestParts, settings: &IngestSettings, batch: Vec<(Filed, Arc
         }
         Err(error) => vec![Err(error)],
     };
+    if settings.asks_sources {
+        note_questions(&parts.library, &files, &entries);
+    }
     let changes: Vec<Change> = entries
         .iter()
         .flatten()
@@ -201,6 +204,23 @@ fn commit(parts: &IngestParts, settings: &IngestSettings, batch: Vec<(Filed, Arc
         // The lock goes last: who waits for it finds the file known and its source gone.
         drop(filed.lock);
         ending.committed(outcome);
+    }
+}
+
+/// Notes that sources are to be asked about what was filed, as part of the same step.
+fn note_questions(library: &Library, files: &[Filed], entries: &[Result<Entry, Error>]) {
+    let question = |(filed, entry): (&Filed, &Result<Entry, Error>)| {
+        let operation = &filed.operation;
+        Some(Question {
+            id: entry.as_ref().ok()?.id.clone(),
+            md5: filed.stored.media.hashes.md5.as_ref()?.parse().ok()?,
+            step: Some(operation.group.unwrap_or(operation.id)),
+            tries: 0,
+        })
+    };
+    let questions: Vec<Question> = files.iter().zip(entries).filter_map(question).collect();
+    if let Err(error) = library.queue_questions(&questions) {
+        tracing::warn!("no source is asked about what was filed: {}", error.chain());
     }
 }
 

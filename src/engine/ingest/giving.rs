@@ -27,6 +27,7 @@ use super::{
 use crate::{
     engine::cache::redis::board::{Board, Standing},
     model::id::MediaKey,
+    storage::Question,
 };
 
 /// How often it is asked who is there, and where what was given away stands.
@@ -395,7 +396,30 @@ impl Giver<'_> {
             return self.do_here(given);
         };
         show(self.shared, &mut given, report.by);
+        self.ask_about(&given.item, &outcome);
         self.end(&given.item, &outcome);
+    }
+
+    /// Notes that sources are to be asked about what a worker filed.
+    fn ask_about(&self, item: &Item, outcome: &IngestOutcome) {
+        let (IngestOutcome::Stored { key, .. } | IngestOutcome::Kept { key, .. }) = outcome else {
+            return;
+        };
+        let library = &self.shared.parts.library;
+        if self.shared.settings.asks_sources
+            && let Ok(Some(entry)) = library.entry(*key)
+            && let Some(md5) = entry.md5
+        {
+            let question = Question {
+                id: entry.id,
+                md5,
+                step: item.submission.group,
+                tries: 0,
+            };
+            if let Err(error) = library.queue_questions(&[question]) {
+                tracing::warn!("no source is asked about what was filed: {}", error.chain());
+            }
+        }
     }
 
     fn end(&self, item: &Item, outcome: &IngestOutcome) {

@@ -9,7 +9,7 @@ use super::{Canvas, scrolled};
 use crate::{
     app::{
         App,
-        ingest_log::{Finished, OutcomeKind, Row, Running},
+        ingest_log::{Finished, OutcomeKind, Row, Running, Source},
         message::{Stage, Target},
         panes::Pane,
     },
@@ -17,8 +17,14 @@ use crate::{
 };
 
 /// Rows of the list in a pane of this size.
-pub fn rows(area: Rect) -> usize {
-    usize::from(area.height.saturating_sub(1))
+pub fn rows(app: &App, area: Rect) -> usize {
+    let below_header = area.height.saturating_sub(1);
+    usize::from(below_header - u16::from(shows_sources(app, below_header)))
+}
+
+/// Whether the last line is for the sources.
+fn shows_sources(app: &App, height: u16) -> bool {
+    !app.ingest_log.sources.is_empty() && height > 3
 }
 
 pub fn draw(app: &App, area: Rect, canvas: &mut Canvas) {
@@ -39,6 +45,15 @@ pub fn draw(app: &App, area: Rect, canvas: &mut Canvas) {
     };
     if list.height == 0 {
         return;
+    }
+    if shows_sources(app, list.height) {
+        list.height -= 1;
+        let line = Rect {
+            y: list.bottom(),
+            height: 1,
+            ..list
+        };
+        sources(&log.sources, line, canvas);
     }
     let all: Vec<Row> = log.rows().collect();
     if app.cache_panel.is_open {
@@ -195,6 +210,30 @@ fn header(app: &App, line: Rect, is_focused: bool, canvas: &mut Canvas) {
         x = canvas.text(x, y, right.saturating_sub(x), label, muted) + 1;
         x = canvas.text(x, y, right.saturating_sub(x), &number, style)
             + if is_short { 2 } else { 3 };
+    }
+}
+
+/// `danbooru 38 of 100 known, 12 kept   e621 HTTP 503`, as far as there is room.
+fn sources(sources: &[Source], line: Rect, canvas: &mut Canvas) {
+    let (muted, y) = (canvas.style(Role::Muted), line.y);
+    let mut x = line.x;
+    for source in sources {
+        let rest = |x: u16| line.right().saturating_sub(x);
+        if rest(x) == 0 {
+            break;
+        }
+        x = if let Some(trouble) = &source.trouble {
+            // It names the source.
+            canvas.text(x, y, rest(x), trouble, canvas.style(Role::Error))
+        } else {
+            let (known, asked) = (text::grouped(source.known), text::grouped(source.asked));
+            let mut says = format!("{known} of {asked} known");
+            if source.kept > 0 {
+                says = format!("{says}, {} kept", text::grouped(source.kept));
+            }
+            let x = canvas.text(x, y, rest(x), &source.name, canvas.style(Role::Accent)) + 1;
+            canvas.text(x, y, rest(x), &says, muted)
+        } + 3;
     }
 }
 
