@@ -756,8 +756,8 @@ impl Core {
 }
 
 /// What is said to somebody who asks where there is nobody to ask.
-const NONE: &str = "no source is switched on: set enabled = true in [sources.danbooru] or \
-                    another one of the configuration (tagloupe config path)";
+const NONE: &str =
+    "no source is switched on; [sources.danbooru] enabled = true in config.toml does";
 
 /// What was said of a medium.
 struct Taught<'a> {
