@@ -34,7 +34,9 @@
 //! - **A dropped file.** [`engine::watch`] waits until it is at rest; a worker of
 //!   [`engine::ingest`] takes it through the door (md5, known?, under a lock shared
 //!   with other processes), metadata, hashes (one decode), files; a committer indexes
-//!   neighbors in one transaction; thumbnails and events follow.
+//!   neighbors in one transaction; thumbnails and events follow. Where sites are to be
+//!   asked what they know of it, that is noted with it, and [`engine::fetching`] asks
+//!   them at their pace and writes what they say as part of the same step.
 //! - **An edit.** [`app`] keeps [`model::edit::Edit`]s pending and shows them at once.
 //!   Saving queues them for [`engine::save`], which reads each sidecar as it is now,
 //!   applies the edits, and writes: an edit is an operation, so what another program
