@@ -153,10 +153,12 @@ pub struct Tile {
     pub width: u32,
     pub height: u32,
     pub at_cursor: bool,
+    /// Of the marks that stand on it.
+    pub letters: String,
     pub marks: Marks,
 }
 
-/// The marks of a tile. Each has a glyph of its own, colour is never all.
+/// The signs of a tile. Each has a glyph of its own, colour is never all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Marks {
     pub selected: bool,
@@ -262,6 +264,7 @@ impl Gallery {
             width: record.width(),
             height: record.height(),
             at_cursor: index == self.cursor,
+            letters: String::new(),
             marks: Marks {
                 selected: self.selection.contains(record.key()),
                 ..Marks::new(record, media)

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     engine::event::Level,
     model::{
+        catalog::Catalog,
         entry::Facets,
         id::MediaKey,
         mark::{Mark, MediaRef, is_letter},
@@ -48,6 +49,13 @@ struct Place {
 }
 
 impl Marks {
+    /// The letters that stand on this picture.
+    pub fn letters_on(&self, key: MediaKey, catalog: &Catalog) -> String {
+        let is_on = |medium: &MediaRef| medium.key(catalog) == Some(key);
+        let on = self.set.iter().filter(|(_, medium)| is_on(medium));
+        on.map(|(letter, _)| letter).collect()
+    }
+
     /// The letters that stand on a picture.
     pub fn letters(&self) -> impl Iterator<Item = char> {
         self.set.keys().copied()

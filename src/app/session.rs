@@ -316,6 +316,7 @@ impl App {
             }
         };
         let mut tile = self.gallery.tile(index, &record, &media);
+        tile.letters = self.marks.letters_on(key, &self.catalog);
         tile.marks.unsaved = self.changes.has_pending(key);
         tile.marks.failed = self.changes.failed.contains_key(&key);
         Some(tile)

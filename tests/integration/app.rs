@@ -602,8 +602,14 @@ fn a_waiting_chord_shows_what_may_follow() {
 #[test]
 fn a_mark_is_put_on_a_picture_and_found_again() {
     let mut desk = Desk::small();
-    desk.keys("2lma").keys("3lmZ").keys("0'a");
+    desk.keys("2lma").keys("mb").keys("3lmZ").keys("0'a");
     assert_eq!(desk.current(), 2);
+    // Each tile says what stands on it.
+    let letters = |desk: &Desk, index| desk.app.tile(index).unwrap().letters;
+    let shown = [0, 2, 5].map(|index| letters(&desk, index));
+    assert_eq!(shown, ["", "ab", "Z"]);
+    desk.keys(":delmarks b<enter>");
+    assert_eq!(letters(&desk, 2), "a");
     desk.keys("'Z");
     assert_eq!(desk.current(), 5);
     desk.keys("''");

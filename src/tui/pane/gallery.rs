@@ -7,7 +7,7 @@ use super::Canvas;
 use crate::{
     app::{
         App, LibraryInfo,
-        gallery::{Marks, Tile},
+        gallery::Tile,
         message::{PictureSize, Target},
         panes::Pane,
     },
@@ -190,7 +190,7 @@ fn caption(tile: &Tile, line: Rect, is_focused: bool, canvas: &mut Canvas) {
     if tile.at_cursor {
         canvas.tint(bar, style);
     }
-    let signs = marks(&tile.marks, canvas);
+    let signs = signs(tile, canvas);
     let signs_width: u16 = signs.iter().map(|(sign, _)| text::width(sign) + 1).sum();
     let room = line.width.saturating_sub(signs_width);
     let name = text::truncate_middle(&tile.caption, room, canvas.glyphs.ellipsis);
@@ -209,8 +209,8 @@ fn caption(tile: &Tile, line: Rect, is_focused: bool, canvas: &mut Canvas) {
 }
 
 /// The signs of a tile, most important first.
-pub fn marks(marks: &Marks, canvas: &Canvas) -> Vec<(String, Role)> {
-    let glyphs = canvas.glyphs;
+pub fn signs(tile: &Tile, canvas: &Canvas) -> Vec<(String, Role)> {
+    let (marks, glyphs) = (&tile.marks, canvas.glyphs);
     let mut signs = Vec::new();
     let mut sign = |on: bool, sign: &str, role| {
         if on {
@@ -227,6 +227,11 @@ pub fn marks(marks: &Marks, canvas: &Canvas) -> Vec<(String, Role)> {
     sign(marks.missing, glyphs.missing, Role::Error);
     sign(marks.undecodable, glyphs.broken, Role::Pending);
     sign(marks.merged, glyphs.merged, Role::Pending);
+    sign(
+        !tile.letters.is_empty(),
+        &format!("'{}", tile.letters),
+        Role::Accent,
+    );
     sign(marks.favorite, glyphs.favorite, Role::Error);
     sign(
         marks.stars > 0,
@@ -320,7 +325,7 @@ fn list(app: &App, area: Rect, canvas: &mut Canvas) {
                 Role::Text
             }),
         );
-        let signs = marks(&tile.marks, canvas);
+        let signs = signs(&tile, canvas);
         let ink: Vec<Style> = signs.iter().map(|(_, role)| base(*role)).collect();
         let record = app.catalog.record(tile.key);
         let swatch = app

@@ -309,7 +309,7 @@ fn line(app: &App, key: MediaKey, view: Option<&View>, area: Rect, canvas: &mut 
         .saturating_sub(2);
     let mut x = area.x + 1;
     if let Some(tile) = app.tile(app.gallery.cursor) {
-        for (sign, role) in gallery::marks(&tile.marks, canvas) {
+        for (sign, role) in gallery::signs(&tile, canvas) {
             x = canvas.text(x, y, right.saturating_sub(x), &sign, canvas.style(role)) + 1;
         }
     }
