@@ -227,7 +227,10 @@ fn sources(sources: &[Source], line: Rect, canvas: &mut Canvas) {
             canvas.text(x, y, rest(x), trouble, canvas.style(Role::Error))
         } else {
             let (known, asked) = (text::grouped(source.known), text::grouped(source.asked));
-            let mut says = format!("{known} of {asked} known");
+            let mut says = match source.asked + source.kept {
+                0 => "not asked yet".to_owned(),
+                _ => format!("{known} of {asked} known"),
+            };
             if source.kept > 0 {
                 says = format!("{says}, {} kept", text::grouped(source.kept));
             }
