@@ -17,6 +17,8 @@ mod integration {
     mod cache_engine;
     #[cfg(feature = "redis")]
     mod cache_redis;
+    #[cfg(feature = "redis")]
+    mod cache_tracking;
     mod cli;
     #[cfg(feature = "redis")]
     mod cluster;

@@ -43,7 +43,7 @@ fn check_redis(
 ) {
     use std::time::Duration;
 
-    use crate::engine::cache::redis::Redis;
+    use crate::engine::cache::redis::{Redis, tracking};
 
     let fallback = human_bytes(settings.disk_bytes);
     let asked = Redis::connect(address, Duration::from_secs(2)).and_then(|redis| {
@@ -57,7 +57,13 @@ fn check_redis(
                 limit => format!("of {}", human_bytes(limit)),
             };
             let used = human_bytes(usage.used_bytes);
-            let value = format!("{address} answers: {} keys, {used}, {limit}", usage.keys);
+            let keys = usage.keys;
+            let tracking = match tracking::refusal(address, library.unwrap_or_default()) {
+                Ok(None) => "it tells what changes".to_owned(),
+                Ok(Some(reason)) => format!("it does not tell what changes: {reason}"),
+                Err(failure) => failure.to_string(),
+            };
+            let value = format!("{address} answers: {keys} keys, {used}, {limit}; {tracking}");
             report.add(AREA, "Redis", State::Good, value);
             if let Some(library) = library {
                 check_workers(report, address, library);

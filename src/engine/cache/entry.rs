@@ -12,10 +12,12 @@ use super::Value;
 
 /// Changes whenever the form does; what has another one is no entry.
 const FORM: u8 = 0xc1;
-const HEAD_BYTES: usize = 2 + 8 + 8;
+/// Form, kind, version and end.
+pub const HEAD_BYTES: usize = 2 + 8 + 8;
 /// Entries that live until they make room.
 const FOR_EVER: i64 = i64::MAX;
-const CHECKSUM_BYTES: usize = 4;
+/// Over the key and all that comes before.
+pub const CHECKSUM_BYTES: usize = 4;
 
 /// The state of what an entry was computed from. One that differs makes it a miss.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -96,6 +98,20 @@ pub fn is_whole(key: &str, sealed: &[u8]) -> bool {
             .is_some_and(|(rest, sum)| checksum(key, rest) == u32::from_le_bytes(*sum))
 }
 
+/// What tells two entries of one key apart: how they begin and end. Enough, since the
+/// version is among it and the checksum is over the rest.
+pub type Mark = Vec<u8>;
+
+/// The mark of an entry.
+pub fn mark(sealed: &[u8]) -> Mark {
+    let head = sealed.first_chunk::<HEAD_BYTES>();
+    let sum = sealed.last_chunk::<CHECKSUM_BYTES>();
+    let mut mark = Vec::with_capacity(HEAD_BYTES + CHECKSUM_BYTES);
+    mark.extend(head.into_iter().flatten());
+    mark.extend(sum.into_iter().flatten());
+    mark
+}
+
 /// The content of an entry that [`is_whole`]; `None` when it is of another version
 /// or its time is over.
 pub fn open(sealed: &Value, version: Version, now: i64) -> Option<Content> {
@@ -142,6 +158,23 @@ mod tests {
         assert!(
             matches!(open(&empty, Version(7), 99), Some(Content::Found(bytes)) if bytes.is_empty())
         );
+    }
+
+    #[test]
+    fn a_mark_differs_with_version_value_and_end() {
+        let marked = |version, value, ends| mark(&seal("key", Version(version), value, ends));
+        let first = marked(7, Some(&b"cat"[..]), Some(100));
+        assert_eq!(first, marked(7, Some(b"cat"), Some(100)));
+        assert_eq!(first.len(), HEAD_BYTES + CHECKSUM_BYTES);
+        for other in [
+            marked(8, Some(b"cat"), Some(100)),
+            marked(7, Some(b"cot"), Some(100)),
+            marked(7, Some(b"cat"), Some(101)),
+            marked(7, Some(b""), Some(100)),
+            marked(7, None, Some(100)),
+        ] {
+            assert_ne!(first, other);
+        }
     }
 
     #[test]

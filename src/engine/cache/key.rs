@@ -251,6 +251,12 @@ impl Keyspace {
         format!("tl:{}:g*", self.library)
     }
 
+    /// What every full key begins with, of any generation, and nothing else does: no
+    /// name of [`Self::shared`] begins with a `g`.
+    pub fn entries(&self) -> String {
+        format!("tl:{}:g", self.library)
+    }
+
     /// Where the number of the generation is kept.
     pub fn generation_key(&self) -> String {
         format!("tl:{}:epoch", self.library)

@@ -24,7 +24,7 @@ use super::{
     disk::Disk,
     entry::{Bytes, Content, Version, is_whole, open, seal},
     key::{Family, Key, Keyspace},
-    memory::Memory,
+    memory::{Memory, Seen},
     policy::{Place, Policies, Policy},
     settings::{CacheSettings, Choice},
     single_flight::Flights,
@@ -184,19 +184,21 @@ impl Cache {
             let held = self.in_memory(key.family, &full);
             let lookup = held.and_then(|held| open(&held, *version, now));
             if lookup.is_none() && self.policies.of(key.family).place != Place::Memory {
-                missing.push((at, full));
+                let seen = self.seen(&full);
+                missing.push((at, full, seen));
             }
             lookups.push(lookup.map_or(Lookup::Miss, Lookup::from));
         }
-        let keys: Vec<String> = missing.iter().map(|(_, full)| full.clone()).collect();
+        let keys: Vec<String> = missing.iter().map(|(_, full, _)| full.clone()).collect();
         let values = if keys.is_empty() {
             None
         } else {
             self.behind(Family::Status, |backend| backend.get_many(&keys))
         };
-        for ((at, full), value) in missing.into_iter().zip(values.into_iter().flatten()) {
+        for ((at, full, seen), value) in missing.into_iter().zip(values.into_iter().flatten()) {
             let (key, version) = &wanted[at];
-            if let Some(content) = value.and_then(|value| self.take(key, &full, *version, &value)) {
+            let taken = value.and_then(|value| self.take(key, &full, *version, &value, seen));
+            if let Some(content) = taken {
                 lookups[at] = content.into();
             }
         }
@@ -229,7 +231,9 @@ impl Cache {
             sealed.push((key.family, ttl, full, entry));
         }
         for (family, ttl, full, entry) in &sealed {
-            self.to_memory(*family, full, entry, *ttl);
+            if let Some(memory) = self.memory_for(*family) {
+                self.counted(*family, memory.set(full, entry, *ttl));
+            }
         }
         // Those of one kind go together.
         let mut rest = &sealed[..];
@@ -302,31 +306,38 @@ impl Cache {
         if self.policies.of(key.family).place == Place::Memory {
             return Lookup::Miss;
         }
+        let seen = self.seen(&full);
         let found = self.behind(key.family, |backend| backend.get(&full));
         found
             .flatten()
-            .and_then(|value| self.take(key, &full, version, &value))
+            .and_then(|value| self.take(key, &full, version, &value, seen))
             .map_or(Lookup::Miss, Lookup::from)
     }
 
     fn in_memory(&self, family: Family, full: &str) -> Option<Value> {
-        if self.policies.of(family).place == Place::Behind && self.has_behind() {
-            return None;
-        }
-        self.memory.as_ref()?.get(full).ok().flatten()
+        self.memory_for(family)?.get(full).ok().flatten()
     }
 
-    fn to_memory(&self, family: Family, full: &str, entry: &Value, ttl: Option<Duration>) {
-        if self.policies.of(family).place == Place::Behind && self.has_behind() {
-            return;
-        }
-        if let Some(memory) = &self.memory {
-            self.counted(family, memory.set(full, entry, ttl));
-        }
+    fn seen(&self, full: &str) -> Option<Seen> {
+        self.memory.as_ref().map(|memory| memory.seen(full))
     }
 
-    /// Opens what came from behind and keeps it in memory; deletes what is damaged.
-    fn take(&self, key: &Key, full: &str, version: Version, value: &Value) -> Option<Content> {
+    /// The memory that keeps entries of a family.
+    fn memory_for(&self, family: Family) -> Option<&Memory> {
+        let is_kept = self.policies.of(family).place != Place::Behind || !self.has_behind();
+        self.memory.as_ref().filter(|_| is_kept)
+    }
+
+    /// Opens what came from behind and keeps it in memory, unless that changed behind
+    /// since it was `seen`; deletes what is damaged.
+    fn take(
+        &self,
+        key: &Key,
+        full: &str,
+        version: Version,
+        value: &Value,
+        seen: Option<Seen>,
+    ) -> Option<Content> {
         if !is_whole(full, value) {
             self.counters.note(key.family, Happening::Error, 1);
             tracing::warn!("a damaged cache entry is deleted: {}", key.as_str());
@@ -338,7 +349,9 @@ impl Cache {
         let content = open(value, version, (self.clock)())?;
         let policy = self.policies.of(key.family);
         let is_found = matches!(content, Content::Found(_));
-        self.to_memory(key.family, full, value, ttl(&policy, is_found));
+        if let (Some(memory), Some(seen)) = (self.memory_for(key.family), seen) {
+            memory.keep(full, value, ttl(&policy, is_found), seen);
+        }
         Some(content)
     }
 

@@ -1,6 +1,7 @@
 //! Entries in this process: bounded by bytes, the least recently used make room.
 
 use std::{
+    hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -20,6 +21,8 @@ use super::{Backend, Failure, Usage, Value, glob::matches_glob};
 
 /// What an entry takes besides key and value, about.
 const OVERHEAD_BYTES: usize = 128;
+/// Keys of one shard change together, which costs a look behind memory now and then.
+const SHARDS: usize = 256;
 
 #[derive(Clone)]
 struct Held {
@@ -65,7 +68,13 @@ pub struct Memory {
     entries: Cache<String, Held>,
     limit_bytes: u64,
     evicted: Arc<AtomicU64>,
+    /// How often keys changed elsewhere, by their shard.
+    changes: [AtomicU64; SHARDS],
 }
+
+/// The state of a key elsewhere, before it was read there.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen(u64);
 
 impl Memory {
     pub fn new(limit_bytes: u64) -> Self {
@@ -88,12 +97,54 @@ impl Memory {
             entries,
             limit_bytes,
             evicted,
+            changes: std::array::from_fn(|_| AtomicU64::new(0)),
         }
     }
 
-    /// Forgets everything at once.
+    /// Forgets everything at once, also what is being read elsewhere at this moment.
     pub fn forget(&self) {
+        self.note_all_changed();
         self.entries.invalidate_all();
+    }
+
+    /// To be asked before a key is read elsewhere, for [`Self::keep`].
+    pub fn seen(&self, key: &str) -> Seen {
+        Seen(self.shard(key).load(Ordering::SeqCst))
+    }
+
+    /// Keeps what was read elsewhere, unless it changed there meanwhile: then nobody
+    /// would say so again.
+    pub fn keep(&self, key: &str, value: &Value, ttl: Option<Duration>, seen: Seen) {
+        let has_changed = || self.shard(key).load(Ordering::SeqCst) != seen.0;
+        if has_changed() {
+            return;
+        }
+        self.entries.insert(key.to_owned(), Held::new(value, ttl));
+        // Whoever heard of the change in between may have looked too early.
+        if has_changed() {
+            // Memory cannot fail.
+            let _ = self.delete_if(key, value);
+        }
+    }
+
+    /// Notes that a key changed elsewhere, and returns what is held of it here.
+    pub fn changed(&self, key: &str) -> Option<Value> {
+        self.shard(key).fetch_add(1, Ordering::SeqCst);
+        self.entries.get(key).map(|held| held.value)
+    }
+
+    /// Notes that nobody knows which keys changed elsewhere.
+    pub fn note_all_changed(&self) {
+        for shard in &self.changes {
+            shard.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    fn shard(&self, key: &str) -> &AtomicU64 {
+        let mut hasher = DefaultHasher::new();
+        key.hash(&mut hasher);
+        let shard = usize::try_from(hasher.finish() % SHARDS as u64);
+        &self.changes[shard.unwrap_or(0)]
     }
 }
 
@@ -197,4 +248,28 @@ impl Backend for Memory {
 /// The number that a value is.
 pub fn number(value: &[u8]) -> Option<i64> {
     std::str::from_utf8(value).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_changed_elsewhere_while_it_was_read_is_not_kept() {
+        let memory = Memory::new(1_000_000);
+        let value: Value = b"1"[..].into();
+        let keep = |change: &dyn Fn()| {
+            let seen = memory.seen("key");
+            change();
+            memory.keep("key", &value, None, seen);
+            memory.get("key").unwrap().is_some()
+        };
+        assert!(!keep(&|| assert!(memory.changed("key").is_none())));
+        assert!(!keep(&|| memory.note_all_changed()));
+        assert!(!keep(&|| memory.forget()));
+        assert!(keep(&|| {}), "and nothing of that stays behind");
+        // What is held is told to who hears of the change, and is theirs to judge.
+        assert_eq!(memory.changed("key").as_deref(), Some(&b"1"[..]));
+        assert!(memory.get("key").unwrap().is_some());
+    }
 }

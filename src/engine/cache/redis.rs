@@ -11,6 +11,7 @@ pub mod board;
 pub mod hearing;
 mod lanes;
 pub mod locks;
+pub mod tracking;
 
 use std::{sync::Arc, time::Duration};
 

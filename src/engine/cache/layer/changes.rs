@@ -1,5 +1,6 @@
 //! Forgetting entries, here and everywhere: other processes of this host learn of it
-//! from the disk, other hosts from Redis.
+//! from the disk, other hosts from Redis, by a message. What changes at Redis without
+//! one, Redis tells, as far as it does that (`cache::redis::tracking`).
 //!
 //! Invariant: a message that is lost only leaves entries behind that carry the
 //! version they were made from; nobody takes them for newer than they are.
@@ -13,7 +14,13 @@ use std::{
 use serde_json::Value as Json;
 use serde_json::json;
 
+#[cfg(feature = "redis")]
+use super::Value;
 use super::{Backend as _, Cache, Happening, Key};
+#[cfg(feature = "redis")]
+use crate::engine::cache::entry::mark;
+#[cfg(feature = "redis")]
+use crate::engine::cache::redis::tracking::Tracking;
 use crate::{
     engine::{
         cache::{
@@ -28,6 +35,9 @@ use crate::{
 /// More media than these in one step, and whole families are forgotten: cheaper than
 /// looking for each.
 const ONE_BY_ONE: usize = 200;
+/// Entries that are compared with the server's in one round trip.
+#[cfg(feature = "redis")]
+const COMPARED_AT_ONCE: usize = 200;
 
 /// What others, or this process, did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -220,6 +230,28 @@ impl Cache {
         }
     }
 
+    /// Forgets of the keys that changed at the server, by whomever, what memory holds
+    /// and the server does not: of what this process wrote both have the same.
+    #[cfg(feature = "redis")]
+    pub(super) fn take_changed(&self, keys: &[String], tracking: &mut Tracking) {
+        let Some(memory) = &self.memory else { return };
+        let held: Vec<(&str, Value)> = keys
+            .iter()
+            .filter_map(|key| Some((key.as_str(), memory.changed(key)?)))
+            .collect();
+        for held in held.chunks(COMPARED_AT_ONCE) {
+            let keys: Vec<&str> = held.iter().map(|(key, _)| *key).collect();
+            let there = tracking.marks(&keys);
+            for (at, (key, value)) in held.iter().enumerate() {
+                let there = there.as_ref().and_then(|marks| marks.get(at));
+                if there != Some(&mark(value)) {
+                    // Memory cannot fail; and what was set since is not this value.
+                    let _ = memory.delete_if(key, value);
+                }
+            }
+        }
+    }
+
     /// Forgets in memory what is gone elsewhere, and tells whoever wants to know.
     pub(super) fn take_change(&self, change: &Change) {
         if let Some(memory) = &self.memory {
@@ -231,6 +263,7 @@ impl Cache {
                 }
                 Change::Removed(pattern) => {
                     let full = self.keys.full(pattern);
+                    memory.note_all_changed();
                     // Memory cannot fail.
                     let _ = memory.clear(&full);
                 }

@@ -217,11 +217,13 @@ impl Cache {
             return;
         };
         let cache: Weak<Self> = Arc::downgrade(self);
-        let hearing = Hearing::start(address, self.keys.channel(), move |heard| {
+        let (channel, entries) = (self.keys.channel(), self.keys.entries());
+        let hearing = Hearing::start(address, channel, entries, move |heard| {
             let Some(cache) = cache.upgrade() else { return };
             match heard {
                 Heard::Message(text) => cache.take_message(&text),
-                Heard::Gap => cache.take_change(&super::Change::Everything),
+                Heard::Changed(keys, tracking) => cache.take_changed(&keys, tracking),
+                Heard::Emptied | Heard::Gap => cache.take_change(&super::Change::Everything),
             }
         });
         match hearing {

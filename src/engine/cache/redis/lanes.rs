@@ -317,9 +317,15 @@ pub fn connect(client: &Client) -> RedisResult<Connection> {
     Ok(connection)
 }
 
-/// Whether an error is what the server said to the question, and not its loss.
+/// Whether an error is what the server said to the question, and neither its loss nor
+/// that it lets nobody in.
 pub fn is_answer(error: &RedisError) -> bool {
-    !error.is_io_error() && !error.is_connection_dropped() && !is_refusal(error)
+    is_said(error) && !is_refusal(error)
+}
+
+/// Whether an error is what the server said, and not its loss.
+pub fn is_said(error: &RedisError) -> bool {
+    !error.is_io_error() && !error.is_connection_dropped()
 }
 
 /// Whether the server does not let this program in at all.
