@@ -18,7 +18,8 @@
 //!   in the stream `tl:{library}:ingest:dead`, and is a failed file for who gave it;
 //!   it stays where it is, and is put up again when somebody asks for that.
 //! - A file is on the board once: whoever gives it again, as processes do that watch
-//!   the same folder, waits for the same entry, and all of them get the answer.
+//!   the same folder, waits for the same entry, and all of them get the answer. One of
+//!   them may do it after all; that it tells all who hear, and the others end with it.
 //! - A worker takes no file for another: paths travel with size and time, and where
 //!   they lead to something else, or nowhere, the file goes back to who gave it.
 
@@ -130,19 +131,31 @@ impl Job {
 
     /// The same for every time that this file, as it is, is given away by anybody.
     pub fn fingerprint(&self) -> String {
-        let place = match &self.place {
-            Place::Library(below) => format!("library {below}"),
-            Place::Path(path) => format!("path {path}"),
-        };
-        let (seconds, nanoseconds) = self.modified;
-        let text = format!("{place}\n{} {seconds} {nanoseconds}", self.bytes);
-        format!("{:x}", md5::compute(text))
+        fingerprint(&self.place, self.bytes, self.modified)
     }
 
     /// Whether what lies there is the file that was given away.
     pub fn is_of(&self, found: &Metadata) -> bool {
         self.bytes == found.len() && self.modified == (found.mtime(), found.mtime_nsec())
     }
+}
+
+fn fingerprint(place: &Place, bytes: u64, modified: (i64, i64)) -> String {
+    let place = match place {
+        Place::Library(below) => format!("library {below}"),
+        Place::Path(path) => format!("path {path}"),
+    };
+    let (seconds, nanoseconds) = modified;
+    let text = format!("{place}\n{bytes} {seconds} {nanoseconds}");
+    format!("{:x}", md5::compute(text))
+}
+
+/// [`Job::fingerprint`] of what lies at a path now; `None` where nothing does, or
+/// what cannot be told.
+pub fn fingerprint_at(path: &Path, root: &Path) -> Option<String> {
+    let found = path.symlink_metadata().ok()?;
+    let modified = (found.mtime(), found.mtime_nsec());
+    Some(fingerprint(&Place::of(path, root)?, found.len(), modified))
 }
 
 /// A process that waits for a file, and its number there.
@@ -158,6 +171,10 @@ pub struct Report {
     /// All who gave it: those who watch the same folder give the same files.
     pub givers: Vec<Waiting>,
     pub place: Place,
+    /// Of the file that lay there, for those who gave it and whom the teller does not
+    /// know of; `None` where it was not seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
     /// The worker: `host:process`.
     pub by: String,
     pub verdict: Verdict,
@@ -378,6 +395,7 @@ mod tests {
                     file: 3,
                 }],
                 place: Place::Library("ingest/x.png".into()),
+                fingerprint: Some("abc".into()),
                 by: "two".into(),
                 verdict: Verdict::of(&outcome, |key| format!("images/{}.png", key.0)),
             };

@@ -1,7 +1,15 @@
 //! Several hosts at one drop: real processes at one real Redis server which is
 //! stopped, frozen and emptied, while they are killed.
 
-use std::{collections::BTreeSet, fs, path::Path, process::Stdio, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::mpsc::{RecvTimeoutError, Sender, channel},
+    thread::JoinHandle,
+    time::{Duration, SystemTime},
+};
 
 use serde_json::Value;
 
@@ -15,6 +23,7 @@ use tagloupe::{
         },
         cluster::{How, Job, NO_KEY, Place, Report},
         event::{self, Event, EventReceiver, IngestEvent, IngestOutcome},
+        job::spawn,
     },
     model::id::Md5,
 };
@@ -324,15 +333,118 @@ fn screens_that_watch_the_same_inbox_show_each_file_once() {
     helper.end();
 }
 
+#[test]
+fn who_gave_a_file_learns_how_another_process_ended_it() {
+    const PICTURES: u32 = 5;
+    let server = RedisServer::start_on_port(&[]);
+    let site = Site::new(&server, 2);
+    let library = Library::open(&site.storage.library()).unwrap();
+    let drop = site.drop_pictures("drop", 0..PICTURES);
+    // Nothing ends before it is let through the door.
+    let mut doors = BTreeMap::new();
+    for name in files_below(&drop) {
+        let path = drop.join(name);
+        let file = fs::File::options().append(true).open(&path).unwrap();
+        file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        let md5 = Md5(md5::compute(fs::read(&path).unwrap()).0);
+        doors.insert(path, library.lock_md5(&md5, Duration::ZERO).unwrap());
+    }
+    let awake = Awake::start(&server, library.id());
+    let giver = site.hosts[0]
+        .command(&["ingest", "--json", "--move", drop.to_str().unwrap()])
+        .env("MAX_WORKERS", "1")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_until_so_many_hear(&server, library.id(), 1);
+    let mut given: Vec<(String, PathBuf)> = Vec::new();
+    wait_until("two are given away", || {
+        given = on_board(&server, library.id());
+        given.len() == 2
+    });
+    // One that another process was told to file as well; and one that another gave as
+    // well, took back when nobody came for it, and did.
+    for ((entry, path), is_taken_back) in given.iter().zip([false, true]) {
+        doors.remove(path);
+        let told = site.hosts[1].text(&["ingest", "--json", "--move", path.to_str().unwrap()]);
+        let told: Value = serde_json::from_str(&told).unwrap();
+        assert_eq!(count(&told, "stored"), 1, "{told}");
+        if is_taken_back {
+            let mut board = Board::open(&server.address(), library.id()).unwrap();
+            board.take_back(entry, true).unwrap();
+        }
+    }
+    doors.clear();
+    awake.end();
+    let output = giver.wait_with_output().unwrap();
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(count(&told, "stored"), u64::from(PICTURES), "{told}");
+    assert_eq!(left_in(&drop), 0);
+    check_all_is_filed(&site, PICTURES as usize);
+}
+
+/// A worker as the others see it, that takes nothing.
+struct Awake {
+    end: Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Awake {
+    fn start(server: &RedisServer, library: &str) -> Self {
+        let mut board = Board::open(&server.address(), library).unwrap();
+        let (end, ended) = channel();
+        let (tell, told) = channel();
+        let thread = spawn("awake", move || {
+            while ended.recv_timeout(Duration::from_millis(500)) == Err(RecvTimeoutError::Timeout) {
+                let as_others = r#"{"name": "awake", "threads": 1}"#;
+                board.beat("awake", as_others, &[]).unwrap();
+                // Heard the first time only.
+                let _ = tell.send(());
+            }
+            board.leave("awake").unwrap();
+        });
+        told.recv().unwrap();
+        Self {
+            end,
+            thread: thread.unwrap(),
+        }
+    }
+
+    fn end(self) {
+        self.end.send(()).unwrap();
+        self.thread.join().unwrap();
+    }
+}
+
+/// The files that are given away, with their entries.
+fn on_board(server: &RedisServer, library: &str) -> Vec<(String, PathBuf)> {
+    let entries: Vec<(String, Vec<String>)> = redis::cmd("XRANGE")
+        .arg(format!("tl:{library}:ingest"))
+        .arg(&["-", "+"])
+        .query(&mut server.connection())
+        .unwrap();
+    let path = |fields: &[String]| {
+        let job: Job = serde_json::from_str(&fields[1]).unwrap();
+        job.place.path(Path::new("/nowhere"))
+    };
+    let entries = entries.into_iter();
+    entries
+        .map(|(entry, fields)| (entry, path(&fields)))
+        .collect()
+}
+
 /// What is told before somebody hears is not told again.
 fn wait_until_all_hear(server: &RedisServer, site: &Site) {
     let library = Library::open(&site.storage.library()).unwrap();
-    let channel = format!("tl:{}:changes", library.id());
+    wait_until_so_many_hear(server, library.id(), site.hosts.len());
+}
+
+fn wait_until_so_many_hear(server: &RedisServer, library: &str, processes: usize) {
     wait_until("all hear", || {
         let mut count = redis::cmd("PUBSUB");
-        count.arg("NUMSUB").arg(&channel);
+        count.arg("NUMSUB").arg(format!("tl:{library}:changes"));
         let (_, hearing): (String, usize) = count.query(&mut server.connection()).unwrap();
-        hearing == site.hosts.len()
+        hearing == processes
     });
 }
 

@@ -7,6 +7,7 @@
 use std::{
     collections::BTreeMap,
     io,
+    path::Path,
     sync::{Arc, Mutex, mpsc::sync_channel},
     time::{Duration, Instant},
 };
@@ -17,7 +18,7 @@ use super::{
             Failure,
             layer::{Cache, Change},
         },
-        cluster::{How, Job, NO_KEY, Place, Report, Verdict, Waiting},
+        cluster::{How, Job, NO_KEY, Place, Report, Verdict, Waiting, fingerprint_at},
         event::{Event, IngestEvent, IngestOutcome},
         job::{lock, spawn},
     },
@@ -40,7 +41,8 @@ const TURN: Duration = Duration::from_millis(100);
 const EACH: usize = 2;
 /// How long Redis may be away before what was given is done here.
 const LOST: Duration = Duration::from_secs(3);
-/// How long to wait for the answer about a file that somebody has taken away.
+/// How long to wait for the answer about a file that somebody has taken away. The last
+/// resort: whoever took it tells, unless it died, or Redis did.
 const GONE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Files that ended and of which the others were not told yet.
@@ -50,14 +52,63 @@ const MAX_NEWS: usize = 1_000;
 pub(super) struct Others {
     /// This process, for those who answer.
     name: String,
-    /// What workers have taken, as far as it was heard and not looked at.
-    taken: Mutex<Vec<(u64, String)>>,
+    news: Mutex<News>,
+}
+
+/// What was heard for the thread that gives files away.
+#[derive(Default)]
+struct News {
+    /// The numbers of the files that are given away and not heard of, by their
+    /// fingerprints.
+    given: BTreeMap<String, u64>,
+    /// What was told of them, and not looked at yet.
+    heard: Vec<(u64, Report)>,
+}
+
+impl Others {
+    fn note_given(&self, fingerprint: &str, file: u64) {
+        let mut news = lock(&self.news);
+        news.given.insert(fingerprint.to_owned(), file);
+    }
+
+    /// Says no when it was told by now how that file ended.
+    fn forget_given(&self, fingerprint: &str, file: u64) -> bool {
+        let mut news = lock(&self.news);
+        let is_its = |(of, report): &(u64, Report)| *of == file && report.verdict != Verdict::Taken;
+        if news.heard.iter().any(is_its) {
+            return false;
+        }
+        // It may have been given again under another number.
+        if news.given.get(fingerprint) == Some(&file) {
+            news.given.remove(fingerprint);
+        }
+        true
+    }
+
+    /// Notes how a file ended that was given away and is no longer where it was:
+    /// somebody did it who does not know of this giver. Any other report comes back.
+    fn note_end(&self, report: Report, path: &Path, root: &Path) -> Option<Report> {
+        let Some(fingerprint) = &report.fingerprint else {
+            return Some(report);
+        };
+        let is_given = lock(&self.news).given.contains_key(fingerprint);
+        if !is_given || fingerprint_at(path, root).as_ref() == Some(fingerprint) {
+            return Some(report);
+        }
+        let mut news = lock(&self.news);
+        let Some(file) = news.given.remove(fingerprint) else {
+            return Some(report);
+        };
+        news.heard.push((file, report));
+        None
+    }
 }
 
 /// A file that was given away.
 struct Given {
     item: Item,
     entry: String,
+    fingerprint: String,
     since: Instant,
     /// Whether the front end knows that somebody has it.
     is_shown: bool,
@@ -92,6 +143,7 @@ impl IngestPipeline {
                     file: item.file,
                 }],
                 place,
+                fingerprint: item.fingerprint.clone(),
                 verdict: Verdict::filed_in(&library, outcome),
             };
             // With so many untold nobody follows them anyway.
@@ -132,10 +184,23 @@ impl Shared {
             let unique = uuid::Uuid::new_v4().simple().to_string();
             Others {
                 name: format!("{host}:{}:{}", std::process::id(), &unique[..8]),
-                taken: Mutex::default(),
+                news: Mutex::default(),
             }
         });
         others.name.clone()
+    }
+
+    /// Notes which file it is, before it may be moved, for those who are told how it
+    /// ended.
+    pub(super) fn seen(&self, item: Item) -> Item {
+        if self.others.get().is_none() {
+            return item;
+        }
+        let fingerprint = fingerprint_at(&item.path, self.parts.library.root());
+        Item {
+            fingerprint,
+            ..item
+        }
     }
 
     /// Another process tells of a file.
@@ -146,10 +211,22 @@ impl Shared {
         if let Some(file) = report.number_for(&others.name) {
             // How it ended comes to who gave it by a safer way.
             if report.verdict == Verdict::Taken {
-                lock(&others.taken).push((file, report.by));
+                lock(&others.news).heard.push((file, report));
             }
             return;
         }
+        if matches!(report.verdict, Verdict::Taken | Verdict::Back) {
+            return;
+        }
+        let root = self.parts.library.root();
+        let path = report.place.path(root);
+        if let Some(report) = others.note_end(report, &path, root) {
+            self.show_of_others(report);
+        }
+    }
+
+    /// Shows a file that is none of ours.
+    fn show_of_others(&self, report: Report) {
         let path = report.place.path(self.parts.library.root());
         let key = self.key_of(&report.verdict, false);
         let Some(outcome) = report.verdict.outcome(key) else {
@@ -210,6 +287,7 @@ impl Giver<'_> {
     fn run(&mut self) {
         let mut looked: Option<Instant> = None;
         loop {
+            self.look_at_news();
             if self.given.is_empty() {
                 if !self.shared.queue.wait_for_plenty() {
                     return;
@@ -318,20 +396,32 @@ impl Giver<'_> {
                 self.shared.do_here(item);
                 continue;
             };
+            let fingerprint = job.fingerprint();
+            // Somebody may be faster with the file than this with noting its entry.
+            if let Some(others) = self.shared.others.get() {
+                others.note_given(&fingerprint, item.file);
+            }
             let answer = self.board.give(&job);
-            match self.noted(answer) {
-                Some(entry) => {
-                    let given = Given {
-                        entry,
-                        since: Instant::now(),
-                        is_shown: false,
-                        item,
-                    };
-                    self.given.insert(given.item.file, given);
-                }
-                None => self.shared.do_here(item),
+            if let Some(entry) = self.noted(answer) {
+                let given = Given {
+                    entry,
+                    fingerprint,
+                    since: Instant::now(),
+                    is_shown: false,
+                    item,
+                };
+                self.given.insert(given.item.file, given);
+            } else {
+                self.forget_given(&fingerprint, item.file);
+                self.shared.do_here(item);
             }
         }
+    }
+
+    /// As [`Others::forget_given`].
+    fn forget_given(&self, fingerprint: &str, file: u64) -> bool {
+        let others = self.shared.others.get();
+        others.is_none_or(|others| others.forget_given(fingerprint, file))
     }
 
     /// What goes to others; `None` for what cannot be told.
@@ -366,13 +456,32 @@ impl Giver<'_> {
             self.shared.queue.rest(TURN);
         }
         self.hear_for(TURN);
+    }
+
+    /// Looks at what was heard of files that were given away.
+    fn look_at_news(&mut self) {
         let others = self.shared.others.get();
-        let taken = others.map(|others| std::mem::take(&mut *lock(&others.taken)));
-        for (file, by) in taken.into_iter().flatten() {
-            if let Some(given) = self.given.get_mut(&file) {
-                show(self.shared, given, by);
+        let heard = others.map(|others| std::mem::take(&mut lock(&others.news).heard));
+        for (file, report) in heard.into_iter().flatten() {
+            if report.verdict != Verdict::Taken {
+                self.done_by_others(file, report);
+            } else if let Some(given) = self.given.get_mut(&file) {
+                show(self.shared, given, report.by);
             }
         }
+    }
+
+    /// Somebody did a file without taking it from the board: one who was asked for it
+    /// as well, or who had given it, too, and took it back.
+    fn done_by_others(&mut self, file: u64, report: Report) {
+        let Some(given) = self.given.remove(&file) else {
+            // It went back into the queue, where it is found gone.
+            return self.shared.show_of_others(report);
+        };
+        // A worker that has it finds that, too.
+        let answer = self.board.take_back(&given.entry, false);
+        self.noted(answer);
+        self.ended(given, report);
     }
 
     fn hear_for(&mut self, wait: Duration) {
@@ -388,9 +497,18 @@ impl Giver<'_> {
     fn answered(&mut self, report: Report) {
         // One that was taken back meanwhile, or answered twice.
         let file = report.number_for(&self.name);
-        let Some(mut given) = file.and_then(|file| self.given.remove(&file)) else {
+        let Some((file, given)) = file.and_then(|file| self.given.remove_entry(&file)) else {
             return;
         };
+        if self.forget_given(&given.fingerprint, file) {
+            self.ended(given, report);
+        } else {
+            // The worker was too late, and it is known by now for whom.
+            self.given.insert(file, given);
+        }
+    }
+
+    fn ended(&mut self, mut given: Given, report: Report) {
         let key = self.shared.key_of(&report.verdict, true);
         let Some(outcome) = report.verdict.outcome(key) else {
             return self.do_here(given);
@@ -440,8 +558,13 @@ impl Giver<'_> {
         let is_due = self.given.get(&file).is_some_and(|given| {
             given.since.elapsed() >= GONE_PATIENCE || given.item.path.symlink_metadata().is_ok()
         });
-        if is_due && let Some(given) = self.given.remove(&file) {
-            self.do_here(given);
+        if is_due && let Some((file, given)) = self.given.remove_entry(&file) {
+            if self.forget_given(&given.fingerprint, file) {
+                self.do_here(given);
+            } else {
+                // It is known by now how it ended.
+                self.given.insert(file, given);
+            }
         }
     }
 
@@ -477,7 +600,8 @@ impl Giver<'_> {
 
     /// The ingest ends at once: what nobody has begun is left where it is.
     fn give_up(&mut self) {
-        for (_, given) in std::mem::take(&mut self.given) {
+        for (file, given) in std::mem::take(&mut self.given) {
+            self.forget_given(&given.fingerprint, file);
             // A worker that has it goes on; nobody here waits for that.
             let answer = self.board.take_back(&given.entry, false);
             self.noted(answer);

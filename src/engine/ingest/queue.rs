@@ -245,6 +245,9 @@ pub(super) struct Item {
     /// Was given to others in vain: it is done here.
     #[cfg(feature = "redis")]
     pub is_local: bool,
+    /// Which file it was when its ingest began, once others are told of it.
+    #[cfg(feature = "redis")]
+    pub fingerprint: Option<String>,
 }
 
 impl Item {
@@ -477,6 +480,8 @@ impl Queue {
             since: Instant::now(),
             #[cfg(feature = "redis")]
             is_local: false,
+            #[cfg(feature = "redis")]
+            fingerprint: None,
         }
     }
 

@@ -49,6 +49,8 @@ pub(super) fn ingest(shared: &Shared, item: Item) {
         item.submission.end(&item.path, &IngestOutcome::Cancelled);
         return;
     }
+    #[cfg(feature = "redis")]
+    let item = shared.seen(item);
     let mut track = Track::start(&shared.parts.events, &item);
     let staged = catch_unwind(AssertUnwindSafe(|| stages(shared, &item, &mut track)));
     match staged {

@@ -279,6 +279,7 @@ impl Helper<'_> {
                 file: job.file,
             }],
             place: job.place.clone(),
+            fingerprint: Some(job.fingerprint()),
             by: host_and_process(&self.name),
             verdict,
         }
