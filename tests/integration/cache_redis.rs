@@ -454,6 +454,13 @@ fn an_encrypted_server_is_used_when_somebody_vouches_for_it() {
     assert!(redis.wait_until_known(LONG), "{}", redis.breaker().reason());
     redis.set("tl:a", &b"1"[..].into(), None).unwrap();
     assert_eq!(redis.get("tl:a").unwrap().as_deref(), Some(&b"1"[..]));
+    // What changes there is told over it, too.
+    let cache = open_at(trusted, folder.path());
+    wait_until("it is told", || {
+        cache.set(&key_of("a"), V, Some(b"1"));
+        redis.clear("tl:library:*").unwrap();
+        found(&cache, "a").is_none()
+    });
 
     // Whom the system trusts does not include who made these a moment ago.
     let redis = Redis::connect(&address(":sesame@"), LONG).unwrap();
