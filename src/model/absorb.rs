@@ -92,8 +92,28 @@ pub fn learn(media: &mut Media, said: &Media) {
         }
     }
     for (site, says) in &said.sources {
-        media.sources.insert(site.clone(), says.clone());
+        // That nothing is new is not worth a write.
+        let is_known = media
+            .sources
+            .get(site)
+            .is_some_and(|known| same(known, says));
+        if !is_known {
+            media.sources.insert(site.clone(), says.clone());
+        }
     }
+}
+
+/// Whether a site says what it said, whenever that was.
+fn same(known: &Value, says: &Value) -> bool {
+    let (Some(known), Some(says)) = (known.as_object(), says.as_object()) else {
+        return known == says;
+    };
+    let facts = |object: &serde_json::Map<String, Value>| {
+        object.len() - usize::from(object.contains_key("fetched"))
+    };
+    let is_said =
+        |(key, value): (&String, &Value)| key == "fetched" || says.get(key) == Some(value);
+    facts(known) == facts(says) && known.iter().all(is_said)
 }
 
 /// How much a category says, for a value that two sources file differently.
@@ -219,6 +239,22 @@ mod tests {
         (media.rating, media.rating_src) = (Some(Rating::Explicit), None);
         learn(&mut media, &said(Rating::General, 3));
         assert_eq!(media.rating, Some(Rating::Explicit), "a person said so");
+    }
+
+    #[test]
+    fn a_site_that_says_the_same_again_changes_nothing() {
+        let on = |day: &str, score: i64| {
+            let mut said = said(Rating::General, score);
+            said.sources["danbooru"]["fetched"] = format!("2026-01-{day}T00:00:00Z").into();
+            said
+        };
+        let mut media = Media::default();
+        learn(&mut media, &on("01", 1));
+        let before = media.clone();
+        learn(&mut media, &on("02", 1));
+        assert_eq!(media, before);
+        learn(&mut media, &on("03", 2));
+        assert_eq!(media.sources["danbooru"]["fetched"], "2026-01-03T00:00:00Z");
     }
 
     #[test]
