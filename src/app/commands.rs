@@ -598,7 +598,11 @@ impl App {
             Command::Cache(CacheCommand::Warm) => self.warm_cache(),
             Command::Fetch { again } => {
                 let keys = self.targets();
-                self.effects.push(Effect::Fetch { keys, again });
+                if keys.is_empty() {
+                    self.say(Level::Info, "there is no picture to ask about");
+                } else {
+                    self.effects.push(Effect::Fetch { keys, again });
+                }
             }
             Command::Rebuild => self.effects.push(Effect::Rebuild),
             Command::Verify => self.effects.push(Effect::Verify),

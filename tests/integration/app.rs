@@ -1204,6 +1204,19 @@ fn the_monitor_shows_the_cache_and_asks_while_it_is_seen() {
 }
 
 #[test]
+fn sources_are_asked_about_the_selected_pictures() {
+    let mut desk = Desk::small();
+    let first = desk.app.gallery.results[0];
+    desk.asked.clear();
+    desk.keys(":fetch<enter>:fetch again<enter>:fetch anything<enter>");
+    let fetch = |again| Effect::Fetch {
+        keys: vec![first],
+        again,
+    };
+    assert_eq!(desk.asked, [fetch(false), fetch(true)]);
+}
+
+#[test]
 fn the_monitor_steers_the_ingest() {
     let mut desk = Desk::small();
     desk.tell(Message::Engine(Event::Ingest(IngestEvent::State {

@@ -20,6 +20,7 @@ use tagloupe::{
         event::{
             Event, IndexLack, IndexOffer, IngestEvent, IngestOutcome, Level, PictureSize, Stage,
         },
+        fetching::SourceState,
         search::Found,
         suggest::Suggestion,
     },
@@ -355,6 +356,31 @@ fn monitor() {
         insta::assert_snapshot!(name, session.text());
         session.keys("j Enter");
         let name = format!("monitor_details_{}x{}", size.0, size.1);
+        insta::assert_snapshot!(name, session.text());
+    }
+}
+
+#[test]
+fn monitor_with_sources() {
+    let source = |name: &str, asked, trouble: Option<&str>| SourceState {
+        name: name.to_owned(),
+        asked,
+        known: asked / 3,
+        kept: asked / 10,
+        trouble: trouble.map(str::to_owned),
+    };
+    let away = "e621: http://127.0.0.1:7101/posts.json: 503 Service Unavailable \
+                {\"message\":\"画像 down for maintenance until the day after tomorrow\"}";
+    for size in [(140, 40), (70, 20)] {
+        let mut session = Session::loaded(size, Graphics::Halfblocks, 40);
+        ingest(&mut session);
+        session.send(Message::Engine(Event::Sources(vec![
+            source("danbooru", 12_345, None),
+            source("e621", 100, Some(away)),
+            source("mine", 0, None),
+        ])));
+        session.keys("w g w");
+        let name = format!("monitor_sources_{}x{}", size.0, size.1);
         insta::assert_snapshot!(name, session.text());
     }
 }

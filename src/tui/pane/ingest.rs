@@ -213,30 +213,62 @@ fn header(app: &App, line: Rect, is_focused: bool, canvas: &mut Canvas) {
     }
 }
 
-/// `danbooru 38 of 100 known, 12 kept   e621 HTTP 503`, as far as there is room.
+/// `danbooru 38 of 100 known, 12 kept   e621 503 Service Unavailable`. Who has more to
+/// say than there is room leaves the others theirs.
 fn sources(sources: &[Source], line: Rect, canvas: &mut Canvas) {
     let (muted, y) = (canvas.style(Role::Muted), line.y);
+    let said: Vec<String> = sources.iter().map(says).collect();
+    let wanted: Vec<u16> = sources
+        .iter()
+        .zip(&said)
+        .map(|(source, says)| {
+            let name = text::width(&source.name);
+            name.saturating_add(text::width(says)).saturating_add(4)
+        })
+        .collect();
     let mut x = line.x;
-    for source in sources {
-        let rest = |x: u16| line.right().saturating_sub(x);
-        if rest(x) == 0 {
+    for (number, (source, says)) in sources.iter().zip(&said).enumerate() {
+        let rest = line.right().saturating_sub(x);
+        let later = &wanted[number + 1..];
+        let share = rest / u16::try_from(later.len() + 1).unwrap_or(u16::MAX);
+        let theirs: u16 = later.iter().map(|wanted| share.min(*wanted)).sum();
+        // Three cells lie between two of them.
+        let gap = if later.is_empty() { 0 } else { 3 };
+        let room = rest.saturating_sub(theirs + gap);
+        if room == 0 {
             break;
         }
-        x = if let Some(trouble) = &source.trouble {
-            // It names the source.
-            canvas.text(x, y, rest(x), trouble, canvas.style(Role::Error))
-        } else {
-            let (known, asked) = (text::grouped(source.known), text::grouped(source.asked));
-            let mut says = match source.asked + source.kept {
-                0 => "not asked yet".to_owned(),
-                _ => format!("{known} of {asked} known"),
-            };
-            if source.kept > 0 {
-                says = format!("{says}, {} kept", text::grouped(source.kept));
-            }
-            let x = canvas.text(x, y, rest(x), &source.name, canvas.style(Role::Accent)) + 1;
-            canvas.text(x, y, rest(x), &says, muted)
-        } + 3;
+        let name = match source.trouble {
+            Some(_) => canvas.style(Role::Error),
+            None => canvas.style(Role::Accent),
+        };
+        let end = x + room;
+        x = canvas.text(x, y, room, &source.name, name) + 1;
+        x = canvas
+            .text(x, y, end.saturating_sub(x), says, muted)
+            .min(end)
+            + 3;
+    }
+}
+
+/// What a source did, or why it does nothing.
+fn says(source: &Source) -> String {
+    if let Some(trouble) = &source.trouble {
+        // `NAME: ADDRESS: REASON`, and the line has the name.
+        let reason = trouble.strip_prefix(&source.name).unwrap_or(trouble);
+        let reason = reason.trim_start_matches([':', ' ']);
+        let is_address = |part: &str| part.starts_with("http") && !part.contains(' ');
+        return match reason.split_once(": ") {
+            Some((address, reason)) if is_address(address) => reason.to_owned(),
+            _ => reason.to_owned(),
+        };
+    }
+    let (known, asked) = (text::grouped(source.known), text::grouped(source.asked));
+    match (source.asked, source.kept) {
+        (0, 0) => "not asked yet".to_owned(),
+        (0, kept) => format!("{} kept", text::grouped(kept)),
+        (_, 0) => format!("{known} of {asked} known"),
+        (_, kept) => format!("{known} of {asked} known, {} kept", text::grouped(kept)),
     }
 }
 
