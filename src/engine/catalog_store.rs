@@ -3,7 +3,7 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use arc_swap::ArcSwap;
@@ -36,6 +36,7 @@ pub struct CatalogStore {
     current: ArcSwap<Catalog>,
     listeners: Mutex<Vec<(String, Arc<Listener>)>>,
     turn: Mutex<()>,
+    writing: Mutex<()>,
 }
 
 impl CatalogStore {
@@ -57,6 +58,12 @@ impl CatalogStore {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push((name.to_owned(), Arc::new(listener)));
+    }
+
+    /// Held by whoever changes media that are there and then shows what it wrote: of two
+    /// that change the same medium, the one that wrote last is shown last.
+    pub fn while_writing(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Swaps in a catalog with these changes. Waits for other writers only.

@@ -320,6 +320,7 @@ pub fn save(
         let batch: Vec<Change> = changes.by_ref().take(BATCH).collect();
         let keys: Vec<MediaKey> = batch.iter().map(|change| change.key).collect();
         let mut upserts = Vec::with_capacity(batch.len());
+        let writing = catalog.while_writing();
         for (key, outcome) in keys.iter().zip(library.write(operations, batch, now)) {
             match outcome {
                 Ok(written) => {
@@ -335,6 +336,7 @@ pub fn save(
             }
         }
         catalog.apply(&upserts);
+        drop(writing);
         done += keys.len();
         if on(done, total).is_break() {
             for change in changes {
@@ -390,6 +392,7 @@ pub fn revert(
     now: i64,
     on: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
 ) -> Result<Option<RevertReport>, String> {
+    let _writing = catalog.while_writing();
     let reverted = if is_redo {
         library.redo(what, now, on)
     } else {
@@ -433,6 +436,7 @@ pub fn trash(
     let operation = library.operation(format!("trash {count}"));
     let mut gone = Vec::with_capacity(count);
     let mut failures = Vec::new();
+    let _writing = catalog.while_writing();
     for (key, outcome) in keys
         .iter()
         .zip(library.trash(&operation, keys, reason, None, now))
