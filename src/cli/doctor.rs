@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::{Status, Surroundings, context::Context, settings::variable};
 use crate::{
     app::config::Config,
-    engine::{IndexState, LayoutKind, Library, Recognised},
+    engine::{IndexState, LayoutKind, Library, Recognised, source::booru},
 };
 
 /// Folders that inotify must be able to watch for a library of usual depth: two
@@ -378,6 +378,10 @@ fn check_sources(report: &mut Report) {
         report.add(AREA, "sites", State::Note, text);
     }
     for source in sources {
+        if let Err(problem) = booru::open(&source) {
+            report.add(AREA, &source.name, State::Wrong, problem);
+            continue;
+        }
         let key = match (&source.login, &source.api_key) {
             (Some(login), Some(_)) => format!("with the key of {login}"),
             _ => "without a key".to_owned(),

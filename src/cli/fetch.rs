@@ -29,13 +29,18 @@ pub fn fetch(context: &Context, arguments: &FetchArgs) -> Result<Status> {
         again: arguments.again,
         is_dry_run: arguments.dry_run,
     };
-    let bar = context.output.bar("asking sources", None);
+    let bar = context.output.bar("asking the sources", None);
     let report = engine
         .fetch_now(&found.keys, &fetch, &context.cancel, &mut |done, total| {
             bar.set(done, Some(total));
         })
         .map_err(|reason| anyhow!(reason))?;
     drop(bar);
+    if arguments.source.is_empty() {
+        for problem in engine.source_problems() {
+            context.output.note(problem);
+        }
+    }
     let name = |fetched: &Fetched| {
         catalog
             .record(fetched.key)
@@ -102,12 +107,16 @@ pub fn fetch(context: &Context, arguments: &FetchArgs) -> Result<Status> {
 }
 
 /// Asks the sources that are switched on about what was ingested, and says what came of
-/// it; what is interrupted or not answered is asked about later.
-pub(super) fn ask_about_ingested(context: &Context, engine: &Engine) {
-    if engine.sources().is_empty() {
-        return;
+/// it; what is interrupted or not answered is asked about later. `None` where there is
+/// nobody to ask.
+pub(super) fn ask_about_ingested(context: &Context, engine: &Engine) -> Option<Value> {
+    for problem in engine.source_problems() {
+        context.output.note(problem);
     }
-    let bar = context.output.bar("asking sources", None);
+    if engine.sources().is_empty() {
+        return None;
+    }
+    let bar = context.output.bar("asking the sources", None);
     let report = engine.ask_sources_now(&context.cancel, &mut |done, left| {
         bar.set(done, Some(done + left));
     });
@@ -120,7 +129,19 @@ pub(super) fn ask_about_ingested(context: &Context, engine: &Engine) {
             counted(report.new_tags(), "new tag", "new tags"),
         ));
     }
+    for problem in report.fetched.iter().filter_map(|f| f.problem.as_ref()) {
+        context
+            .output
+            .note(&format!("asked again later: {problem}"));
+    }
     tell_troubles(context, &report);
+    Some(json!({
+        "asked": report.fetched.len(),
+        "known": report.known(),
+        "new_tags": report.new_tags(),
+        "troubles": report.troubles,
+        "warnings": report.warnings,
+    }))
 }
 
 fn tell_troubles(context: &Context, report: &FetchReport) {

@@ -132,7 +132,7 @@ fn run(
         &mut |progress| bar.set(progress.done, progress.total),
     );
     drop(bar);
-    ask_about_ingested(context, engine);
+    let sources = ask_about_ingested(context, engine);
     engine.shutdown();
     let troubles = std::mem::take(&mut *lock(&troubles));
     if context.options.json {
@@ -149,6 +149,7 @@ fn run(
             "failed": list(FAILED),
             "cancelled": tally.cancelled,
             "gone": tally.gone,
+            "sources": sources,
         }))?;
     } else {
         for text in troubles.untold() {

@@ -11,9 +11,9 @@
 //! knows and nothing else.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Condvar, Mutex, PoisonError, atomic::Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -38,16 +38,18 @@ use crate::{
         operation::{Operation, OperationId},
         sidecar::Sidecar,
     },
-    storage::{Question, Written},
+    storage::{Error, Question, Written},
 };
 
 /// Pictures that are asked about, and written, together.
 const BATCH: u32 = 100;
 /// How long the first picture waits for others.
 const TOGETHER: Duration = Duration::from_millis(500);
-/// How long pictures belong to a process that asks about them: longer than a site
-/// that answers one at a time needs for a batch.
+/// How long pictures belong to a process that asks about them, and shows no sign of
+/// life: each third of it, it says that it is still at it.
 const LEASE_SECONDS: i64 = 900;
+/// How often it is told how the sources stand while one is asked.
+const TELL_EVERY: Duration = Duration::from_millis(200);
 /// After how long a site is asked again that was away; twice as long each time.
 const FIRST_PAUSE_SECONDS: i64 = 60;
 const LONGEST_PAUSE_SECONDS: i64 = 6 * 3_600;
@@ -132,6 +134,7 @@ pub(super) struct Sources {
     problems: Vec<String>,
     turn: Mutex<Turn>,
     changed: Condvar,
+    told: Mutex<Option<Instant>>,
 }
 
 /// What the thread that asks waits for.
@@ -141,11 +144,32 @@ struct Turn {
     is_closed: bool,
 }
 
+/// What holds for all batches of pictures that are asked about in one go.
+struct Round<'r> {
+    /// Whether the sites are asked although their answers are kept.
+    again: bool,
+    cancel: &'r Cancel,
+    /// Sources that gave no answer. They are left alone for the rest of it: a site that
+    /// is away would be asked in vain a thousand times, and waited for each time.
+    troubles: BTreeMap<String, Trouble>,
+}
+
+impl<'r> Round<'r> {
+    fn new(again: bool, cancel: &'r Cancel) -> Self {
+        Self {
+            again,
+            cancel,
+            troubles: BTreeMap::new(),
+        }
+    }
+}
+
 /// What the sources say of some pictures.
 struct Said {
     /// As long as the pictures; what nobody knows is empty.
     answers: Vec<Media>,
-    troubles: Vec<(String, Trouble)>,
+    /// Why there may be more to know.
+    troubles: Vec<Trouble>,
 }
 
 impl Sources {
@@ -208,45 +232,77 @@ impl Sources {
         states.collect()
     }
 
-    /// The names of `only` that are no source here.
-    fn unknown<'n>(&self, only: &'n [String]) -> Option<&'n String> {
+    /// Whether it is time to tell how they stand again.
+    fn is_time_to_tell(&self) -> bool {
+        let mut told = lock(&self.told);
+        let is_time = told.is_none_or(|told| told.elapsed() >= TELL_EVERY);
+        if is_time {
+            *told = Some(Instant::now());
+        }
+        is_time
+    }
+
+    /// Why one of `only` cannot be asked.
+    fn unknown(&self, only: &[String]) -> Option<String> {
         let is_there = |name: &&String| self.all.iter().any(|s| s.site.name() == *name);
-        only.iter().find(|name| !is_there(name))
+        let name = only.iter().find(|name| !is_there(name))?;
+        let of_it = |problem: &&String| problem.contains(&format!("[sources.{name}]"));
+        let problem = self.problems.iter().find(of_it).cloned();
+        Some(problem.unwrap_or_else(|| {
+            format!(
+                "no source {name} is switched on; [sources.{name}] enabled = true in config.toml does"
+            )
+        }))
     }
 
     /// Asks each source about the pictures that it is to be asked about, what is kept
-    /// first, and unites the answers by priority.
+    /// first, and unites the answers by priority. `heard` is told after each answer of a
+    /// site about how many of the pictures are done.
     fn ask(
         &self,
         cache: &Cache,
         pictures: &[Md5],
         wants: &dyn Fn(&str, usize) -> bool,
-        again: bool,
         now: &str,
-        cancel: &Cancel,
+        round: &mut Round<'_>,
+        heard: &mut dyn FnMut(usize),
     ) -> Said {
         let mut said = Said {
             answers: vec![Media::default(); pictures.len()],
             troubles: Vec::new(),
         };
-        for source in &self.all {
+        for (number, source) in self.all.iter().enumerate() {
             let name = source.site.name();
-            let wanted: Vec<usize> = (0..pictures.len()).filter(|at| wants(name, *at)).collect();
+            let wanted = (0..pictures.len()).filter(|at| wants(name, *at));
             let mut places: BTreeMap<Md5, Vec<usize>> = BTreeMap::new();
             for at in wanted {
                 places.entry(pictures[at]).or_default().push(at);
             }
             let asked: Vec<Md5> = places.keys().copied().collect();
-            let trouble = source.ask(cache, &asked, again, now, cancel, &mut |md5, answer| {
-                for at in places.get(md5).into_iter().flatten() {
+            let (missing, kept) = source.kept(cache, &asked, round.again);
+            let mut answers = kept;
+            let trouble = if missing.is_empty() {
+                None
+            } else if let Some(trouble) = round.troubles.get(name) {
+                Some(trouble.clone())
+            } else {
+                let heard = &mut |part: usize| {
+                    let of_source = pictures.len() * part / missing.len();
+                    heard((number * pictures.len() + of_source) / self.all.len());
+                };
+                let (new, trouble) = source.ask(cache, &missing, now, round.cancel, heard);
+                answers.extend(new);
+                trouble
+            };
+            for (md5, answer) in answers {
+                for at in places.get(&md5).into_iter().flatten() {
                     merge(&mut said.answers[*at], answer.clone());
                 }
-            });
-            let text = trouble.as_ref().map(Trouble::to_string);
-            lock(&source.state).trouble = text;
+            }
             if let Some(trouble) = trouble {
                 let is_end = trouble == Trouble::Cancelled;
-                said.troubles.push((name.to_owned(), trouble));
+                round.troubles.insert(name.to_owned(), trouble.clone());
+                said.troubles.push(trouble);
                 if is_end {
                     break;
                 }
@@ -257,49 +313,61 @@ impl Sources {
 }
 
 impl Source {
-    /// Gives what the source knows of pictures to `on`, what is kept first; returns what
-    /// kept it from answering the rest.
+    fn key(&self, md5: &Md5) -> Key {
+        Key::source(self.site.name(), md5)
+    }
+
+    /// The pictures about which the site is to be asked, and the answers that are kept.
+    fn kept(&self, cache: &Cache, pictures: &[Md5], again: bool) -> (Vec<Md5>, Vec<(Md5, Media)>) {
+        if again {
+            return (pictures.to_vec(), Vec::new());
+        }
+        let (mut missing, mut answers) = (Vec::new(), Vec::new());
+        let keys: Vec<(Key, Version)> = pictures
+            .iter()
+            .map(|md5| (self.key(md5), self.version))
+            .collect();
+        for (md5, kept) in pictures.iter().zip(cache.get_many(&keys)) {
+            match kept {
+                Lookup::Absent => {}
+                Lookup::Miss => missing.push(*md5),
+                Lookup::Found(text) => match parse(&text) {
+                    Some(answer) => answers.push((*md5, answer)),
+                    None => missing.push(*md5),
+                },
+            }
+        }
+        lock(&self.state).kept += (pictures.len() - missing.len()) as u64;
+        (missing, answers)
+    }
+
+    /// What the site says of pictures, and what kept it from answering the rest. `heard`
+    /// is told after each answer of how many of them there is one.
     fn ask(
         &self,
         cache: &Cache,
         pictures: &[Md5],
-        again: bool,
         now: &str,
         cancel: &Cancel,
-        on: &mut dyn FnMut(&Md5, Media),
-    ) -> Option<Trouble> {
-        let key = |md5: &Md5| Key::source(self.site.name(), md5);
-        let mut missing = Vec::new();
-        if again {
-            missing.extend_from_slice(pictures);
-        } else {
-            let keys: Vec<(Key, Version)> = pictures
-                .iter()
-                .map(|md5| (key(md5), self.version))
-                .collect();
-            for (md5, kept) in pictures.iter().zip(cache.get_many(&keys)) {
-                match kept {
-                    Lookup::Absent => lock(&self.state).kept += 1,
-                    Lookup::Miss => missing.push(*md5),
-                    Lookup::Found(text) => match parse(&text) {
-                        Some(answer) => {
-                            lock(&self.state).kept += 1;
-                            on(md5, answer);
-                        }
-                        None => missing.push(*md5),
-                    },
-                }
-            }
-        }
-        for asked in missing.chunks(self.site.most_at_once().max(1)) {
+        heard: &mut dyn FnMut(usize),
+    ) -> (Vec<(Md5, Media)>, Option<Trouble>) {
+        let mut known = Vec::new();
+        let mut done = 0;
+        for asked in pictures.chunks(self.site.most_at_once().max(1)) {
             if cancel.is_cancelled() {
-                return Some(Trouble::Cancelled);
+                return (known, Some(Trouble::Cancelled));
             }
             let answers = match self.site.look_up(asked, now, cancel) {
                 Ok(answers) => answers,
-                Err(trouble) => return Some(trouble),
+                Err(trouble) => {
+                    // Who cancels has no trouble with the site.
+                    if trouble != Trouble::Cancelled {
+                        lock(&self.state).trouble = Some(trouble.to_string());
+                    }
+                    return (known, Some(trouble));
+                }
             };
-            let keys: Vec<Key> = asked.iter().map(key).collect();
+            let keys: Vec<Key> = asked.iter().map(|md5| self.key(md5)).collect();
             let texts: Vec<Option<String>> = answers
                 .iter()
                 .map(|answer| answer.as_ref().map(render))
@@ -310,17 +378,18 @@ impl Source {
                 .map(|(key, text)| (key, self.version, text.as_ref().map(String::as_bytes)))
                 .collect();
             cache.set_many(&entries);
-            for (md5, answer) in asked.iter().zip(answers) {
-                let mut state = lock(&self.state);
-                state.asked += 1;
-                state.known += u64::from(answer.is_some());
-                drop(state);
-                if let Some(answer) = answer {
-                    on(md5, answer);
-                }
-            }
+            let before = known.len();
+            let pairs = asked.iter().zip(answers);
+            known.extend(pairs.filter_map(|(md5, answer)| Some((*md5, answer?))));
+            let mut state = lock(&self.state);
+            state.asked += asked.len() as u64;
+            state.known += (known.len() - before) as u64;
+            state.trouble = None;
+            drop(state);
+            done += asked.len();
+            heard(done);
         }
-        None
+        (known, None)
     }
 }
 
@@ -349,6 +418,11 @@ impl Engine {
         self.core.sources.states()
     }
 
+    /// Why sources that are switched on cannot be asked.
+    pub fn source_problems(&self) -> &[String] {
+        &self.core.sources.problems
+    }
+
     /// From now on asks the sources about what is ingested, and was before.
     pub fn start_sources(&self) {
         let core = &self.core;
@@ -358,7 +432,7 @@ impl Engine {
         if core.sources.is_empty() {
             return;
         }
-        core.events.send(Event::Sources(core.sources.states()));
+        core.tell_sources();
         core.asks.store(true, Ordering::Release);
         core.sources.wake();
     }
@@ -367,14 +441,14 @@ impl Engine {
     /// [`Event::JobDone`].
     pub fn fetch(&self, keys: Vec<MediaKey>, fetch: Fetch) -> JobId {
         self.run_job(move |core, job, cancel| {
-            let label = "asking sources";
+            let label = "asking the sources";
             let mut progress = Progress::new(job, label);
             let fetched = core.fetch(&keys, &fetch, cancel, &mut |done, total| {
                 progress.done = done;
                 progress.total = Some(total);
                 core.events.progress(progress.clone());
             });
-            core.events.send(Event::Sources(core.sources.states()));
+            core.tell_sources();
             core.events
                 .done(job, label, fetched.and_then(|report| outcome(&report)));
         })
@@ -404,13 +478,16 @@ impl Engine {
 /// What people are told of a fetch.
 fn outcome(report: &FetchReport) -> Result<String, String> {
     let asked = report.fetched.len();
-    let text = format!(
-        "{} of {asked} known, {} new tags",
-        report.known(),
-        report.new_tags()
-    );
+    let new_tags = match report.new_tags() {
+        1 => "1 new tag".to_owned(),
+        n => format!("{n} new tags"),
+    };
+    let stopped = if report.is_cancelled { "stopped; " } else { "" };
+    let text = format!("{stopped}{} of {asked} known, {new_tags}", report.known());
     let problems = report.fetched.iter().filter_map(|f| f.problem.as_ref());
     match report.troubles.values().chain(problems).next() {
+        // A line is short, and why nothing came is what counts.
+        Some(problem) if report.known() == 0 => Err(problem.clone()),
         Some(problem) => Err(format!("{text}; {problem}")),
         None => Ok(text),
     }
@@ -438,21 +515,29 @@ impl Core {
             return;
         }
         let mut patience = None;
+        // What people heard already is not told each time that it is tried again.
+        let mut told = BTreeSet::new();
         while self.sources.wait(patience) {
             patience = None;
             if !self.asks.load(Ordering::Acquire) {
                 continue;
             }
             let now = self.now();
-            match self.library.count_questions() {
-                Ok((_, None)) => continue,
-                Ok((_, Some(due))) if due > now => {
+            match self.library.next_question(now) {
+                Ok(None) => continue,
+                Ok(Some(due)) if due > now => {
                     patience = Some(seconds(due - now));
+                    continue;
+                }
+                // A picture that is not in the index yet cannot be found.
+                Ok(_) if !self.library.is_indexed() => {
+                    patience = Some(seconds(FIRST_PAUSE_SECONDS));
                     continue;
                 }
                 Ok(_) => {}
                 Err(error) => {
-                    tracing::warn!("no source is asked: {}", error.chain());
+                    self.tell_new(&mut told, vec![unasked(&error)]);
+                    patience = Some(seconds(FIRST_PAUSE_SECONDS));
                     continue;
                 }
             }
@@ -464,7 +549,7 @@ impl Core {
             if self.stop.wait(Duration::ZERO) {
                 cancel.cancel();
             }
-            let mut progress = Progress::new(job, "asking sources");
+            let mut progress = Progress::new(job, "asking the sources");
             let report = self.answer_due(&cancel, &mut |done, left| {
                 progress.done = done;
                 progress.total = Some(done + left);
@@ -472,71 +557,151 @@ impl Core {
             });
             lock(&self.jobs).remove(&job);
             self.events.end_progress(job);
+            let is_stuck = report.fetched.is_empty() && !report.warnings.is_empty();
+            self.tell_new(&mut told, report.to_tell());
             if report.is_cancelled {
-                // Until the next start.
                 self.asks.store(false, Ordering::Release);
+                if !self.stop.wait(Duration::ZERO) {
+                    let text = "no source is asked about what is ingested until the next start";
+                    self.events.notice(Level::Info, text);
+                }
             }
-            for trouble in report.troubles.values() {
-                self.events.notice(Level::Warning, trouble.clone());
+            if is_stuck {
+                patience = Some(seconds(FIRST_PAUSE_SECONDS));
+            } else {
+                // What is left is due at some time.
+                self.sources.wake();
             }
-            // What is left is due at some time.
-            self.sources.wake();
         }
     }
 
-    /// Asks about everything that is due.
+    /// Tells of what is not told yet; what is over is forgotten.
+    fn tell_new(&self, told: &mut BTreeSet<String>, texts: Vec<String>) {
+        let texts: BTreeSet<String> = texts.into_iter().collect();
+        for text in texts.difference(told) {
+            self.events.notice(Level::Warning, text.clone());
+        }
+        *told = texts;
+    }
+
+    fn tell_sources(&self) {
+        self.events.send(Event::Sources(self.sources.states()));
+    }
+
+    /// As [`Core::tell_sources`], but not more often than people can read.
+    fn tell_sources_now_and_then(&self) {
+        if self.sources.is_time_to_tell() {
+            self.tell_sources();
+        }
+    }
+
+    /// Asks about everything that is due; `on` hears (done, left).
     fn answer_due(&self, cancel: &Cancel, on: &mut dyn FnMut(u64, u64)) -> FetchReport {
         let mut report = FetchReport::default();
         if self.sources.is_empty() {
             return report;
         }
-        loop {
+        let mut round = Round::new(false, cancel);
+        while !cancel.is_cancelled() {
             let now = self.now();
             let taken = self.library.take_questions(now, now + LEASE_SECONDS, BATCH);
             let questions = match taken {
                 Ok(questions) => questions,
                 Err(error) => {
-                    report.warnings.push(error.chain());
-                    return report;
+                    report.warnings.push(unasked(&error));
+                    break;
                 }
             };
             if questions.is_empty() {
-                return report;
+                break;
             }
-            self.answer(questions, cancel, &mut report);
-            self.events.send(Event::Sources(self.sources.states()));
-            let left = self.library.count_questions().map_or(0, |(count, _)| count);
-            on(report.fetched.len() as u64, left);
-            if cancel.is_cancelled() {
-                report.is_cancelled = true;
-                return report;
-            }
+            let before = report.fetched.len() as u64;
+            let left = self.library.count_questions().unwrap_or(0);
+            let mut on = |done: usize| {
+                let done = done as u64;
+                on(before + done, left.saturating_sub(done));
+            };
+            on(0);
+            self.answer(questions, &mut round, &mut report, &mut on);
+            self.tell_sources();
+        }
+        report.note(round.troubles);
+        report.is_cancelled |= cancel.is_cancelled();
+        report
+    }
+
+    /// The medium a question is about; `None` when nobody needs the answer any more,
+    /// say because the picture is in the trash.
+    fn asked_about(&self, id: &MediaId) -> Result<Option<(MediaKey, Media)>, Error> {
+        let key = match self.catalog.load().key_of(id) {
+            Some(key) => Some(key),
+            None => self.library.key_of(id)?,
+        };
+        let Some(key) = key else {
+            return Ok(None);
+        };
+        match self.read_media(key) {
+            Ok(media) => Ok(Some((key, media))),
+            Err(Error::UnknownKey(_)) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
-    /// Asks about pictures that were taken, and ends or postpones them.
-    fn answer(&self, questions: Vec<Question>, cancel: &Cancel, report: &mut FetchReport) {
-        let catalog = self.catalog.load();
-        let key = |question: &Question| {
-            let known = catalog.key_of(&question.id);
-            known.or_else(|| self.library.key_of(&question.id).ok().flatten())
-        };
+    /// Asks about pictures that were taken, and ends or postpones them; `on` hears of how
+    /// many of them the sites have said what they know.
+    fn answer(
+        &self,
+        questions: Vec<Question>,
+        round: &mut Round<'_>,
+        report: &mut FetchReport,
+        on: &mut dyn FnMut(usize),
+    ) {
+        let mut leased = self.now();
         let mut gone: Vec<MediaId> = Vec::new();
+        let mut later: Vec<(Question, i64)> = Vec::new();
+        let mut unread: Vec<String> = Vec::new();
         let mut asked: Vec<(Question, MediaKey, Media)> = Vec::new();
         for question in questions {
-            // What went to the trash meanwhile is no longer asked about.
-            match key(&question).and_then(|key| Some((key, self.read_media(key).ok()?))) {
-                Some((key, media)) => asked.push((question, key, media)),
-                None => gone.push(question.id),
+            match self.asked_about(&question.id) {
+                Ok(Some((key, media))) => asked.push((question, key, media)),
+                Ok(None) => gone.push(question.id),
+                Err(error) => {
+                    let tries = question.tries + 1;
+                    unread.push(error.chain());
+                    if tries < MOST_TRIES {
+                        later.push((Question { tries, ..question }, leased + pause(tries, &[])));
+                    } else {
+                        gone.push(question.id);
+                    }
+                }
             }
+        }
+        if let Some(first) = unread.first() {
+            report.warnings.push(format!(
+                "the sources are asked later about {} that cannot be read now: {first}",
+                pictures(unread.len())
+            ));
         }
         let md5s: Vec<Md5> = asked.iter().map(|(question, ..)| question.md5).collect();
         // What came with the picture is not asked for.
         let wants = |name: &str, at: usize| !asked[at].2.sources.contains_key(name);
-        let now = self.now();
+        let mut heard = |done: usize| {
+            on(done);
+            self.tell_sources_now_and_then();
+            let now = self.now();
+            if now - leased >= LEASE_SECONDS / 3 {
+                leased = now;
+                let until = now + LEASE_SECONDS;
+                let mine: Vec<_> = asked.iter().map(|(q, ..)| (q.clone(), until)).collect();
+                if let Err(error) = self.library.postpone_questions(&mine) {
+                    tracing::warn!("others may ask the same: {}", error.chain());
+                }
+            }
+        };
+        let now = format_time(self.now());
         let said = self
             .sources
-            .ask(&self.cache, &md5s, &wants, false, &format_time(now), cancel);
+            .ask(&self.cache, &md5s, &wants, &now, round, &mut heard);
         let taught: Vec<Taught<'_>> = asked
             .iter()
             .zip(&said.answers)
@@ -546,15 +711,21 @@ impl Core {
                 answer,
             })
             .collect();
-        let fetched = self.learn(&taught, "learn from sources", &mut report.warnings);
+        let mut fetched = self.learn(&taught, "learn from sources", &mut report.warnings);
         drop(taught);
-        let is_later = |trouble: &Trouble| !matches!(trouble, Trouble::Refused(_));
-        let has_to_wait = said.troubles.iter().any(|(_, trouble)| is_later(trouble));
-        let mut later: Vec<(Question, i64)> = Vec::new();
-        for ((question, ..), fetched) in asked.into_iter().zip(&fetched) {
-            let tries = question.tries + u32::from(!cancel.is_cancelled());
-            if (has_to_wait || fetched.problem.is_some()) && tries < MOST_TRIES {
-                let due = if cancel.is_cancelled() {
+        let now = self.now();
+        let is_cancelled = said.troubles.contains(&Trouble::Cancelled);
+        for ((question, ..), fetched) in asked.into_iter().zip(&mut fetched) {
+            // It went to the trash while the sites were asked.
+            if fetched.problem.is_some() && matches!(self.asked_about(&question.id), Ok(None)) {
+                fetched.problem = None;
+                gone.push(question.id);
+                continue;
+            }
+            let is_open = !said.troubles.is_empty() || fetched.problem.is_some();
+            let tries = question.tries + u32::from(!is_cancelled);
+            if is_open && tries < MOST_TRIES {
+                let due = if is_cancelled {
                     now
                 } else {
                     now + pause(tries, &said.troubles)
@@ -569,10 +740,9 @@ impl Core {
             report.warnings.push(error.chain());
         }
         report.fetched.extend(fetched);
-        report.note(said.troubles);
     }
 
-    /// Asks about media that somebody named.
+    /// Asks about media that somebody named; `on` hears (done, total).
     fn fetch(
         &self,
         keys: &[MediaKey],
@@ -580,41 +750,62 @@ impl Core {
         cancel: &Cancel,
         on: &mut dyn FnMut(u64, u64),
     ) -> Result<FetchReport, String> {
+        if let Some(problem) = self.sources.unknown(&fetch.only) {
+            return Err(problem);
+        }
         if self.sources.is_empty() {
             let problem = self.sources.problems.first().cloned();
             return Err(problem.unwrap_or_else(|| NONE.to_owned()));
         }
-        if let Some(name) = self.sources.unknown(&fetch.only) {
-            return Err(format!("{name} is no source that is switched on"));
-        }
         let mut report = FetchReport::default();
         let total = keys.len() as u64;
+        let is_asked = |name: &str| fetch.only.is_empty() || fetch.only.iter().any(|o| o == name);
+        let sites = self.sources.all.iter();
+        let n_sites = sites.filter(|source| is_asked(source.site.name())).count();
         let operation = self.library.operation(format!("fetch {}", keys.len()));
+        let mut round = Round::new(fetch.again, cancel);
         for keys in keys.chunks(BATCH as usize) {
-            if cancel.is_cancelled() {
-                report.is_cancelled = true;
+            // With nobody left to ask it ends, too.
+            if cancel.is_cancelled() || round.troubles.len() == n_sites {
                 break;
             }
-            self.hash_these(keys, cancel)?;
+            let before = report.fetched.len() as u64;
+            on(before, total);
+            let unreadable = self.hash_these(keys, cancel).unwrap_or_else(|problem| {
+                report.warnings.push(problem);
+                HashMap::new()
+            });
             let catalog = self.catalog.load();
             let md5 = |key: &MediaKey| catalog.record(*key)?.md5();
             let mut asked: Vec<(MediaKey, Md5)> = Vec::new();
             for key in keys {
                 match md5(key) {
                     Some(md5) => asked.push((*key, md5)),
-                    None => report.fetched.push(Fetched {
-                        problem: Some("its original cannot be read".to_owned()),
-                        ..Fetched::nothing(*key)
-                    }),
+                    None if cancel.is_cancelled() => {}
+                    None => {
+                        let reason = unreadable.get(key).map(String::as_str);
+                        let reason = reason.unwrap_or("it changed meanwhile, or is gone");
+                        report.fetched.push(Fetched {
+                            problem: Some(format!("its original cannot be read: {reason}")),
+                            ..Fetched::nothing(*key)
+                        });
+                    }
                 }
             }
             let md5s: Vec<Md5> = asked.iter().map(|(_, md5)| *md5).collect();
-            let wants =
-                |name: &str, _| fetch.only.is_empty() || fetch.only.iter().any(|only| only == name);
             let now = format_time(self.now());
-            let said = self
-                .sources
-                .ask(&self.cache, &md5s, &wants, fetch.again, &now, cancel);
+            let mut heard = |done: usize| {
+                on(before + done as u64, total);
+                self.tell_sources_now_and_then();
+            };
+            let said = self.sources.ask(
+                &self.cache,
+                &md5s,
+                &|name, _| is_asked(name),
+                &now,
+                &mut round,
+                &mut heard,
+            );
             let taught: Vec<Taught<'_>> = asked
                 .iter()
                 .zip(&said.answers)
@@ -632,25 +823,12 @@ impl Core {
                 self.learn_as(operations, &said, &mut report.warnings)
             };
             report.fetched.extend(fetched);
-            let is_over =
-                !said.troubles.is_empty() && said.troubles.len() == self.asked_sources(fetch);
-            report.note(said.troubles);
-            on(report.fetched.len() as u64, total);
-            if is_over {
-                // Nobody is left to ask.
-                break;
-            }
         }
         self.library.finish(&operation);
+        report.note(round.troubles);
         report.is_cancelled |= cancel.is_cancelled();
+        on(report.fetched.len() as u64, total);
         Ok(report)
-    }
-
-    fn asked_sources(&self, fetch: &Fetch) -> usize {
-        match fetch.only.len() {
-            0 => self.sources.all.len(),
-            only => only,
-        }
     }
 
     /// Adds what was said to each medium, in the name of its step.
@@ -694,6 +872,7 @@ impl Core {
             .filter(|(_, taught)| taught.is_something())
             .map(|(operation, taught)| (*operation, taught.key, taught.answer))
             .collect();
+        let _writing = self.catalog.while_writing();
         let mut written = self
             .library
             .learn(operations, &said, self.now())
@@ -785,7 +964,7 @@ impl Fetched {
 }
 
 impl FetchReport {
-    fn note(&mut self, troubles: Vec<(String, Trouble)>) {
+    fn note(&mut self, troubles: BTreeMap<String, Trouble>) {
         for (name, trouble) in troubles {
             if trouble == Trouble::Cancelled {
                 self.is_cancelled = true;
@@ -794,17 +973,46 @@ impl FetchReport {
             }
         }
     }
+
+    /// What people have to hear who did not ask for it.
+    fn to_tell(&self) -> Vec<String> {
+        let mut texts: Vec<String> = self.troubles.values().cloned().collect();
+        texts.extend(self.warnings.iter().cloned());
+        let mut problems = self.fetched.iter().filter_map(|f| f.problem.as_ref());
+        if let Some(problem) = problems.next() {
+            texts.push(format!(
+                "what the sources said of {} is not written yet: {problem}",
+                pictures(1 + problems.count())
+            ));
+        }
+        texts
+    }
 }
 
 /// Seconds until a picture is asked about again: as long as the sites want, and longer
 /// each time.
-fn pause(tries: u32, troubles: &[(String, Trouble)]) -> i64 {
+fn pause(tries: u32, troubles: &[Trouble]) -> i64 {
     let doubled = FIRST_PAUSE_SECONDS << tries.saturating_sub(1).min(10);
-    let wanted = troubles.iter().filter_map(|(_, trouble)| match trouble {
+    let wanted = troubles.iter().filter_map(|trouble| match trouble {
         Trouble::Later { pause, .. } => i64::try_from(pause.as_ref()?.as_secs() + 1).ok(),
         _ => None,
     });
     wanted.fold(doubled, i64::max).min(LONGEST_PAUSE_SECONDS)
+}
+
+fn pictures(n: usize) -> String {
+    match n {
+        1 => "a picture".to_owned(),
+        n => format!("{n} pictures"),
+    }
+}
+
+/// Why nobody is asked about what was ingested.
+fn unasked(error: &Error) -> String {
+    format!(
+        "no source is asked about what was ingested: {}",
+        error.chain()
+    )
 }
 
 fn seconds(seconds: i64) -> Duration {

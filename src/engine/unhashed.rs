@@ -5,6 +5,7 @@
 //! Before that the words are indexed which a rebuild left for later.
 
 use std::{
+    collections::HashMap,
     io,
     ops::ControlFlow,
     sync::atomic::Ordering,
@@ -179,24 +180,32 @@ impl Core {
         }
     }
 
-    /// Hashes those of some media that have no md5; one that cannot be read stays so.
+    /// Hashes those of some media that have no md5; returns why some cannot be read,
+    /// which stay without.
     ///
     /// # Errors
     /// When the index cannot be read or written.
-    pub(super) fn hash_these(&self, keys: &[MediaKey], cancel: &Cancel) -> Result<(), String> {
+    pub(super) fn hash_these(
+        &self,
+        keys: &[MediaKey],
+        cancel: &Cancel,
+    ) -> Result<HashMap<MediaKey, String>, String> {
         let failed = |error: Error| error.chain();
         let mut found = Vec::new();
+        let mut unreadable = HashMap::new();
         for file in self.library.unhashed(keys).map_err(failed)? {
             match md5_of(&self.library, &file, cancel) {
                 Ok(Some(md5)) => found.push((file, md5)),
                 Ok(None) => {}
-                Err(error) => tracing::info!("cannot hash {}: {error}", file.path),
+                Err(error) => {
+                    unreadable.insert(file.key, error.to_string());
+                }
             }
         }
         let entries = self.library.note_md5(&found).map_err(failed)?;
         let changes: Vec<Change> = entries.into_iter().map(Change::Upsert).collect();
         self.catalog.apply(&changes);
-        Ok(())
+        Ok(unreadable)
     }
 
     /// Indexes the words that a rebuild left for later, so that who asks for a text need

@@ -1,5 +1,6 @@
 //! What is neither in files nor made from them: marks, when a picture was looked at
-//! last, and of which pictures sources are still to be asked. A small SQLite file of its own, beside the index, so that no rebuild touches it.
+//! last, and of which pictures sources are still to be asked. A small SQLite file of its
+//! own, beside the index, so that no rebuild touches it.
 //!
 //! Invariants: media are named by id and md5, never by the keys of an index; the file
 //! comes with the first thing there is to note; what is lost with it is convenience.
@@ -27,6 +28,10 @@ use crate::model::{
 const APPLICATION_ID: i32 = 0x7467_6c73;
 /// The version this program reads and writes.
 const VERSION: i32 = 2;
+
+/// Nobody puts a question off for longer than this many seconds: one that is due later
+/// was noted by a clock that was wrong.
+const LONGEST_DELAY_SECONDS: i64 = 86_400;
 
 /// What each version added, from 1 on.
 const TABLES: [&str; 2] = [
@@ -268,7 +273,8 @@ impl Library {
     }
 
     /// The questions that are due, those that wait longest first, at most so many. Nobody
-    /// else is given them before `until`; by then they have ended or are postponed.
+    /// else is given them before `until`; by then they have ended or are postponed. What
+    /// a wrong clock put off for days is due now.
     pub fn take_questions(&self, now: i64, until: i64, most: u32) -> Result<Vec<Question>, Error> {
         if !self.state.path.exists() {
             return Ok(Vec::new());
@@ -278,6 +284,9 @@ impl Library {
                 connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
             let mut taken = Vec::new();
             {
+                transaction
+                    .prepare_cached("UPDATE question SET due = ?1 WHERE due > ?2")?
+                    .execute([now, now + LONGEST_DELAY_SECONDS])?;
                 let mut statement = transaction.prepare_cached(
                     "SELECT id, md5, step, tries FROM question WHERE due <= ?1
                      ORDER BY due, id LIMIT ?2",
@@ -324,15 +333,31 @@ impl Library {
         })
     }
 
-    /// How many questions there are, and when the next one is due.
-    pub fn count_questions(&self) -> Result<(u64, Option<i64>), Error> {
+    /// How many questions there are.
+    pub fn count_questions(&self) -> Result<u64, Error> {
         self.state.read(|connection| {
             connection
-                .prepare_cached("SELECT count(*), min(due) FROM question")?
+                .prepare_cached("SELECT count(*) FROM question")?
                 .query_row([], |row| {
                     let count: i64 = row.get(0)?;
-                    Ok((u64::try_from(count).unwrap_or(0), row.get(1)?))
+                    Ok(u64::try_from(count).unwrap_or(0))
                 })
+        })
+    }
+
+    /// When the next question is due; costs the same however many there are.
+    pub fn next_question(&self, now: i64) -> Result<Option<i64>, Error> {
+        self.state.read(|connection| {
+            let due = |sql: &str| -> rusqlite::Result<Option<i64>> {
+                connection
+                    .prepare_cached(sql)?
+                    .query_row([], |row| row.get(0))
+            };
+            let last = due("SELECT max(due) FROM question")?;
+            if last.is_some_and(|last| last > now + LONGEST_DELAY_SECONDS) {
+                return Ok(Some(now));
+            }
+            due("SELECT min(due) FROM question")
         })
     }
 }
@@ -413,7 +438,8 @@ mod tests {
         let root = dir.path().join("library");
         let library = Library::create(&root, LayoutKind::Bucketed, "Test").unwrap();
         assert_eq!(library.take_questions(NOW, NOW + 60, 10).unwrap(), []);
-        assert_eq!(library.count_questions().unwrap(), (0, None));
+        assert_eq!(library.count_questions().unwrap(), 0);
+        assert_eq!(library.next_question(NOW).unwrap(), None);
         assert!(!root.join("state.db").exists(), "looking writes nothing");
 
         let all = [
@@ -426,7 +452,8 @@ mod tests {
         assert_eq!(take(NOW, 2), all[..2]);
         assert_eq!(take(NOW, 2), all[2..]);
         assert_eq!(take(NOW, 2), []);
-        assert_eq!(library.count_questions().unwrap(), (3, Some(NOW + 60)));
+        assert_eq!(library.count_questions().unwrap(), 3);
+        assert_eq!(library.next_question(NOW).unwrap(), Some(NOW + 60));
 
         let later = (question("b", 2, 1), NOW + 600);
         library.postpone_questions(&[later]).unwrap();
@@ -437,6 +464,24 @@ mod tests {
             take(NOW + 600, 10),
             [question("c", 3, 0), question("b", 2, 1)]
         );
+    }
+
+    #[test]
+    fn a_clock_that_was_wrong_puts_nothing_off_for_years() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("library");
+        let library = Library::create(&root, LayoutKind::Bucketed, "Test").unwrap();
+        let year = 366 * 86_400;
+        let all = [question("a", 1, 0), question("b", 2, 0)];
+        library
+            .postpone_questions(&[(all[0].clone(), NOW + 60), (all[1].clone(), NOW + year)])
+            .unwrap();
+        assert_eq!(library.next_question(NOW).unwrap(), Some(NOW));
+        assert_eq!(
+            library.take_questions(NOW, NOW + 900, 10).unwrap(),
+            all[1..]
+        );
+        assert_eq!(library.next_question(NOW).unwrap(), Some(NOW + 60));
     }
 
     #[test]
@@ -456,7 +501,7 @@ mod tests {
         drop(older);
         library.queue_questions(&[question("a", 1, 0)]).unwrap();
         assert_eq!(library.marks().unwrap().len(), 1);
-        assert_eq!(library.count_questions().unwrap(), (1, Some(0)));
+        assert_eq!(library.next_question(NOW).unwrap(), Some(0));
     }
 
     #[test]

@@ -215,10 +215,11 @@ fn answers_are_kept_also_that_there_is_none() {
         .json();
     assert_eq!(stats["hits"], 10, "{stats}");
 
-    home.on_library(&["undo"]).expect(0);
-    assert_eq!(count(&home, "fox"), "0");
+    // Who is told the same again changes nothing, and makes no step.
     home.on_library(&["fetch", "--again", ALL]).expect(0);
     assert_eq!(*asked.lock().unwrap(), [5, 5]);
+    home.on_library(&["undo"]).expect(0);
+    assert_eq!(count(&home, "fox"), "0");
     home.on_library(&["cache", "clear", "source:*"]).expect(0);
     home.on_library(&["fetch", ALL]).expect(0);
     assert_eq!(*asked.lock().unwrap(), [5, 5, 5]);
@@ -302,7 +303,7 @@ fn a_source_that_refuses_is_named_with_what_to_do() {
         .on_library(&["fetch", "--source", "e621", ALL])
         .expect(2);
     assert!(
-        run.stderr.contains("e621 is no source that is switched on"),
+        run.stderr.contains("no source e621 is switched on"),
         "{}",
         run.stderr
     );
@@ -334,6 +335,228 @@ fn pictures_that_were_found_are_asked_about_by_the_bytes_they_have() {
     md5s.sort();
     assert_eq!(asked, md5s);
     assert_eq!(count(&home, "sample_hero"), "3");
+}
+
+#[test]
+fn a_site_that_is_away_is_asked_once_however_much_there_is_to_ask() {
+    let away = HttpServer::start(|_| Reply::status(503, "down for a while"));
+    let knows = knowing();
+    let e621 = danbooru(&away.url())
+        .replace("danbooru", "e621")
+        .replace("enabled", "kind = \"danbooru\"\nenabled");
+    let home = home(&format!("{}{e621}", danbooru(&knows.url())));
+    write_pictures(&home.path().join("source"), 0..120);
+    home.on_library(&["ingest", "source"]).expect(0);
+    assert_eq!((knows.requests().len(), away.requests().len()), (2, 1));
+    assert_eq!(count(&home, "source:danbooru"), "120");
+
+    let run = home.on_library(&["fetch", "--again", ALL]).expect(2);
+    assert!(run.stderr.contains("e621: "), "{}", run.stderr);
+    assert_eq!((knows.requests().len(), away.requests().len()), (4, 2));
+}
+
+#[test]
+fn what_a_source_refuses_is_asked_when_it_is_set_right() {
+    let server = HttpServer::start(|request| {
+        if request.header("authorization").is_empty() {
+            Reply::status(401, "who are you")
+        } else {
+            Reply::json(posts(request, |_| true))
+        }
+    });
+    let home = home(&danbooru(&server.url()));
+    write_pictures(&home.path().join("source"), 0..3);
+    home.on_library(&["ingest", "source"]).expect(0);
+    let state = rusqlite::Connection::open(home.library().join("state.db")).unwrap();
+    state.execute("UPDATE question SET due = 1", []).unwrap();
+    let account = "login = \"me\"\napi_key = \"key\"\n";
+    configure(&home, &format!("{}{account}", danbooru(&server.url())));
+    write_picture(&home.path().join("more/9.png"), 9);
+    home.on_library(&["ingest", "more"]).expect(0);
+    assert_eq!(count(&home, "source:danbooru"), "4");
+}
+
+#[test]
+fn a_source_that_cannot_be_asked_is_named_everywhere() {
+    let server = knowing();
+    let home = home(&danbooru(&server.url()));
+    let gelbooru = "[sources.gelbooru]\nenabled = true\n";
+    configure(&home, &format!("{}{gelbooru}", danbooru(&server.url())));
+    write_pictures(&home.path().join("source"), 0..2);
+    let says = "gelbooru wants an account, set [sources.gelbooru] login";
+    let run = home.on_library(&["ingest", "source"]).expect(0);
+    assert!(run.stderr.contains(says), "{}", run.stderr);
+    let run = home.on_library(&["fetch", ALL]).expect(0);
+    assert!(run.stderr.contains(says), "{}", run.stderr);
+    let run = home.on_library(&["fetch", "--source", "gelbooru", ALL]);
+    assert!(run.expect(2).stderr.contains(says));
+    let run = home.on_library(&["doctor"]);
+    assert!(run.text().contains(says), "{}", run.text());
+}
+
+/// A library whose pictures are all still to be asked about: the site was away.
+fn put_off(seeds: std::ops::Range<u32>) -> Home {
+    let away = HttpServer::start(|_| Reply::status(503, "down for a while"));
+    let home = home(&danbooru(&away.url()));
+    write_pictures(&home.path().join("source"), seeds);
+    home.on_library(&["ingest", "source"]).expect(0);
+    let state = rusqlite::Connection::open(home.library().join("state.db")).unwrap();
+    state.execute("UPDATE question SET due = 1", []).unwrap();
+    home
+}
+
+/// The program at work on the library of a home.
+fn begun(home: &Home, arguments: &[&str]) -> std::process::Child {
+    let library = home.library();
+    let mut all = vec!["--library".as_ref(), library.as_os_str()];
+    all.extend(
+        arguments
+            .iter()
+            .map(|argument| AsRef::<std::ffi::OsStr>::as_ref(*argument)),
+    );
+    let mut command = home.command(&all);
+    command.stdout(std::process::Stdio::null());
+    command.stderr(std::process::Stdio::null());
+    command.spawn().unwrap()
+}
+
+/// Waits until this is so.
+fn wait_until(is_so: impl Fn() -> bool) {
+    let started = std::time::Instant::now();
+    while !is_so() {
+        assert!(started.elapsed().as_secs() < 120, "waited in vain");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn who_is_killed_while_asking_leaves_the_questions_to_others() {
+    let home = put_off(0..5);
+    let silent = HttpServer::start(|_| Reply::silence());
+    configure(&home, &danbooru(&silent.url()));
+    let mut watch = begun(&home, &["watch"]);
+    silent.wait_for(1);
+    watch.kill().unwrap();
+    watch.wait().unwrap();
+
+    // Others wait until it is sure that nobody is at it.
+    let server = knowing();
+    configure(&home, &danbooru(&server.url()));
+    write_picture(&home.path().join("more/9.png"), 9);
+    home.on_library(&["ingest", "more"]).expect(0);
+    assert_eq!(server.requests()[0].md5s().len(), 1);
+    let state = rusqlite::Connection::open(home.library().join("state.db")).unwrap();
+    let left: i64 = state
+        .query_row("SELECT count(*) FROM question WHERE tries = 1", [], |row| {
+            row.get(0)
+        })
+        .unwrap();
+    assert_eq!(left, 5);
+    state.execute("UPDATE question SET due = 1", []).unwrap();
+    write_picture(&home.path().join("more/10.png"), 10);
+    home.on_library(&["ingest", "more"]).expect(0);
+    assert_eq!(count(&home, "source:danbooru"), "7");
+    home.on_library(&["verify"]).expect(0);
+}
+
+#[test]
+fn who_is_killed_while_learning_has_learned_it_all_at_the_next_start() {
+    let home = put_off(0..60);
+    let server = knowing();
+    configure(&home, &danbooru(&server.url()));
+    let images = home.library().join("images");
+    let is_learned = || {
+        let knows = |file: &std::path::PathBuf| {
+            let text = fs::read_to_string(images.join(file));
+            text.is_ok_and(|text| text.contains("sample_hero"))
+        };
+        super::support::files_below(&images).iter().any(knows)
+    };
+    let mut watch = begun(&home, &["watch"]);
+    // As soon as anything is learned; one that was faster is just as good.
+    wait_until(is_learned);
+    watch.kill().unwrap();
+    watch.wait().unwrap();
+
+    home.on_library(&["recover"]).expect(0);
+    let state = rusqlite::Connection::open(home.library().join("state.db")).unwrap();
+    state.execute("UPDATE question SET due = 1", []).unwrap();
+    write_picture(&home.path().join("more/99.png"), 99);
+    home.on_library(&["ingest", "more"]).expect(0);
+    assert_eq!(count(&home, "char:sample_hero"), "61");
+    home.on_library(&["verify"]).expect(0);
+    // The second ingest, then the first, each with what was learned of it.
+    home.on_library(&["undo"]).expect(0);
+    assert_eq!(count(&home, "char:sample_hero"), "60");
+    home.on_library(&["undo"]).expect(0);
+    assert_eq!(count(&home, ALL), "0");
+    home.on_library(&["redo"]).expect(0);
+    assert_eq!(count(&home, "char:sample_hero"), "60");
+}
+
+#[test]
+fn processes_that_share_the_questions_ask_about_each_picture_once() {
+    let home = put_off(0..250);
+    let off = "[cache]\nbackend = \"off\"\n";
+    let server = knowing();
+    configure(&home, &format!("{off}{}", danbooru(&server.url())));
+    let mut watches = [begun(&home, &["watch"]), begun(&home, &["watch"])];
+    let state = rusqlite::Connection::open(home.library().join("state.db")).unwrap();
+    state
+        .busy_timeout(std::time::Duration::from_mins(1))
+        .unwrap();
+    let left = || -> i64 {
+        let count = state.query_row("SELECT count(*) FROM question", [], |row| row.get(0));
+        count.unwrap()
+    };
+    wait_until(|| left() == 0);
+    for watch in &mut watches {
+        let id = rustix::process::Pid::from_child(watch);
+        rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
+        watch.wait().unwrap();
+    }
+    let mut asked: Vec<String> = server.requests().iter().flat_map(Request::md5s).collect();
+    assert_eq!(asked.len(), 250);
+    asked.sort();
+    asked.dedup();
+    assert_eq!(asked.len(), 250);
+    assert_eq!(count(&home, "source:danbooru"), "250");
+}
+
+#[test]
+fn who_interrupts_an_ingest_that_asks_is_asked_for_later() {
+    let silent = HttpServer::start(|_| Reply::silence());
+    let home = home(&danbooru(&silent.url()));
+    write_pictures(&home.path().join("source"), 0..3);
+    let mut ingest = begun(&home, &["ingest", "source"]);
+    silent.wait_for(1);
+    let id = rustix::process::Pid::from_child(&ingest);
+    rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
+    assert_eq!(ingest.wait().unwrap().code(), Some(130));
+
+    let server = knowing();
+    configure(&home, &danbooru(&server.url()));
+    write_picture(&home.path().join("more/9.png"), 9);
+    let run = home.on_library(&["ingest", "--json", "more"]).expect(0);
+    assert_eq!(run.json()["sources"]["known"], 4, "{}", run.text());
+    assert_eq!(count(&home, "source:danbooru"), "4");
+}
+
+#[test]
+fn a_state_that_cannot_be_used_is_named_and_stops_no_ingest() {
+    let server = knowing();
+    let home = home(&danbooru(&server.url()));
+    super::support::write_text(&home.library().join("state.db"), "no database at all");
+    write_pictures(&home.path().join("source"), 0..2);
+    let run = home.on_library(&["ingest", "source"]).expect(0);
+    assert!(
+        run.stderr.contains("no source is asked about"),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(count(&home, ALL), "2");
+    let run = home.on_library(&["fetch", "--json", ALL]).expect(0);
+    assert_eq!(run.json()["known"], 2);
 }
 
 #[cfg(feature = "redis")]
