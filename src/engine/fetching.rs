@@ -124,6 +124,16 @@ struct Source {
     /// Of its answers: another address may know other pictures.
     version: Version,
     state: Mutex<SourceState>,
+    silence: Mutex<Silence>,
+}
+
+/// Since when a source gives no answers.
+#[derive(Default)]
+struct Silence {
+    /// How often it was asked in vain.
+    tries: u32,
+    /// Until when nobody asks it without being told to, and why.
+    until: Option<(Instant, Trouble)>,
 }
 
 /// All sources that are switched on, in the order of their priority.
@@ -187,6 +197,7 @@ impl Sources {
                             name,
                             ..SourceState::default()
                         }),
+                        silence: Mutex::default(),
                     });
                 }
                 Err(problem) => sources.problems.push(problem),
@@ -230,6 +241,21 @@ impl Sources {
     fn states(&self) -> Vec<SourceState> {
         let states = self.all.iter().map(|source| lock(&source.state).clone());
         states.collect()
+    }
+
+    /// Those that gave no answer lately: pictures that come one by one would each ask
+    /// a site in vain that is away.
+    fn silent(&self) -> BTreeMap<String, Trouble> {
+        let now = Instant::now();
+        let mut troubles = BTreeMap::new();
+        for source in &self.all {
+            if let Some((until, trouble)) = &lock(&source.silence).until
+                && *until > now
+            {
+                troubles.insert(source.site.name().to_owned(), trouble.clone());
+            }
+        }
+        troubles
     }
 
     /// Whether it is time to tell how they stand again.
@@ -363,6 +389,11 @@ impl Source {
                     // Who cancels has no trouble with the site.
                     if trouble != Trouble::Cancelled {
                         lock(&self.state).trouble = Some(trouble.to_string());
+                        let mut silence = lock(&self.silence);
+                        silence.tries += 1;
+                        let pause = pause(silence.tries, std::slice::from_ref(&trouble));
+                        let until = Instant::now() + seconds(pause);
+                        silence.until = Some((until, trouble.clone()));
                     }
                     return (known, Some(trouble));
                 }
@@ -386,6 +417,7 @@ impl Source {
             state.known += (known.len() - before) as u64;
             state.trouble = None;
             drop(state);
+            *lock(&self.silence) = Silence::default();
             done += asked.len();
             heard(done);
         }
@@ -602,6 +634,7 @@ impl Core {
             return report;
         }
         let mut round = Round::new(false, cancel);
+        round.troubles = self.sources.silent();
         while !cancel.is_cancelled() {
             let now = self.now();
             let taken = self.library.take_questions(now, now + LEASE_SECONDS, BATCH);

@@ -356,6 +356,31 @@ fn a_site_that_is_away_is_asked_once_however_much_there_is_to_ask() {
 }
 
 #[test]
+fn pictures_that_come_one_by_one_do_not_ask_who_is_away_each_time() {
+    let away = HttpServer::start(|_| Reply::status(503, "down for a while"));
+    let knows = knowing();
+    let e621 = danbooru(&away.url())
+        .replace("danbooru", "e621")
+        .replace("enabled", "kind = \"danbooru\"\nenabled");
+    let home = home(&format!("{}{e621}", danbooru(&knows.url())));
+    let mut watch = begun(&home, &["watch"]);
+    for n in 0..3 {
+        write_picture(&home.library().join(format!("ingest/{n}.png")), n);
+        let learned = (n + 1).to_string();
+        wait_until(|| count(&home, "source:danbooru") == learned);
+    }
+    let id = rustix::process::Pid::from_child(&watch);
+    rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
+    watch.wait().unwrap();
+    assert_eq!((knows.requests().len(), away.requests().len()), (3, 1));
+    let state = rusqlite::Connection::open(home.library().join("state.db")).unwrap();
+    let left: i64 = state
+        .query_row("SELECT count(*) FROM question", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(left, 3);
+}
+
+#[test]
 fn what_a_source_refuses_is_asked_when_it_is_set_right() {
     let server = HttpServer::start(|request| {
         if request.header("authorization").is_empty() {
