@@ -584,6 +584,56 @@ fn a_state_that_cannot_be_used_is_named_and_stops_no_ingest() {
     assert_eq!(run.json()["known"], 2);
 }
 
+#[test]
+fn what_cannot_be_noted_is_told_and_asked_when_it_can() {
+    let home = put_off(0..3);
+    let server = knowing();
+    configure(&home, &danbooru(&server.url()));
+    let state = rusqlite::Connection::open(home.library().join("state.db")).unwrap();
+    // Reading works, and noting when something is due does not.
+    let broken = "CREATE INDEX broken ON question
+                  (CASE WHEN due > 1000 THEN json_extract('no json', '$') END)";
+    state.execute_batch(broken).unwrap();
+    write_picture(&home.path().join("more/9.png"), 9);
+    let run = home.on_library(&["ingest", "more"]).expect(0);
+    let told = run
+        .stderr
+        .matches("no source is asked about what was ingested")
+        .count();
+    assert_eq!(told, 1, "{}", run.stderr);
+    assert_eq!(server.requests().len(), 0);
+
+    // One that stays tells it once, however often pictures come.
+    let library = home.library();
+    let arguments = ["--library".as_ref(), library.as_os_str(), "watch".as_ref()];
+    let mut command = home.command(&arguments);
+    command.stdout(std::process::Stdio::null());
+    let notes = home.path().join("notes");
+    command.stderr(fs::File::create(&notes).unwrap());
+    let mut watch = command.spawn().unwrap();
+    for n in 20..23 {
+        write_picture(&library.join(format!("ingest/{n}.png")), n);
+        let expected = (n - 15).to_string();
+        wait_until(|| count(&home, ALL) == expected);
+    }
+    let told = || {
+        let notes = fs::read_to_string(&notes).unwrap();
+        notes
+            .matches("no source is asked about what was ingested")
+            .count()
+    };
+    wait_until(|| told() > 0);
+    let id = rustix::process::Pid::from_child(&watch);
+    rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
+    watch.wait().unwrap();
+    assert_eq!(told(), 1);
+
+    state.execute_batch("DROP INDEX broken").unwrap();
+    write_picture(&home.path().join("last/30.png"), 30);
+    home.on_library(&["ingest", "last"]).expect(0);
+    assert_eq!(count(&home, "source:danbooru"), "8");
+}
+
 #[cfg(feature = "redis")]
 mod shared {
     use super::{
