@@ -748,6 +748,7 @@ impl Core {
         drop(taught);
         let now = self.now();
         let is_cancelled = said.troubles.contains(&Trouble::Cancelled);
+        let mut given_up = 0;
         for ((question, ..), fetched) in asked.into_iter().zip(&mut fetched) {
             // It went to the trash while the sites were asked.
             if fetched.problem.is_some() && matches!(self.asked_about(&question.id), Ok(None)) {
@@ -765,8 +766,16 @@ impl Core {
                 };
                 later.push((Question { tries, ..question }, due));
             } else {
+                given_up += usize::from(is_open);
                 gone.push(question.id);
             }
+        }
+        if given_up > 0 {
+            report.warnings.push(format!(
+                "after {MOST_TRIES} tries the sources are no longer asked about {}; \
+                 tagloupe fetch asks again",
+                pictures(given_up)
+            ));
         }
         let noted = self.library.postpone_questions(&later);
         if let Err(error) = noted.and_then(|()| self.library.end_questions(&gone)) {

@@ -1,6 +1,10 @@
 //! Learning from sources, with the real program, and sites on the loopback network.
 
-use std::{fs, path::Path, sync::Mutex};
+use std::{
+    fs,
+    path::Path,
+    sync::{Arc, Condvar, Mutex},
+};
 
 use super::{
     http_server::{HttpServer, Reply, Request},
@@ -582,6 +586,62 @@ fn a_state_that_cannot_be_used_is_named_and_stops_no_ingest() {
     assert_eq!(count(&home, ALL), "2");
     let run = home.on_library(&["fetch", "--json", ALL]).expect(0);
     assert_eq!(run.json()["known"], 2);
+}
+
+#[test]
+fn what_is_undone_before_the_answer_comes_stays_undone() {
+    let home = put_off(0..3);
+    let door = Arc::new((Mutex::new(false), Condvar::new()));
+    let server = HttpServer::start({
+        let door = Arc::clone(&door);
+        move |request| {
+            let (is_open, opened) = &*door;
+            let closed = is_open.lock().unwrap();
+            drop(opened.wait_while(closed, |is_open| !*is_open).unwrap());
+            Reply::json(posts(request, |_| true))
+        }
+    });
+    configure(&home, &danbooru(&server.url()));
+    let mut watch = begun(&home, &["watch"]);
+    server.wait_for(1);
+    home.on_library(&["undo"]).expect(0);
+    *door.0.lock().unwrap() = true;
+    door.1.notify_all();
+    let state = rusqlite::Connection::open(home.library().join("state.db")).unwrap();
+    state
+        .busy_timeout(std::time::Duration::from_mins(1))
+        .unwrap();
+    wait_until(|| {
+        let count = state.query_row("SELECT count(*) FROM question", [], |row| row.get(0));
+        count == Ok(0_i64)
+    });
+    let id = rustix::process::Pid::from_child(&watch);
+    rustix::process::kill_process(id, rustix::process::Signal::INT).unwrap();
+    watch.wait().unwrap();
+    assert_eq!(count(&home, ALL), "0");
+    home.on_library(&["verify"]).expect(0);
+    home.on_library(&["redo"]).expect(0);
+    assert_eq!(
+        (count(&home, ALL), count(&home, "fox")),
+        ("3".into(), "0".into())
+    );
+}
+
+#[test]
+fn a_picture_that_nobody_answers_about_is_let_go_with_a_word() {
+    let home = put_off(0..2);
+    let state = rusqlite::Connection::open(home.library().join("state.db")).unwrap();
+    state.execute("UPDATE question SET tries = 19", []).unwrap();
+    let away = HttpServer::start(|_| Reply::status(503, "down for a while"));
+    configure(&home, &danbooru(&away.url()));
+    write_picture(&home.path().join("more/9.png"), 9);
+    let run = home.on_library(&["ingest", "more"]).expect(0);
+    let says = "after 20 tries the sources are no longer asked about 2 pictures";
+    assert!(run.stderr.contains(says), "{}", run.stderr);
+    let left: i64 = state
+        .query_row("SELECT count(*) FROM question", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(left, 1);
 }
 
 #[test]
