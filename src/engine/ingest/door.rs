@@ -342,6 +342,7 @@ fn duplicate(
     let now = (shared.settings.clock)();
     let library = &shared.parts.library;
     let operation = item.operation(library);
+    let writing = shared.parts.catalog.while_writing();
     let written = match library.merge_duplicate(&operation, twin.key, &media, now) {
         Ok(written) => written,
         Err(error) => return storage_end(&error),
@@ -353,6 +354,7 @@ fn duplicate(
     if written.is_changed {
         shared.parts.catalog.apply(&[Change::Upsert(written.entry)]);
     }
+    drop(writing);
     if how == Transfer::Move
         && let Err(problem) = clear_source(shared, &item.path, stamp, &md5, &companions)
     {
