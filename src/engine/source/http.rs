@@ -30,6 +30,8 @@ const MAX_BODY_BYTES: usize = 8 << 20;
 /// Enough of the answer to a refused request to tell why.
 const MAX_REASON_BYTES: usize = 16 << 10;
 const MAX_REASON_CHARS: usize = 200;
+/// Of what a site says beside what is to be done.
+const MAX_QUOTE_CHARS: usize = 80;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// For the whole of a request, until the last byte of its answer.
 const WHOLE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -182,7 +184,8 @@ impl Client {
     pub fn wants_key(&self, why: &str) -> Trouble {
         let name = &self.name;
         let setting = format!("[sources.{name}] login and api_key in config.toml");
-        let why = self.clean(why);
+        // What to do must not drown in what the site says.
+        let why: String = self.clean(why).chars().take(MAX_QUOTE_CHARS).collect();
         Trouble::Refused(match self.credentials {
             Credentials::None => format!("{name} wants an account, set {setting} ({why})"),
             _ => format!("{name} does not accept the account, check {setting} ({why})"),
@@ -296,7 +299,7 @@ impl Client {
             let text = if text.trim_start().starts_with('<') {
                 "".into()
             } else {
-                text
+                message(&text).map_or(text, Into::into)
             };
             format!("{} {text}", status_text(status))
         };
@@ -340,6 +343,16 @@ impl Client {
             ))),
         }
     }
+}
+
+/// What people are told by the JSON with which a site refuses a request.
+fn message(text: &str) -> Option<String> {
+    let answer: serde_json::Value = serde_json::from_str(text).ok()?;
+    let said = |key: &&str| {
+        let text = answer.get(key)?.as_str()?.trim();
+        (!text.is_empty()).then(|| text.to_owned())
+    };
+    ["message", "reason", "error"].iter().find_map(said)
 }
 
 /// The parts of an address that a site can be reached at.
@@ -478,6 +491,22 @@ mod tests {
     use std::{io::Write, net::TcpListener};
 
     use super::*;
+
+    #[test]
+    fn of_a_refusal_people_read_the_message() {
+        for (text, expected) in [
+            (
+                r#"{"success":false,"message":"no such key"}"#,
+                Some("no such key"),
+            ),
+            (r#"{"message":" ","reason":"too busy"}"#, Some("too busy")),
+            (r#"{"message":{"a":1}}"#, None),
+            ("[]", None),
+            ("down for a while", None),
+        ] {
+            assert_eq!(message(text).as_deref(), expected, "{text}");
+        }
+    }
     use crate::engine::source::settings::{Secret, SiteKind};
 
     fn settings(url: &str) -> SourceSettings {
