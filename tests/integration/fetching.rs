@@ -727,7 +727,7 @@ mod shared {
         let redis = RedisServer::start_on_port(&[]);
         let server = knowing();
         let site = Site::new(&redis, 2);
-        let folder = site.drop_pictures("drop", 0..40);
+        let folder = site.drop_pictures("drop", 0..100);
         for host in &site.hosts {
             configure(&host.home, &danbooru(&server.url()));
         }
@@ -735,8 +735,8 @@ mod shared {
         site.hosts[0].text(&["ingest", folder.to_str().unwrap()]);
         let tally = worker.end();
         assert!(super::super::hosts::count(&tally, "stored") > 0, "{tally}");
-        assert_eq!(site.hosts[0].find("source:danbooru").len(), 40);
+        assert_eq!(site.hosts[0].find("source:danbooru").len(), 100);
         let asked: usize = server.requests().iter().map(|r| r.md5s().len()).sum();
-        assert_eq!(asked, 40);
+        assert_eq!(asked, 100);
     }
 }
