@@ -48,6 +48,8 @@ const TOGETHER: Duration = Duration::from_millis(500);
 /// How long pictures belong to a process that asks about them, and shows no sign of
 /// life: each third of it, it says that it is still at it.
 const LEASE_SECONDS: i64 = 900;
+/// How often it is looked whether another host has asked and it is our turn.
+const TURN_INTERVAL: Duration = Duration::from_millis(20);
 /// How often it is told how the sources stand while one is asked.
 const TELL_EVERY: Duration = Duration::from_millis(200);
 /// After how long a site is asked again that was away; twice as long each time.
@@ -123,6 +125,8 @@ struct Source {
     site: Arc<dyn MetadataSource>,
     /// Of its answers: another address may know other pictures.
     version: Version,
+    /// Between the beginnings of two questions.
+    interval: Duration,
     state: Mutex<SourceState>,
     silence: Mutex<Silence>,
 }
@@ -193,6 +197,7 @@ impl Sources {
                     sources.all.push(Source {
                         site,
                         version: Version::of_text(&address),
+                        interval: Duration::from_millis(settings.interval_ms),
                         state: Mutex::new(SourceState {
                             name,
                             ..SourceState::default()
@@ -380,6 +385,10 @@ impl Source {
         let mut known = Vec::new();
         let mut done = 0;
         for asked in pictures.chunks(self.site.most_at_once().max(1)) {
+            // The site counts what all hosts ask.
+            while !cancel.is_cancelled() && !cache.takes_turn(self.site.name(), self.interval) {
+                std::thread::sleep(TURN_INTERVAL);
+            }
             if cancel.is_cancelled() {
                 return (known, Some(Trouble::Cancelled));
             }
@@ -633,6 +642,8 @@ impl Core {
         if self.sources.is_empty() {
             return report;
         }
+        // What others know already is not asked for.
+        self.cache.settle();
         let mut round = Round::new(false, cancel);
         round.troubles = self.sources.silent();
         while !cancel.is_cancelled() {
@@ -799,6 +810,8 @@ impl Core {
             let problem = self.sources.problems.first().cloned();
             return Err(problem.unwrap_or_else(|| NONE.to_owned()));
         }
+        // What others know already is not asked for.
+        self.cache.settle();
         let mut report = FetchReport::default();
         let total = keys.len() as u64;
         let is_asked = |name: &str| fetch.only.is_empty() || fetch.only.iter().any(|o| o == name);

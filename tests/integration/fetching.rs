@@ -723,6 +723,27 @@ mod shared {
     }
 
     #[test]
+    fn hosts_that_share_a_redis_take_turns_at_a_site() {
+        let redis = RedisServer::start_on_port(&[]);
+        let server = knowing();
+        let site = Site::new(&redis, 2);
+        let folder = site.drop_pictures("drop", 0..2);
+        site.hosts[0].text(&["ingest", folder.to_str().unwrap()]);
+        let slowly = danbooru(&server.url()).replace("interval_ms = 0", "interval_ms = 3000");
+        let ids: Vec<String> = site.hosts[0].find(ALL).into_iter().collect();
+        for (host, id) in site.hosts.iter().zip(&ids) {
+            configure(&host.home, &slowly);
+            host.text(&["fetch", "--dry-run", &format!("id:{id}")]);
+        }
+        let asked: Vec<_> = server.requests().iter().map(|request| request.at).collect();
+        assert_eq!(asked.len(), 2);
+        assert!(
+            asked[1] - asked[0] >= std::time::Duration::from_secs(2),
+            "{asked:?}"
+        );
+    }
+
+    #[test]
     fn what_a_worker_files_is_asked_about_by_who_gave_it() {
         let redis = RedisServer::start_on_port(&[]);
         let server = knowing();
