@@ -10,23 +10,22 @@
 //! brought is undone with what was learned of it; a source that is away delays what it
 //! knows and nothing else.
 
+mod asking;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    sync::{Arc, Condvar, Mutex, PoisonError, atomic::Ordering},
-    time::{Duration, Instant},
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
 
+pub use self::asking::SourceState;
+pub(super) use self::asking::Sources;
+use self::asking::{FIRST_PAUSE_SECONDS, Round, pause};
 use super::{
     Core, Engine,
-    cache::{
-        entry::Version,
-        key::Key,
-        layer::{Cache, Lookup},
-    },
-    companion::merge,
     event::{Event, Level},
     job::{Cancel, JobId, Progress, lock},
-    source::{MetadataSource, Trouble, booru, settings::SourceSettings},
+    source::Trouble,
 };
 use crate::{
     model::{
@@ -36,7 +35,6 @@ use crate::{
         id::{Md5, MediaId, MediaKey},
         media::Media,
         operation::{Operation, OperationId},
-        sidecar::Sidecar,
     },
     storage::{Error, Question, Written},
 };
@@ -48,31 +46,8 @@ const TOGETHER: Duration = Duration::from_millis(500);
 /// How long pictures belong to a process that asks about them, and shows no sign of
 /// life: each third of it, it says that it is still at it.
 const LEASE_SECONDS: i64 = 900;
-/// How often it is looked whether another host has asked and it is our turn.
-const TURN_INTERVAL: Duration = Duration::from_millis(20);
-/// How often it is told how the sources stand while one is asked.
-const TELL_EVERY: Duration = Duration::from_millis(200);
-/// After how long a site is asked again that was away; twice as long each time.
-const FIRST_PAUSE_SECONDS: i64 = 60;
-const LONGEST_PAUSE_SECONDS: i64 = 6 * 3_600;
 /// After so many tries, which take three days, a picture is let go.
 const MOST_TRIES: u32 = 20;
-/// Changes when an answer is kept in another form.
-const FORM: u64 = 1;
-
-/// How a source stands, as people see it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SourceState {
-    pub name: String,
-    /// Pictures it was asked about in this session.
-    pub asked: u64,
-    /// Of those, how many it knew.
-    pub known: u64,
-    /// Pictures whose answer was kept from before.
-    pub kept: u64,
-    /// Why it gave no answer the last time.
-    pub trouble: Option<String>,
-}
 
 /// What is asked, and whom.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -118,333 +93,6 @@ impl FetchReport {
     pub fn new_tags(&self) -> usize {
         self.fetched.iter().map(|fetched| fetched.new_tags).sum()
     }
-}
-
-/// One source and how it stands.
-struct Source {
-    site: Arc<dyn MetadataSource>,
-    /// Of its answers: another address may know other pictures.
-    version: Version,
-    /// Between the beginnings of two questions.
-    interval: Duration,
-    state: Mutex<SourceState>,
-    silence: Mutex<Silence>,
-}
-
-/// Since when a source gives no answers.
-#[derive(Default)]
-struct Silence {
-    /// How often it was asked in vain.
-    tries: u32,
-    /// Until when nobody asks it without being told to, and why.
-    until: Option<(Instant, Trouble)>,
-}
-
-/// All sources that are switched on, in the order of their priority.
-#[derive(Default)]
-pub(super) struct Sources {
-    all: Vec<Source>,
-    /// What is wrong with the others.
-    problems: Vec<String>,
-    turn: Mutex<Turn>,
-    changed: Condvar,
-    told: Mutex<Option<Instant>>,
-}
-
-/// What the thread that asks waits for.
-#[derive(Default)]
-struct Turn {
-    is_woken: bool,
-    is_closed: bool,
-}
-
-/// What holds for all batches of pictures that are asked about in one go.
-struct Round<'r> {
-    /// Whether the sites are asked although their answers are kept.
-    again: bool,
-    cancel: &'r Cancel,
-    /// Sources that gave no answer. They are left alone for the rest of it: a site that
-    /// is away would be asked in vain a thousand times, and waited for each time.
-    troubles: BTreeMap<String, Trouble>,
-}
-
-impl<'r> Round<'r> {
-    fn new(again: bool, cancel: &'r Cancel) -> Self {
-        Self {
-            again,
-            cancel,
-            troubles: BTreeMap::new(),
-        }
-    }
-}
-
-/// What the sources say of some pictures.
-struct Said {
-    /// As long as the pictures; what nobody knows is empty.
-    answers: Vec<Media>,
-    /// Why there may be more to know.
-    troubles: Vec<Trouble>,
-}
-
-impl Sources {
-    pub(super) fn open(settings: &[SourceSettings]) -> Self {
-        let mut sources = Self::default();
-        for settings in settings {
-            match booru::open(settings) {
-                Ok(site) => {
-                    let address = format!("{FORM} {} {}", settings.kind.name(), settings.url);
-                    let name = settings.name.clone();
-                    sources.all.push(Source {
-                        site,
-                        version: Version::of_text(&address),
-                        interval: Duration::from_millis(settings.interval_ms),
-                        state: Mutex::new(SourceState {
-                            name,
-                            ..SourceState::default()
-                        }),
-                        silence: Mutex::default(),
-                    });
-                }
-                Err(problem) => sources.problems.push(problem),
-            }
-        }
-        sources
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.all.is_empty()
-    }
-
-    fn wake(&self) {
-        lock(&self.turn).is_woken = true;
-        self.changed.notify_all();
-    }
-
-    pub(super) fn close(&self) {
-        lock(&self.turn).is_closed = true;
-        self.changed.notify_all();
-    }
-
-    /// Waits until it is woken, for so long at most; `false` when it is time to end.
-    fn wait(&self, patience: Option<Duration>) -> bool {
-        let is_idle = |turn: &mut Turn| !turn.is_woken && !turn.is_closed;
-        let turn = lock(&self.turn);
-        let mut turn = match patience {
-            Some(patience) => {
-                let waited = self.changed.wait_timeout_while(turn, patience, is_idle);
-                waited.unwrap_or_else(PoisonError::into_inner).0
-            }
-            None => self
-                .changed
-                .wait_while(turn, is_idle)
-                .unwrap_or_else(PoisonError::into_inner),
-        };
-        turn.is_woken = false;
-        !turn.is_closed
-    }
-
-    fn states(&self) -> Vec<SourceState> {
-        let states = self.all.iter().map(|source| lock(&source.state).clone());
-        states.collect()
-    }
-
-    /// Those that gave no answer lately: pictures that come one by one would each ask
-    /// a site in vain that is away.
-    fn silent(&self) -> BTreeMap<String, Trouble> {
-        let now = Instant::now();
-        let mut troubles = BTreeMap::new();
-        for source in &self.all {
-            if let Some((until, trouble)) = &lock(&source.silence).until
-                && *until > now
-            {
-                troubles.insert(source.site.name().to_owned(), trouble.clone());
-            }
-        }
-        troubles
-    }
-
-    /// Whether it is time to tell how they stand again.
-    fn is_time_to_tell(&self) -> bool {
-        let mut told = lock(&self.told);
-        let is_time = told.is_none_or(|told| told.elapsed() >= TELL_EVERY);
-        if is_time {
-            *told = Some(Instant::now());
-        }
-        is_time
-    }
-
-    /// Why one of `only` cannot be asked.
-    fn unknown(&self, only: &[String]) -> Option<String> {
-        let is_there = |name: &&String| self.all.iter().any(|s| s.site.name() == *name);
-        let name = only.iter().find(|name| !is_there(name))?;
-        let of_it = |problem: &&String| problem.contains(&format!("[sources.{name}]"));
-        let problem = self.problems.iter().find(of_it).cloned();
-        Some(problem.unwrap_or_else(|| {
-            format!(
-                "no source {name} is switched on; [sources.{name}] enabled = true in config.toml does"
-            )
-        }))
-    }
-
-    /// Asks each source about the pictures that it is to be asked about, what is kept
-    /// first, and unites the answers by priority. `heard` is told after each answer of a
-    /// site about how many of the pictures are done.
-    fn ask(
-        &self,
-        cache: &Cache,
-        pictures: &[Md5],
-        wants: &dyn Fn(&str, usize) -> bool,
-        now: &str,
-        round: &mut Round<'_>,
-        heard: &mut dyn FnMut(usize),
-    ) -> Said {
-        let mut said = Said {
-            answers: vec![Media::default(); pictures.len()],
-            troubles: Vec::new(),
-        };
-        for (number, source) in self.all.iter().enumerate() {
-            let name = source.site.name();
-            let wanted = (0..pictures.len()).filter(|at| wants(name, *at));
-            let mut places: BTreeMap<Md5, Vec<usize>> = BTreeMap::new();
-            for at in wanted {
-                places.entry(pictures[at]).or_default().push(at);
-            }
-            let asked: Vec<Md5> = places.keys().copied().collect();
-            let (missing, kept) = source.kept(cache, &asked, round.again);
-            let mut answers = kept;
-            let trouble = if missing.is_empty() {
-                None
-            } else if let Some(trouble) = round.troubles.get(name) {
-                Some(trouble.clone())
-            } else {
-                let heard = &mut |part: usize| {
-                    let of_source = pictures.len() * part / missing.len();
-                    heard((number * pictures.len() + of_source) / self.all.len());
-                };
-                let (new, trouble) = source.ask(cache, &missing, now, round.cancel, heard);
-                answers.extend(new);
-                trouble
-            };
-            for (md5, answer) in answers {
-                for at in places.get(&md5).into_iter().flatten() {
-                    merge(&mut said.answers[*at], answer.clone());
-                }
-            }
-            if let Some(trouble) = trouble {
-                let is_end = trouble == Trouble::Cancelled;
-                round.troubles.insert(name.to_owned(), trouble.clone());
-                said.troubles.push(trouble);
-                if is_end {
-                    break;
-                }
-            }
-        }
-        said
-    }
-}
-
-impl Source {
-    fn key(&self, md5: &Md5) -> Key {
-        Key::source(self.site.name(), md5)
-    }
-
-    /// The pictures about which the site is to be asked, and the answers that are kept.
-    fn kept(&self, cache: &Cache, pictures: &[Md5], again: bool) -> (Vec<Md5>, Vec<(Md5, Media)>) {
-        if again {
-            return (pictures.to_vec(), Vec::new());
-        }
-        let (mut missing, mut answers) = (Vec::new(), Vec::new());
-        let keys: Vec<(Key, Version)> = pictures
-            .iter()
-            .map(|md5| (self.key(md5), self.version))
-            .collect();
-        for (md5, kept) in pictures.iter().zip(cache.get_many(&keys)) {
-            match kept {
-                Lookup::Absent => {}
-                Lookup::Miss => missing.push(*md5),
-                Lookup::Found(text) => match parse(&text) {
-                    Some(answer) => answers.push((*md5, answer)),
-                    None => missing.push(*md5),
-                },
-            }
-        }
-        lock(&self.state).kept += (pictures.len() - missing.len()) as u64;
-        (missing, answers)
-    }
-
-    /// What the site says of pictures, and what kept it from answering the rest. `heard`
-    /// is told after each answer of how many of them there is one.
-    fn ask(
-        &self,
-        cache: &Cache,
-        pictures: &[Md5],
-        now: &str,
-        cancel: &Cancel,
-        heard: &mut dyn FnMut(usize),
-    ) -> (Vec<(Md5, Media)>, Option<Trouble>) {
-        let mut known = Vec::new();
-        let mut done = 0;
-        for asked in pictures.chunks(self.site.most_at_once().max(1)) {
-            // The site counts what all hosts ask.
-            while !cancel.is_cancelled() && !cache.takes_turn(self.site.name(), self.interval) {
-                std::thread::sleep(TURN_INTERVAL);
-            }
-            if cancel.is_cancelled() {
-                return (known, Some(Trouble::Cancelled));
-            }
-            let answers = match self.site.look_up(asked, now, cancel) {
-                Ok(answers) => answers,
-                Err(trouble) => {
-                    // Who cancels has no trouble with the site.
-                    if trouble != Trouble::Cancelled {
-                        lock(&self.state).trouble = Some(trouble.to_string());
-                        let mut silence = lock(&self.silence);
-                        silence.tries += 1;
-                        let pause = pause(silence.tries, std::slice::from_ref(&trouble));
-                        let until = Instant::now() + seconds(pause);
-                        silence.until = Some((until, trouble.clone()));
-                    }
-                    return (known, Some(trouble));
-                }
-            };
-            let keys: Vec<Key> = asked.iter().map(|md5| self.key(md5)).collect();
-            let texts: Vec<Option<String>> = answers
-                .iter()
-                .map(|answer| answer.as_ref().map(render))
-                .collect();
-            let entries: Vec<_> = keys
-                .iter()
-                .zip(&texts)
-                .map(|(key, text)| (key, self.version, text.as_ref().map(String::as_bytes)))
-                .collect();
-            cache.set_many(&entries);
-            let before = known.len();
-            let pairs = asked.iter().zip(answers);
-            known.extend(pairs.filter_map(|(md5, answer)| Some((*md5, answer?))));
-            let mut state = lock(&self.state);
-            state.asked += asked.len() as u64;
-            state.known += (known.len() - before) as u64;
-            state.trouble = None;
-            drop(state);
-            *lock(&self.silence) = Silence::default();
-            done += asked.len();
-            heard(done);
-        }
-        (known, None)
-    }
-}
-
-fn render(answer: &Media) -> String {
-    let sidecar = Sidecar {
-        media: answer.clone(),
-        ..Sidecar::default()
-    };
-    sidecar.render()
-}
-
-fn parse(text: &[u8]) -> Option<Media> {
-    let sidecar = Sidecar::parse(str::from_utf8(text).ok()?).ok()?;
-    Some(sidecar.media)
 }
 
 /// `site#id` of each post in an answer.
@@ -815,8 +463,7 @@ impl Core {
         let mut report = FetchReport::default();
         let total = keys.len() as u64;
         let is_asked = |name: &str| fetch.only.is_empty() || fetch.only.iter().any(|o| o == name);
-        let sites = self.sources.all.iter();
-        let n_sites = sites.filter(|source| is_asked(source.site.name())).count();
+        let n_sites = self.sources.names().filter(|name| is_asked(name)).count();
         let operation = self.library.operation(format!("fetch {}", keys.len()));
         let mut round = Round::new(fetch.again, cancel);
         for keys in keys.chunks(BATCH as usize) {
@@ -1044,15 +691,12 @@ impl FetchReport {
     }
 }
 
-/// Seconds until a picture is asked about again: as long as the sites want, and longer
-/// each time.
-fn pause(tries: u32, troubles: &[Trouble]) -> i64 {
-    let doubled = FIRST_PAUSE_SECONDS << tries.saturating_sub(1).min(10);
-    let wanted = troubles.iter().filter_map(|trouble| match trouble {
-        Trouble::Later { pause, .. } => i64::try_from(pause.as_ref()?.as_secs() + 1).ok(),
-        _ => None,
-    });
-    wanted.fold(doubled, i64::max).min(LONGEST_PAUSE_SECONDS)
+/// Why nobody is asked about what was ingested.
+fn unasked(error: &Error) -> String {
+    format!(
+        "no source is asked about what was ingested: {}",
+        error.chain()
+    )
 }
 
 fn pictures(n: usize) -> String {
@@ -1060,14 +704,6 @@ fn pictures(n: usize) -> String {
         1 => "a picture".to_owned(),
         n => format!("{n} pictures"),
     }
-}
-
-/// Why nobody is asked about what was ingested.
-fn unasked(error: &Error) -> String {
-    format!(
-        "no source is asked about what was ingested: {}",
-        error.chain()
-    )
 }
 
 fn seconds(seconds: i64) -> Duration {
