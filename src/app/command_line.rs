@@ -136,11 +136,7 @@ pub const COMMANDS: &[CommandInfo] = &[
         "cache stats|clear [PATTERN]|warm",
         "what is cached: look, forget (thumb:*), make thumbnails",
     ),
-    info(
-        "fetch",
-        "fetch [again]",
-        "ask the sources what they know of the selected pictures",
-    ),
+    info("fetch", "fetch [again]", "ask the sources about these"),
     info("rebuild", "rebuild", "make the index anew from the files"),
     info("verify", "verify", "compare files, sidecars and index"),
     info("reload", "reload", "read the library again"),

@@ -11,6 +11,7 @@
 //! knows and nothing else.
 
 mod asking;
+mod learning;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -20,7 +21,10 @@ use std::{
 
 pub use self::asking::SourceState;
 pub(super) use self::asking::Sources;
-use self::asking::{FIRST_PAUSE_SECONDS, Round, pause};
+use self::{
+    asking::{FIRST_PAUSE_SECONDS, Round, pause},
+    learning::Taught,
+};
 use super::{
     Core, Engine,
     event::{Event, Level},
@@ -29,14 +33,11 @@ use super::{
 };
 use crate::{
     model::{
-        absorb::learn,
-        catalog::Change,
         entry::format_time,
         id::{Md5, MediaId, MediaKey},
         media::Media,
-        operation::{Operation, OperationId},
     },
-    storage::{Error, Question, Written},
+    storage::{Error, Question},
 };
 
 /// Pictures that are asked about, and written, together.
@@ -93,12 +94,6 @@ impl FetchReport {
     pub fn new_tags(&self) -> usize {
         self.fetched.iter().map(|fetched| fetched.new_tags).sum()
     }
-}
-
-/// `site#id` of each post in an answer.
-fn posts(answer: &Media) -> Vec<String> {
-    let posts = answer.posts().map(|(site, id)| format!("{site}#{id}"));
-    posts.collect()
 }
 
 impl Engine {
@@ -532,126 +527,11 @@ impl Core {
         on(report.fetched.len() as u64, total);
         Ok(report)
     }
-
-    /// Adds what was said to each medium, in the name of its step.
-    fn learn(
-        &self,
-        taught: &[Taught<'_>],
-        action: &str,
-        warnings: &mut Vec<String>,
-    ) -> Vec<Fetched> {
-        let mut operations: Vec<Operation> = Vec::new();
-        let mut places: HashMap<Option<OperationId>, usize> = HashMap::new();
-        let said: Vec<(usize, &Taught<'_>)> = taught
-            .iter()
-            .map(|taught| {
-                let place = *places.entry(taught.step).or_insert_with(|| {
-                    let operation = self.library.operation(action);
-                    operations.push(Operation {
-                        group: taught.step,
-                        ..operation
-                    });
-                    operations.len() - 1
-                });
-                (place, taught)
-            })
-            .collect();
-        let fetched = self.learn_as(&operations, &said, warnings);
-        for operation in &operations {
-            self.library.finish(operation);
-        }
-        fetched
-    }
-
-    fn learn_as(
-        &self,
-        operations: &[Operation],
-        taught: &[(usize, &Taught<'_>)],
-        warnings: &mut Vec<String>,
-    ) -> Vec<Fetched> {
-        let said: Vec<(usize, MediaKey, &Media)> = taught
-            .iter()
-            .filter(|(_, taught)| taught.is_something())
-            .map(|(operation, taught)| (*operation, taught.key, taught.answer))
-            .collect();
-        let _writing = self.catalog.while_writing();
-        let mut written = self
-            .library
-            .learn(operations, &said, self.now())
-            .into_iter();
-        let mut changes = Vec::new();
-        let mut all = Vec::with_capacity(taught.len());
-        for (_, taught) in taught {
-            let mut fetched = Fetched {
-                posts: posts(taught.answer),
-                ..Fetched::nothing(taught.key)
-            };
-            let outcome = if taught.is_something() {
-                written.next()
-            } else {
-                None
-            };
-            match outcome {
-                None => {}
-                Some(Ok(Written {
-                    entry,
-                    is_changed,
-                    tags_before,
-                    warning,
-                    merged,
-                })) => {
-                    fetched.new_tags = entry.tags.len().saturating_sub(tags_before);
-                    fetched.is_changed = is_changed;
-                    warnings.extend(warning.into_iter().chain(merged));
-                    changes.push(Change::Upsert(entry));
-                }
-                Some(Err(error)) => fetched.problem = Some(error.chain()),
-            }
-            all.push(fetched);
-        }
-        self.catalog.apply(&changes);
-        all
-    }
-
-    /// As [`Core::learn_as`], and writes nothing.
-    fn would_learn(&self, taught: &[Taught<'_>]) -> Vec<Fetched> {
-        let would = |taught: &Taught<'_>| {
-            let mut fetched = Fetched {
-                posts: posts(taught.answer),
-                ..Fetched::nothing(taught.key)
-            };
-            match self.read_media(taught.key) {
-                Ok(before) if taught.is_something() => {
-                    let mut after = before.clone();
-                    learn(&mut after, taught.answer);
-                    fetched.new_tags = after.tags.len().saturating_sub(before.tags.len());
-                    fetched.is_changed = after != before;
-                }
-                Ok(_) => {}
-                Err(error) => fetched.problem = Some(error.chain()),
-            }
-            fetched
-        };
-        taught.iter().map(would).collect()
-    }
 }
 
 /// What is said to somebody who asks where there is nobody to ask.
 const NONE: &str =
     "no source is switched on; [sources.danbooru] enabled = true in config.toml does";
-
-/// What was said of a medium.
-struct Taught<'a> {
-    key: MediaKey,
-    step: Option<OperationId>,
-    answer: &'a Media,
-}
-
-impl Taught<'_> {
-    fn is_something(&self) -> bool {
-        !self.answer.sources.is_empty()
-    }
-}
 
 impl Fetched {
     fn nothing(key: MediaKey) -> Self {
