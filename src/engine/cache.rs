@@ -89,9 +89,10 @@ pub trait Backend: Send + Sync {
     /// Returns how many were there.
     fn delete_many(&self, keys: &[String]) -> Result<u64, Failure>;
 
-    /// Adds to a number, which begins at 0, and returns the sum. Its time to live
-    /// begins when it does. What is no number is replaced by one.
-    fn add(&self, key: &str, by: i64, ttl: Option<Duration>) -> Result<i64, Failure>;
+    /// Adds to a number and returns the sum. One that is not there, or less than `from`,
+    /// is `from` before. Its time to live begins when it does. What is no number is
+    /// replaced by one.
+    fn add(&self, key: &str, from: i64, by: i64, ttl: Option<Duration>) -> Result<i64, Failure>;
 
     /// The keys that match ([`glob`]), with their bytes where those are known
     /// without reading them.

@@ -34,7 +34,7 @@ use super::{
         entry::Version,
         key::Key,
         layer::{Cache, Change},
-        stats::Stats,
+        stats::{Stats, Tally},
     },
     event::{Event, PictureSize},
     job::{JobId, Progress, lock},
@@ -48,7 +48,9 @@ use crate::{
     storage::Library,
 };
 
-/// How often this process tells the others what its cache did.
+/// What the names of the cache's own counters begin with, among those written back.
+const COUNTER_PREFIX: &str = "cache:";
+/// How often this process tells the others what its cache did, and writes it back.
 const TELL_COUNTS: Duration = Duration::from_mins(1);
 /// A look at all files that another host asked for comes no more often.
 const LOOK_AROUND: Duration = Duration::from_secs(5);
@@ -134,12 +136,12 @@ impl Engine {
 
     /// What the cache did and holds; waits.
     pub fn cache_stats_now(&self) -> Stats {
-        self.core.cache.stats()
+        self.core.cache_stats()
     }
 
     /// Forgets what matches and returns how many entries that were; waits.
     pub fn clear_cache_now(&self, pattern: &str) -> u64 {
-        self.core.cache.clear(pattern)
+        self.core.clear_cache(pattern)
     }
 
     /// Makes the thumbnails that are not there yet, and waits. `on` hears (done,
@@ -158,17 +160,17 @@ impl Engine {
         let core = Arc::clone(&self.core);
         self.on(
             |pools| &pools.interactive,
-            move || core.events.send(Event::Cache(Box::new(core.cache.stats()))),
+            move || core.events.send(Event::Cache(Box::new(core.cache_stats()))),
         );
     }
 
     /// Forgets what matches, in the background.
     pub fn clear_cache(&self, pattern: String) -> JobId {
         self.run_job(move |core, job, _| {
-            let n = core.cache.clear(&pattern);
+            let n = core.clear_cache(&pattern);
             let text = format!("{n} entries removed");
             core.events.done(job, "clearing the cache", Ok(text));
-            core.events.send(Event::Cache(Box::new(core.cache.stats())));
+            core.events.send(Event::Cache(Box::new(core.cache_stats())));
         })
     }
 
@@ -188,7 +190,7 @@ impl Engine {
                 n => format!("{made} thumbnails made, {n} not: {}", failed[0]),
             };
             core.events.done(job, label, Ok(text));
-            core.events.send(Event::Cache(Box::new(core.cache.stats())));
+            core.events.send(Event::Cache(Box::new(core.cache_stats())));
         })
     }
 }
@@ -301,10 +303,52 @@ impl Core {
             }
             if told.elapsed() >= TELL_COUNTS {
                 told = Instant::now();
-                self.cache.tell_counts();
+                self.write_counts_back();
             }
         }
-        self.cache.tell_counts();
+        self.write_counts_back();
+    }
+
+    fn clear_cache(&self, pattern: &str) -> u64 {
+        // What is counted in it goes on.
+        self.write_counts_back();
+        self.cache.clear(pattern)
+    }
+
+    fn cache_stats(&self) -> Stats {
+        self.cache.stats(&self.kept_counts())
+    }
+
+    /// What all processes that share the cache had done when it was written back last.
+    fn kept_counts(&self) -> Tally {
+        let mut kept = Tally::default();
+        match self.library.counters() {
+            Ok(counters) => {
+                for (name, figure) in counters {
+                    if let Some(name) = name.strip_prefix(COUNTER_PREFIX) {
+                        kept.set(name, figure);
+                    }
+                }
+            }
+            Err(error) => tracing::debug!("what the cache did before: {}", error.chain()),
+        }
+        kept
+    }
+
+    /// Tells the others what this process's cache did, and writes back what all did: the
+    /// cache forgets it, when it is cleared at the latest.
+    fn write_counts_back(&self) {
+        let Some(sums) = self.cache.tell_counts(&self.kept_counts()) else {
+            return;
+        };
+        let sums = sums
+            .figures()
+            .map(|(name, figure)| (format!("{COUNTER_PREFIX}{name}"), figure));
+        let sums: Vec<(&str, u64)> = sums.iter().map(|(name, n)| (name.as_str(), *n)).collect();
+        if let Err(error) = self.library.write_back(&sums) {
+            // Nothing but the numbers is lost with it.
+            tracing::debug!("what the cache did: {}", error.chain());
+        }
     }
 
     /// Shows what other hosts changed; says whether there is more than can be seen

@@ -1,11 +1,13 @@
 //! What is neither in files nor made from them: marks, when a picture was looked at
-//! last, and of which pictures sources are still to be asked. A small SQLite file of its
-//! own, beside the index, so that no rebuild touches it.
+//! last, of which pictures sources are still to be asked, and how far counters had come
+//! when they were last written back from the cache. A small SQLite file of its own,
+//! beside the index, so that no rebuild touches it.
 //!
 //! Invariants: media are named by id and md5, never by the keys of an index; the file
 //! comes with the first thing there is to note; what is lost with it is convenience.
 
 use std::{
+    collections::BTreeMap,
     path::PathBuf,
     sync::{Mutex, PoisonError},
 };
@@ -27,14 +29,14 @@ use crate::model::{
 /// `tgls`: what makes an SQLite file one of these.
 const APPLICATION_ID: i32 = 0x7467_6c73;
 /// The version this program reads and writes.
-const VERSION: i32 = 2;
+const VERSION: i32 = 3;
 
 /// Nobody puts a question off for longer than this many seconds: one that is due later
 /// was noted by a clock that was wrong.
 const LONGEST_DELAY_SECONDS: i64 = 86_400;
 
 /// What each version added, from 1 on.
-const TABLES: [&str; 2] = [
+const TABLES: [&str; 3] = [
     "
 CREATE TABLE mark (letter TEXT PRIMARY KEY, id TEXT NOT NULL, md5 BLOB) WITHOUT ROWID;
 CREATE TABLE viewed (id TEXT PRIMARY KEY, md5 BLOB, at INTEGER NOT NULL) WITHOUT ROWID;
@@ -45,6 +47,9 @@ CREATE TABLE question (
     tries INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX question_due ON question (due);
+",
+    "
+CREATE TABLE counter (name TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
 ",
 ];
 
@@ -226,6 +231,38 @@ impl Library {
     pub fn state_stamp(&self) -> Option<(u64, i64)> {
         let stat = files::stat(&self.state.path).ok()??;
         Some((stat.bytes, stat.modified_ns))
+    }
+}
+
+impl Library {
+    /// The counters as they were written back last, by name.
+    pub fn counters(&self) -> Result<BTreeMap<String, u64>, Error> {
+        self.state.read(|connection| {
+            let mut statement = connection.prepare_cached("SELECT name, number FROM counter")?;
+            let counters = statement.query_map([], |row| {
+                let number: i64 = row.get(1)?;
+                Ok((row.get(0)?, u64::try_from(number).unwrap_or(0)))
+            })?;
+            counters.collect()
+        })
+    }
+
+    /// Writes counters back, all of them or none. They only go up: of two processes that
+    /// saw one at different times, the later sight holds whoever is first.
+    pub fn write_back(&self, counters: &[(&str, u64)]) -> Result<(), Error> {
+        self.state.on("note", |connection| {
+            let transaction = connection.transaction()?;
+            for (name, number) in counters {
+                let number = i64::try_from(*number).unwrap_or(i64::MAX);
+                transaction
+                    .prepare_cached(
+                        "INSERT INTO counter VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE
+                         SET number = max(number, excluded.number)",
+                    )?
+                    .execute(params![name, number])?;
+            }
+            transaction.commit()
+        })
     }
 }
 
@@ -485,6 +522,19 @@ mod tests {
     }
 
     #[test]
+    fn counters_only_go_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("library");
+        let library = Library::create(&root, LayoutKind::Bucketed, "Test").unwrap();
+        assert_eq!(library.counters().unwrap(), BTreeMap::new());
+        assert!(!root.join("state.db").exists(), "looking writes nothing");
+        library.write_back(&[("hits", 7), ("misses", 2)]).unwrap();
+        library.write_back(&[("hits", 5), ("misses", 3)]).unwrap();
+        let known = [("hits", 7), ("misses", 3)].map(|(name, n)| (name.to_owned(), n));
+        assert_eq!(library.counters().unwrap(), BTreeMap::from(known));
+    }
+
+    #[test]
     fn an_older_state_is_taken_on() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("library");
@@ -502,6 +552,8 @@ mod tests {
         library.queue_questions(&[question("a", 1, 0)]).unwrap();
         assert_eq!(library.marks().unwrap().len(), 1);
         assert_eq!(library.next_question(NOW).unwrap(), Some(0));
+        library.write_back(&[("hits", 7)]).unwrap();
+        assert_eq!(library.counters().unwrap()["hits"], 7);
     }
 
     #[test]

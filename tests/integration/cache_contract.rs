@@ -39,7 +39,7 @@ fn get(backend: &dyn Backend, key: &str) -> Option<String> {
 
 type Case = (&'static str, fn(&dyn Backend));
 
-const CASES: [Case; 12] = [
+const CASES: [Case; 13] = [
     ("what is set comes back until it is deleted", |backend| {
         assert_eq!(get(backend, "tl:a"), None);
         set(backend, "tl:a", "1");
@@ -143,22 +143,42 @@ const CASES: [Case; 12] = [
             for _ in 0..4 {
                 scope.spawn(|| {
                     for _ in 0..50 {
-                        backend.add("tl:sum", 3, None).unwrap();
+                        backend.add("tl:sum", 0, 3, None).unwrap();
                     }
                 });
             }
         });
-        assert_eq!(backend.add("tl:sum", -600, None).unwrap(), 0);
+        assert_eq!(backend.add("tl:sum", 0, -600, None).unwrap(), 0);
         assert_eq!(get(backend, "tl:sum").as_deref(), Some("0"));
         set(backend, "tl:sum", "no number");
-        assert_eq!(backend.add("tl:sum", 7, None).unwrap(), 7);
+        assert_eq!(backend.add("tl:sum", 0, 7, None).unwrap(), 7);
+    }),
+    ("a number goes on from what is known of it", |backend| {
+        let add = |from, by| backend.add("tl:sum", from, by, None).unwrap();
+        assert_eq!(add(1_000, 3), 1_003);
+        assert_eq!(add(1_000, 3), 1_006);
+        assert_eq!(add(2_000, 0), 2_000);
+        assert_eq!(get(backend, "tl:sum").as_deref(), Some("2000"));
+        let large = i64::MAX / 2;
+        assert_eq!(backend.add("tl:large", large, 1, None).unwrap(), large + 1);
+        // All of those who find it gone know as much of it, and it counts once.
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..50 {
+                        backend.add("tl:lost", 70, 1, None).unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(backend.add("tl:lost", 70, 0, None).unwrap(), 270);
     }),
     ("a number ends when its first time is over", |backend| {
         let second = Some(Duration::from_secs(1));
-        backend.add("tl:views", 5, second).unwrap();
+        backend.add("tl:views", 0, 5, second).unwrap();
         let until = Instant::now() + Duration::from_secs(20);
         // Each addition is younger than a second; the number is not.
-        while backend.add("tl:views", 1, second).unwrap() != 1 {
+        while backend.add("tl:views", 0, 1, second).unwrap() != 1 {
             assert!(Instant::now() < until, "it never ends");
             std::thread::yield_now();
         }
@@ -259,8 +279,8 @@ fn a_shared_disk_keeps_the_contract() {
         fn delete_many(&self, keys: &[String]) -> Answer<u64> {
             self.one().delete_many(keys)
         }
-        fn add(&self, key: &str, by: i64, ttl: Option<Duration>) -> Answer<i64> {
-            self.one().add(key, by, ttl)
+        fn add(&self, key: &str, from: i64, by: i64, ttl: Option<Duration>) -> Answer<i64> {
+            self.one().add(key, from, by, ttl)
         }
         fn list(&self, pattern: &str, on: &mut dyn FnMut(String, u64)) -> Answer<()> {
             self.one().list(pattern, on)

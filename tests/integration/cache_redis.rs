@@ -24,6 +24,7 @@ use tagloupe::{
             layer::{Cache, Change, Lookup},
             redis::Redis,
             settings::{CacheSettings, Choice, PATIENCE, RedisAddress},
+            stats::Tally,
         },
         event::{self, EventReceiver},
         job::system_clock,
@@ -89,7 +90,7 @@ fn a_lost_server_costs_no_answer_and_comes_back_by_itself() {
     let other = Cache::on_disk(folder.path(), system_clock);
     assert_eq!(found(&other, "b").unwrap(), b"2");
     assert_eq!(found(&cache, "b").unwrap(), b"2");
-    assert!(cache.stats().lost >= 1);
+    assert!(cache.stats(&Tally::default()).lost >= 1);
 
     server.go_on();
     wait_until("it is used again", || cache.backend_name() == "redis");
@@ -167,7 +168,7 @@ fn nonsense_is_a_miss_and_gone() {
         .unwrap();
     assert!(matches!(cache.get(&key_of("b"), V), Lookup::Miss));
     assert_eq!(cache.backend_name(), "redis", "the server is not to blame");
-    assert!(cache.stats().tally.errors >= 5);
+    assert!(cache.stats(&Tally::default()).tally.errors >= 5);
 }
 
 #[test]
@@ -393,6 +394,45 @@ fn an_edit_on_one_host_is_seen_on_the_other() {
         drain(&mut other_events);
         one.catalog().tag_count(&name) == 1
     });
+}
+
+#[test]
+fn what_the_caches_did_outlives_redis_and_the_hosts() {
+    let server = RedisServer::start();
+    let folder = tempfile::tempdir().unwrap();
+    let (one_root, other_root) = (folder.path().join("one"), folder.path().join("other"));
+    Library::create(&one_root, LayoutKind::Flat, "Shared").unwrap();
+    mount(&one_root, &other_root);
+    let hits = |engine: &Engine| engine.cache_stats_now().everyone.hits;
+    for root in [&one_root, &other_root] {
+        let (engine, _events) = start(root, &server);
+        engine.cache().set(&key_of("a"), V, Some(b"1"));
+        for _ in 0..1_000 {
+            assert!(found(&engine.cache(), "a").is_some());
+        }
+    }
+    let flush = || {
+        redis::cmd("FLUSHALL")
+            .exec(&mut server.connection())
+            .unwrap();
+    };
+    flush();
+    let (one, _events) = start(&one_root, &server);
+    assert!((1_000..2_000).contains(&hits(&one)), "what it knew itself");
+    {
+        let (other, _events) = start(&other_root, &server);
+        assert!(hits(&other) >= 2_000, "the last one knew it all");
+        assert!(found(&other.cache(), "a").is_none());
+    }
+    wait_until("what one host kept is told to the others", || {
+        hits(&one) >= 2_000
+    });
+    assert!(hits(&one) < 3_000, "and counts once");
+    // Clearing the cache does not begin the count anew.
+    one.clear_cache_now("*");
+    drop(one);
+    let (one, _events) = start(&one_root, &server);
+    assert!((2_000..3_000).contains(&hits(&one)));
 }
 
 /// A certificate for 127.0.0.1 and the authority that vouches for it, made on the spot.

@@ -477,7 +477,7 @@ impl Backend for Disk {
         })
     }
 
-    fn add(&self, key: &str, by: i64, ttl: Option<Duration>) -> Result<i64, Failure> {
+    fn add(&self, key: &str, from: i64, by: i64, ttl: Option<Duration>) -> Result<i64, Failure> {
         let (now, expires) = ((self.clock)(), self.expiry(ttl));
         self.write(|transaction, taken| {
             let before = match find(transaction, key, now)? {
@@ -488,7 +488,8 @@ impl Backend for Disk {
                 }) => number(&bytes).map(|before| (id, before)),
                 _ => None,
             };
-            let sum = before.map_or(0, |(_, before)| before).saturating_add(by);
+            let least = before.map_or(from, |(_, before)| before.max(from));
+            let sum = least.saturating_add(by);
             let bytes = sum.to_string().into_bytes();
             if let Some((id, _)) = before {
                 transaction

@@ -269,12 +269,13 @@ impl Cache {
         set == Some(true)
     }
 
-    /// Adds to a number that all processes share; `None` when it cannot be told.
-    pub fn add(&self, key: &Key, by: i64) -> Option<i64> {
+    /// Adds to a number that all processes share, which is at least `from` before: what
+    /// is known of it outside of the cache. `None` when it cannot be told.
+    pub fn add(&self, key: &Key, from: i64, by: i64) -> Option<i64> {
         let policy = self.policies.of(key.family);
         let full = self.keys.full(key.as_str());
         self.shared(key.family, policy.place, |backend| {
-            backend.add(&full, by, policy.ttl)
+            backend.add(&full, from, by, policy.ttl)
         })
     }
 

@@ -209,12 +209,14 @@ impl Backend for Memory {
         Ok(removed)
     }
 
-    fn add(&self, key: &str, by: i64, ttl: Option<Duration>) -> Result<i64, Failure> {
-        let mut sum = by;
+    fn add(&self, key: &str, from: i64, by: i64, ttl: Option<Duration>) -> Result<i64, Failure> {
+        let mut sum = from.saturating_add(by);
         self.entries.entry_by_ref(key).and_compute_with(|held| {
             let before = held.map(Entry::into_value).filter(|held| !held.is_over());
             let number = before.as_ref().and_then(|held| number(&held.value));
-            sum = number.unwrap_or(0).saturating_add(by);
+            sum = number
+                .map_or(from, |number| number.max(from))
+                .saturating_add(by);
             let value: Value = sum.to_string().into_bytes().into();
             Op::Put(match (number, before) {
                 // It ends when it would have.

@@ -35,13 +35,18 @@ const DELETE_IF: &str = "\
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0";
 
-/// Adds to a number; one that begins, or replaces what is none, gets its time.
+/// Adds to a number that is at least another one; one that begins, or replaces what is
+/// none, gets its time.
 const ADD: &str = "\
 local held = redis.call('GET', KEYS[1])
-if held and tonumber(held) then return redis.call('INCRBY', KEYS[1], ARGV[1]) end
-if ARGV[2] == '0' then redis.call('SET', KEYS[1], ARGV[1])
-else redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) end
-return tonumber(ARGV[1])";
+local number = held and tonumber(held)
+if not number then
+  redis.call('SET', KEYS[1], ARGV[3])
+  if ARGV[2] ~= '0' then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+elseif number < tonumber(ARGV[3]) then
+  redis.call('INCRBY', KEYS[1], string.format('%.0f', tonumber(ARGV[3]) - number))
+end
+return redis.call('INCRBY', KEYS[1], ARGV[1])";
 
 /// What a server tells of itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -244,10 +249,10 @@ impl Backend for Redis {
         self.ask(unlink)
     }
 
-    fn add(&self, key: &str, by: i64, ttl: Option<Duration>) -> Result<i64, Failure> {
+    fn add(&self, key: &str, from: i64, by: i64, ttl: Option<Duration>) -> Result<i64, Failure> {
         let mut script = cmd("EVAL");
         script.arg(ADD).arg(1).arg(key).arg(by);
-        script.arg(ttl.map_or(0, milliseconds));
+        script.arg(ttl.map_or(0, milliseconds)).arg(from);
         self.ask(script)
     }
 

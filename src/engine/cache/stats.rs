@@ -47,6 +47,15 @@ impl Tally {
         self.coalesced += other.coalesced;
     }
 
+    /// Each figure, or that of the other where it is more.
+    pub fn at_least(&self, other: &Self) -> Self {
+        let mut more = *self;
+        for ((name, own), (_, other)) in self.figures().into_iter().zip(other.figures()) {
+            more.set(name, own.max(other));
+        }
+        more
+    }
+
     /// What was added since an earlier state.
     pub fn since(&self, earlier: &Self) -> Self {
         Self {
@@ -183,7 +192,7 @@ pub struct Stats {
     pub tally: Tally,
     /// The same by the first word of the keys, those that were used.
     pub families: Vec<(Family, Tally)>,
-    /// What all processes that share the cache did, as far as they have told.
+    /// What all processes that ever shared the cache did, as far as they have told.
     pub everyone: Tally,
     /// Keys in the database behind.
     pub db_size: u64,

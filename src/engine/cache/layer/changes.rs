@@ -308,7 +308,7 @@ impl Cache {
     /// Leaves everything before it behind, also what somebody writes at this moment.
     fn begin_generation(&self) {
         let key = self.keys.generation_key();
-        let begun = self.behind(Family::Status, |backend| backend.add(&key, 1, None));
+        let begun = self.behind(Family::Status, |backend| backend.add(&key, 0, 1, None));
         let begun = begun.and_then(|generation| u64::try_from(generation).ok());
         self.keys
             .enter(begun.unwrap_or_else(|| self.keys.generation() + 1));

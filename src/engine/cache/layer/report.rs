@@ -22,8 +22,9 @@ use crate::engine::{
 };
 
 impl Cache {
-    /// What this cache did and holds.
-    pub fn stats(&self) -> Stats {
+    /// What this cache did and holds. `kept` are the numbers of all processes that were
+    /// written back last; the cache may have lost its own.
+    pub fn stats(&self, kept: &Tally) -> Stats {
         let mut stats = Stats {
             backend: self.backend_name(),
             reason: self.reason.clone(),
@@ -54,7 +55,7 @@ impl Cache {
                 stats.families.push((family, tally));
             }
         }
-        let (everyone, counters) = self.everyone();
+        let (everyone, counters) = self.everyone(kept);
         stats.everyone = everyone;
         // These numbers are no entries that anybody keeps.
         for tier in &mut stats.tiers {
@@ -65,9 +66,11 @@ impl Cache {
         stats
     }
 
-    /// Adds what this process did since it told last to the numbers that all share.
-    /// To be asked now and then, and at the end.
-    pub fn tell_counts(&self) {
+    /// Adds what this process did since it told last to the numbers that all share, which
+    /// are at least those that were kept outside of the cache. Returns what is to be kept
+    /// from now on; `None` when there is nothing new. To be asked now and then, and at the
+    /// end.
+    pub fn tell_counts(&self, kept: &Tally) -> Option<Tally> {
         let now = self.own_tally();
         let new = {
             let mut told = lock(&self.told);
@@ -75,13 +78,24 @@ impl Cache {
             *told = now;
             new
         };
-        for (name, figure) in new.figures() {
-            if figure > 0 {
+        if !self.is_on() {
+            return None;
+        }
+        let number = |figure| i64::try_from(figure).unwrap_or(i64::MAX);
+        let mut sums = *kept;
+        for ((name, figure), (_, from)) in new.figures().into_iter().zip(kept.figures()) {
+            let known = self.figure_of_all(name);
+            // A cache that has lost it, or never knew, learns it as well.
+            if figure > 0 || known.unwrap_or(0) < from {
                 let key = Key::new(Family::Counter, &["cache", name]);
-                // Lost ones cost nothing but the number.
-                let _ = self.add(&key, i64::try_from(figure).unwrap_or(i64::MAX));
+                let sum = self.add(&key, number(from), number(figure));
+                let sum = sum.and_then(|sum| u64::try_from(sum).ok());
+                sums.set(name, sum.unwrap_or(from.saturating_add(figure)));
+            } else {
+                sums.set(name, known.unwrap_or(0));
             }
         }
+        (sums != *kept).then_some(sums)
     }
 
     fn own_tally(&self) -> Tally {
@@ -95,27 +109,31 @@ impl Cache {
         tally
     }
 
-    /// What all processes did that share the cache: what they told, and what this
-    /// one has not yet. And how many numbers they told it with.
-    fn everyone(&self) -> (Tally, u64) {
+    /// What all processes did that share the cache: what they told, now or before the
+    /// cache lost it, and what this one has not told yet. And how many numbers the cache
+    /// has it in.
+    fn everyone(&self, kept: &Tally) -> (Tally, u64) {
         let mut everyone = self.own_tally().since(&lock(&self.told));
         let (mut told, mut counters) = (Tally::default(), 0);
         for (name, _) in told.figures() {
-            let key = Key::new(Family::Counter, &["cache", name]);
-            let full = self.keys.full(key.as_str());
-            let found = self.shared(Family::Status, super::Place::Behind, |backend| {
-                backend.get(&full)
-            });
-            let number = found
-                .flatten()
-                .and_then(|value| std::str::from_utf8(&value).ok()?.parse().ok());
+            let number = self.figure_of_all(name);
             counters += u64::from(number.is_some());
             told.set(name, number.unwrap_or(0));
         }
-        everyone.add(&told);
+        everyone.add(&told.at_least(kept));
         // The number of the generation is there from the second one on.
         counters += u64::from(self.keys.generation() > 0);
         (everyone, counters)
+    }
+
+    /// A figure as all have told it, if the cache has it.
+    fn figure_of_all(&self, name: &str) -> Option<u64> {
+        let key = Key::new(Family::Counter, &["cache", name]);
+        let full = self.keys.full(key.as_str());
+        let found = self.shared(Family::Status, super::Place::Behind, |backend| {
+            backend.get(&full)
+        });
+        std::str::from_utf8(&found.flatten()?).ok()?.parse().ok()
     }
 
     /// Sweeps what crashes left on the disk. For a thread in the background.

@@ -6,7 +6,10 @@ use std::{
 };
 
 use super::*;
-use crate::{engine::cache::key::of_medium, model::id::MediaId};
+use crate::{
+    engine::cache::{key::of_medium, stats::Tally},
+    model::id::MediaId,
+};
 
 const V1: Version = Version(1);
 const V2: Version = Version(2);
@@ -48,7 +51,7 @@ fn an_entry_is_found_for_its_version_only() {
         cache.set(&key("a"), V2, Some(b"two"));
         assert_eq!(found(cache, "a", V1), None, "there is one entry a key");
         assert_eq!(found(cache, "a", V2).as_deref(), Some("two"));
-        let tally = cache.stats().tally;
+        let tally = cache.stats(&Tally::default()).tally;
         assert_eq!((tally.hits, tally.misses, tally.sets), (2, 2, 2));
     });
 }
@@ -122,7 +125,7 @@ fn pages_come_back_in_order_whichever_tier_they_lie_in() {
             .iter()
             .all(|lookup| matches!(lookup, Lookup::Miss))
     );
-    assert_eq!(other.stats().tally.misses, 2);
+    assert_eq!(other.stats(&Tally::default()).tally.misses, 2);
 }
 
 #[test]
@@ -177,8 +180,8 @@ fn of_those_who_set_what_is_absent_one_does_and_numbers_add_up() {
         assert!(!cache.set_if_absent(&key("a"), V1, b"2"));
         assert_eq!(found(cache, "a", V1).as_deref(), Some("1"));
         let views = Key::new(Family::Counter, &["views"]);
-        assert_eq!(cache.add(&views, 2), Some(2));
-        assert_eq!(cache.add(&views, 3), Some(5));
+        assert_eq!(cache.add(&views, 0, 2), Some(2));
+        assert_eq!(cache.add(&views, 0, 3), Some(5));
     });
 }
 
@@ -237,11 +240,38 @@ fn counts_of_all_processes_are_added() {
     found(&one, "a", V1);
     found(&other, "a", V1);
     found(&other, "b", V1);
-    one.tell_counts();
-    one.tell_counts();
-    let everyone = other.stats().everyone;
+    let told = one.tell_counts(&Tally::default()).unwrap();
+    assert_eq!((told.hits, told.misses, told.sets), (1, 0, 1));
+    assert_eq!(one.tell_counts(&told), None, "nothing new");
+    let everyone = other.stats(&Tally::default()).everyone;
     assert_eq!((everyone.hits, everyone.misses, everyone.sets), (2, 1, 1));
     assert_eq!(everyone.hit_rate(), "66.67%");
+
+    // What was written back before goes on, also when the cache has lost it.
+    other.clear("*");
+    let kept = Tally { hits: 90, ..told };
+    assert_eq!(other.stats(&kept).everyone.hits, 91);
+    let told = other.tell_counts(&kept).unwrap();
+    assert_eq!((told.hits, told.misses), (91, 1));
+    found(&one, "b", V1);
+    let told = one.tell_counts(&told).unwrap();
+    assert_eq!((told.hits, told.misses, told.sets), (91, 2, 1));
+}
+
+#[test]
+fn without_a_cache_nothing_is_counted() {
+    let settings = CacheSettings {
+        choice: Choice::Off,
+        ..CacheSettings::default()
+    };
+    let cache = Cache::open("library", &[], &settings, clock);
+    let kept = Tally {
+        hits: 90,
+        ..Tally::default()
+    };
+    found(&cache, "a", V1);
+    assert_eq!(cache.tell_counts(&kept), None);
+    assert_eq!(cache.stats(&kept).everyone.hits, 90);
 }
 
 #[test]
@@ -255,7 +285,7 @@ fn a_cache_that_is_off_keeps_nothing() {
     assert_eq!(found(&cache, "a", V1), None);
     let value = cache.get_or_compute(&key("a"), V1, || Ok(Some(b"1".to_vec())));
     assert_eq!(&*value.unwrap().unwrap(), b"1");
-    assert_eq!(cache.stats().backend, "off");
+    assert_eq!(cache.stats(&Tally::default()).backend, "off");
 }
 
 #[test]
@@ -271,9 +301,9 @@ fn a_folder_that_cannot_be_written_leaves_the_next_or_memory() {
     let cache = Cache::open("library", &[&file], &settings, clock);
     assert_eq!(cache.backend_name(), "memory");
     assert!(
-        cache.stats().reason.contains("file"),
+        cache.stats(&Tally::default()).reason.contains("file"),
         "{}",
-        cache.stats().reason
+        cache.stats(&Tally::default()).reason
     );
     cache.set(&key("a"), V1, Some(b"1"));
     assert!(found(&cache, "a", V1).is_some());
