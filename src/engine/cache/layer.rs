@@ -155,6 +155,7 @@ impl Cache {
         #[cfg(feature = "redis")]
         if let Some(redis) = &self.redis {
             redis.wait_until_known(REDIS_START);
+            self.enter_generation();
         }
     }
 

@@ -256,7 +256,10 @@ impl Cache {
     pub(super) fn take_change(&self, change: &Change) {
         if let Some(memory) = &self.memory {
             match change {
-                Change::Everything => memory.forget(),
+                Change::Everything => {
+                    memory.forget();
+                    self.enter_generation();
+                }
                 Change::Removed(pattern) if pattern == "*" => {
                     memory.forget();
                     self.enter_generation();
@@ -290,13 +293,21 @@ impl Cache {
         self.publish(&json!({"from": self.origin, "removed": pattern}));
     }
 
-    /// Goes on in the generation that all are in.
+    /// Goes on in the generation that all are in, which is not before that of this
+    /// process: a server that lost it is told.
     pub(super) fn enter_generation(&self) {
         let key = self.keys.generation_key();
-        let found = self.behind(Family::Status, |backend| backend.get(&key));
-        let number = found
-            .flatten()
-            .and_then(|value| std::str::from_utf8(&value).ok()?.parse().ok());
+        let own = self.keys.generation();
+        let number = if own == 0 {
+            let found = self.behind(Family::Status, |backend| backend.get(&key));
+            found
+                .flatten()
+                .and_then(|value| std::str::from_utf8(&value).ok()?.parse().ok())
+        } else {
+            let own = i64::try_from(own).unwrap_or(i64::MAX);
+            let known = self.behind(Family::Status, |backend| backend.add(&key, own, 0, None));
+            known.and_then(|number| u64::try_from(number).ok())
+        };
         if let Some(generation) = number
             && self.keys.enter(generation)
             && let Some(memory) = &self.memory
@@ -308,7 +319,8 @@ impl Cache {
     /// Leaves everything before it behind, also what somebody writes at this moment.
     fn begin_generation(&self) {
         let key = self.keys.generation_key();
-        let begun = self.behind(Family::Status, |backend| backend.add(&key, 0, 1, None));
+        let own = i64::try_from(self.keys.generation()).unwrap_or(i64::MAX);
+        let begun = self.behind(Family::Status, |backend| backend.add(&key, own, 1, None));
         let begun = begun.and_then(|generation| u64::try_from(generation).ok());
         self.keys
             .enter(begun.unwrap_or_else(|| self.keys.generation() + 1));
