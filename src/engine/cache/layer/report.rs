@@ -101,10 +101,17 @@ impl Cache {
     fn own_tally(&self) -> Tally {
         let mut tally = Tally::default();
         for family in Family::ALL {
+            let of_family = self.counters.of(family);
             // What counting itself does would never come to rest.
-            if family != Family::Counter && family != Family::Status {
-                tally.add(&self.counters.of(family));
-            }
+            let is_of_counting = matches!(family, Family::Counter | Family::Status);
+            tally.add(&if is_of_counting {
+                Tally {
+                    deletes: of_family.deletes,
+                    ..Tally::default()
+                }
+            } else {
+                of_family
+            });
         }
         tally
     }

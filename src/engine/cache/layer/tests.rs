@@ -253,6 +253,7 @@ fn counts_of_all_processes_are_added() {
     assert_eq!(other.stats(&kept).everyone.hits, 91);
     let told = other.tell_counts(&kept).unwrap();
     assert_eq!((told.hits, told.misses), (91, 1));
+    assert!(told.deletes > 0, "a clear is counted as well");
     found(&one, "b", V1);
     let told = one.tell_counts(&told).unwrap();
     assert_eq!((told.hits, told.misses, told.sets), (91, 2, 1));
