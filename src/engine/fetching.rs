@@ -16,7 +16,7 @@ mod learning;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, atomic::Ordering},
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 pub use self::asking::SourceState;
@@ -279,6 +279,29 @@ impl Core {
         }
     }
 
+    /// Whether a site may be asked now: hosts that share a Redis ask one after the other,
+    /// else the processes of this host.
+    fn takes_turn(&self, site: &str, interval: Duration) -> bool {
+        if interval.is_zero() {
+            return true;
+        }
+        let here = || {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+            let (now, interval) = (milliseconds(now), milliseconds(interval));
+            match self.library.take_turn(site, now, interval) {
+                Ok(taken) => Some(taken),
+                Err(error) => {
+                    tracing::debug!("turns at {site} are not taken: {}", error.chain());
+                    None
+                }
+            }
+        };
+        self.cache
+            .takes_turn(site, interval)
+            .or_else(here)
+            .unwrap_or(true)
+    }
+
     /// Asks about everything that is due; `on` hears (done, left).
     fn answer_due(&self, cancel: &Cancel, on: &mut dyn FnMut(u64, u64)) -> FetchReport {
         let mut report = FetchReport::default();
@@ -287,7 +310,8 @@ impl Core {
         }
         // What others know already is not asked for.
         self.cache.settle();
-        let mut round = Round::new(false, cancel);
+        let takes_turn = |site: &str, interval| self.takes_turn(site, interval);
+        let mut round = Round::new(false, cancel, &takes_turn);
         round.troubles = self.sources.silent();
         while !cancel.is_cancelled() {
             let now = self.now();
@@ -460,7 +484,8 @@ impl Core {
         let is_asked = |name: &str| fetch.only.is_empty() || fetch.only.iter().any(|o| o == name);
         let n_sites = self.sources.names().filter(|name| is_asked(name)).count();
         let operation = self.library.operation(format!("fetch {}", keys.len()));
-        let mut round = Round::new(fetch.again, cancel);
+        let takes_turn = |site: &str, interval| self.takes_turn(site, interval);
+        let mut round = Round::new(fetch.again, cancel, &takes_turn);
         for keys in keys.chunks(BATCH as usize) {
             // With nobody left to ask it ends, too.
             if cancel.is_cancelled() || round.troubles.len() == n_sites {
@@ -584,6 +609,10 @@ fn pictures(n: usize) -> String {
         1 => "a picture".to_owned(),
         n => format!("{n} pictures"),
     }
+}
+
+fn milliseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn seconds(seconds: i64) -> Duration {

@@ -1,6 +1,6 @@
 //! What is neither in files nor made from them: marks, when a picture was looked at
-//! last, of which pictures sources are still to be asked, and how far counters had come
-//! when they were last written back from the cache. A small SQLite file of its own,
+//! last, of which pictures sources are still to be asked, when a site was asked last, and
+//! how far counters had come when they were last written back from the cache. A small SQLite file of its own,
 //! beside the index, so that no rebuild touches it.
 //!
 //! Invariants: media are named by id and md5, never by the keys of an index; the file
@@ -50,6 +50,7 @@ CREATE INDEX question_due ON question (due);
 ",
     "
 CREATE TABLE counter (name TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE turn (name TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID;
 ",
 ];
 
@@ -262,6 +263,24 @@ impl Library {
                     .execute(params![name, number])?;
             }
             transaction.commit()
+        })
+    }
+}
+
+impl Library {
+    /// Whether this process may do now (milliseconds since 1970) what the processes of
+    /// this host do one after the other, no more often than once in an interval.
+    pub fn take_turn(&self, name: &str, now_ms: i64, interval_ms: i64) -> Result<bool, Error> {
+        self.state.on("note", |connection| {
+            // What lies ahead was noted by a clock that was wrong.
+            let taken = connection
+                .prepare_cached(
+                    "INSERT INTO turn VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE
+                     SET at = excluded.at
+                     WHERE at <= excluded.at - ?3 OR at > excluded.at",
+                )?
+                .execute(params![name, now_ms, interval_ms])?;
+            Ok(taken > 0)
         })
     }
 }
@@ -532,6 +551,24 @@ mod tests {
         library.write_back(&[("hits", 5), ("misses", 3)]).unwrap();
         let known = [("hits", 7), ("misses", 3)].map(|(name, n)| (name.to_owned(), n));
         assert_eq!(library.counters().unwrap(), BTreeMap::from(known));
+    }
+
+    #[test]
+    fn a_turn_comes_once_in_an_interval() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("library");
+        let library = Library::create(&root, LayoutKind::Bucketed, "Test").unwrap();
+        let other = Library::open(&root).unwrap();
+        let turn = |library: &Library, name, at| library.take_turn(name, at, 500).unwrap();
+        assert!(turn(&library, "site", 10_000));
+        assert!(!turn(&other, "site", 10_000));
+        assert!(turn(&other, "another", 10_000));
+        assert!(!turn(&library, "site", 10_499));
+        assert!(turn(&other, "site", 10_500));
+        assert!(!turn(&library, "site", 10_501));
+        // A clock that was ahead keeps nobody waiting.
+        assert!(turn(&library, "site", 9_000));
+        assert!(!turn(&library, "site", 9_001));
     }
 
     #[test]

@@ -11,6 +11,15 @@ use super::{
     support::{Home, originals, write_picture, write_pictures},
 };
 
+/// Whether a site was asked twice, and not at once.
+#[track_caller]
+fn assert_in_turns(server: &HttpServer) {
+    let asked: Vec<_> = server.requests().iter().map(|request| request.at).collect();
+    assert_eq!(asked.len(), 2);
+    let between = asked[1] - asked[0];
+    assert!(between >= std::time::Duration::from_secs(2), "{asked:?}");
+}
+
 /// A query that finds every picture.
 const ALL: &str = "type:image";
 
@@ -55,6 +64,11 @@ fn danbooru(url: &str) -> String {
     format!("[sources.danbooru]\nenabled = true\nurl = \"{url}\"\ninterval_ms = 0\n")
 }
 
+/// A configuration by which a site is asked each three seconds.
+fn slowly(server: &HttpServer) -> String {
+    danbooru(&server.url()).replace("interval_ms = 0", "interval_ms = 3000")
+}
+
 /// A home with five pictures of which no source was asked.
 fn unasked() -> Home {
     let home = home("");
@@ -93,7 +107,21 @@ fn nothing_is_asked_while_nothing_is_switched_on() {
         run.stderr
     );
     assert_eq!(server.requests().len(), 0);
-    assert!(!home.library().join("state.db").exists());
+    let library = tagloupe::engine::Library::open(&home.library()).unwrap();
+    assert_eq!(library.count_questions().unwrap(), 0);
+}
+
+#[test]
+fn processes_of_one_host_take_turns_at_a_site() {
+    let server = knowing();
+    let home = unasked();
+    configure(&home, &slowly(&server));
+    let run = home.on_library(&["search", "--ids", "limit:2"]);
+    for id in run.text().lines() {
+        let query = format!("id:{id}");
+        home.on_library(&["fetch", "--dry-run", &query]).expect(0);
+    }
+    assert_in_turns(&server);
 }
 
 #[test]
@@ -729,18 +757,13 @@ mod shared {
         let site = Site::new(&redis, 2);
         let folder = site.drop_pictures("drop", 0..2);
         site.hosts[0].text(&["ingest", folder.to_str().unwrap()]);
-        let slowly = danbooru(&server.url()).replace("interval_ms = 0", "interval_ms = 3000");
+        let slowly = slowly(&server);
         let ids: Vec<String> = site.hosts[0].find(ALL).into_iter().collect();
         for (host, id) in site.hosts.iter().zip(&ids) {
             configure(&host.home, &slowly);
             host.text(&["fetch", "--dry-run", &format!("id:{id}")]);
         }
-        let asked: Vec<_> = server.requests().iter().map(|request| request.at).collect();
-        assert_eq!(asked.len(), 2);
-        assert!(
-            asked[1] - asked[0] >= std::time::Duration::from_secs(2),
-            "{asked:?}"
-        );
+        assert_in_turns(&server);
     }
 
     #[test]

@@ -281,17 +281,15 @@ impl Cache {
     }
 
     /// Whether this process may do now what the hosts that share a Redis do one after the
-    /// other, no more often than once in `interval`; always, where there is none.
-    pub fn takes_turn(&self, what: &str, interval: Duration) -> bool {
-        if interval.is_zero() || !self.is_shared_now() {
-            return true;
+    /// other, no more often than once in `interval`; `None` where there is none.
+    pub fn takes_turn(&self, what: &str, interval: Duration) -> Option<bool> {
+        if !self.is_shared_now() {
+            return None;
         }
         let key = Key::new(Family::Lock, &["turn", what]);
         let full = self.keys.full(key.as_str());
         let taken: Value = b"taken".as_slice().into();
-        let taken = self.at_server(|redis| redis.set_if_absent(&full, &taken, Some(interval)));
-        // While Redis is away every host goes by itself.
-        taken.unwrap_or(true)
+        self.at_server(|redis| redis.set_if_absent(&full, &taken, Some(interval)))
     }
 
     /// Where something must be the same for all: behind memory when there is

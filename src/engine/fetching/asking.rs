@@ -24,7 +24,7 @@ use crate::model::{id::Md5, media::Media, sidecar::Sidecar};
 
 /// How often it is told how the sources stand while one is asked.
 const TELL_EVERY: Duration = Duration::from_millis(200);
-/// How often it is looked whether another host has asked and it is our turn.
+/// How often it is looked whether another process has asked and it is our turn.
 const TURN_INTERVAL: Duration = Duration::from_millis(20);
 /// After how long a site is asked again that was away; twice as long each time.
 pub(super) const FIRST_PAUSE_SECONDS: i64 = 60;
@@ -89,16 +89,23 @@ pub(super) struct Round<'r> {
     /// Whether the sites are asked although their answers are kept.
     pub again: bool,
     pub cancel: &'r Cancel,
+    /// Whether a site may be asked now, of which there is an interval between questions.
+    takes_turn: &'r dyn Fn(&str, Duration) -> bool,
     /// Sources that gave no answer. They are left alone for the rest of it: a site that
     /// is away would be asked in vain a thousand times, and waited for each time.
     pub troubles: BTreeMap<String, Trouble>,
 }
 
 impl<'r> Round<'r> {
-    pub(super) fn new(again: bool, cancel: &'r Cancel) -> Self {
+    pub(super) fn new(
+        again: bool,
+        cancel: &'r Cancel,
+        takes_turn: &'r dyn Fn(&str, Duration) -> bool,
+    ) -> Self {
         Self {
             again,
             cancel,
+            takes_turn,
             troubles: BTreeMap::new(),
         }
     }
@@ -251,7 +258,7 @@ impl Sources {
                     let of_source = pictures.len() * part / missing.len();
                     heard((number * pictures.len() + of_source) / self.all.len());
                 };
-                let (new, trouble) = source.ask(cache, &missing, now, round.cancel, heard);
+                let (new, trouble) = source.ask(cache, &missing, now, round, heard);
                 answers.extend(new);
                 trouble
             };
@@ -309,14 +316,15 @@ impl Source {
         cache: &Cache,
         pictures: &[Md5],
         now: &str,
-        cancel: &Cancel,
+        round: &Round<'_>,
         heard: &mut dyn FnMut(usize),
     ) -> (Vec<(Md5, Media)>, Option<Trouble>) {
+        let cancel = round.cancel;
         let mut known = Vec::new();
         let mut done = 0;
         for asked in pictures.chunks(self.site.most_at_once().max(1)) {
-            // The site counts what all hosts ask.
-            while !cancel.is_cancelled() && !cache.takes_turn(self.site.name(), self.interval) {
+            // The site counts what all ask.
+            while !cancel.is_cancelled() && !(round.takes_turn)(self.site.name(), self.interval) {
                 std::thread::sleep(TURN_INTERVAL);
             }
             if cancel.is_cancelled() {
