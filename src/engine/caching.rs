@@ -52,6 +52,9 @@ use crate::{
 const COUNTER_PREFIX: &str = "cache:";
 /// How often this process tells the others what its cache did, and writes it back.
 const TELL_COUNTS: Duration = Duration::from_mins(1);
+/// How many questions, hits and misses, are worth a write at the end: a command that looks
+/// up a picture does not wait for a disk because of it, and others write it back later.
+const WORTH_A_WRITE: u64 = 1_000;
 /// A look at all files that another host asked for comes no more often.
 const LOOK_AROUND: Duration = Duration::from_secs(5);
 /// Families whose entries are of one state of the catalog.
@@ -303,15 +306,15 @@ impl Core {
             }
             if told.elapsed() >= TELL_COUNTS {
                 told = Instant::now();
-                self.write_counts_back();
+                self.write_counts_back(0);
             }
         }
-        self.write_counts_back();
+        self.write_counts_back(WORTH_A_WRITE);
     }
 
     fn clear_cache(&self, pattern: &str) -> u64 {
         // What is counted in it goes on.
-        self.write_counts_back();
+        self.write_counts_back(0);
         self.cache.clear(pattern)
     }
 
@@ -335,12 +338,17 @@ impl Core {
         kept
     }
 
-    /// Tells the others what this process's cache did, and writes back what all did: the
-    /// cache forgets it, when it is cleared at the latest.
-    fn write_counts_back(&self) {
-        let Some(sums) = self.cache.tell_counts(&self.kept_counts()) else {
+    /// Tells the others what this process's cache did, and writes back what all did, if
+    /// that are so many questions more than before: the cache forgets it, when it is
+    /// cleared at the latest.
+    fn write_counts_back(&self, worth: u64) {
+        let kept = self.kept_counts();
+        let Some(sums) = self.cache.tell_counts(&kept) else {
             return;
         };
+        if sums.since(&kept).requests() < worth {
+            return;
+        }
         let sums = sums
             .figures()
             .map(|(name, figure)| (format!("{COUNTER_PREFIX}{name}"), figure));
