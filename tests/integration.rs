@@ -24,6 +24,7 @@ mod integration {
     mod cluster;
     #[cfg(unix)]
     mod collected;
+    mod families;
     mod fetching;
     mod git;
     #[cfg(unix)]

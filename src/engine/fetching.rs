@@ -12,11 +12,12 @@
 
 mod asking;
 mod learning;
+mod relating;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, atomic::Ordering},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 pub use self::asking::SourceState;
@@ -24,11 +25,12 @@ pub(super) use self::asking::Sources;
 use self::{
     asking::{FIRST_PAUSE_SECONDS, Round, pause},
     learning::Taught,
+    relating::Family,
 };
 use super::{
     Core, Engine,
     event::{Event, Level},
-    job::{Cancel, JobId, Progress, lock},
+    job::{Cancel, JobId, Progress, lock, system_clock_ms},
     source::Trouble,
 };
 use crate::{
@@ -286,20 +288,14 @@ impl Core {
             return true;
         }
         let here = || {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
-            let (now, interval) = (milliseconds(now), milliseconds(interval));
-            match self.library.take_turn(site, now, interval) {
-                Ok(taken) => Some(taken),
-                Err(error) => {
-                    tracing::debug!("turns at {site} are not taken: {}", error.chain());
-                    None
-                }
-            }
+            let interval = i64::try_from(interval.as_millis()).unwrap_or(i64::MAX);
+            let taken = self.library.take_turn(site, system_clock_ms(), interval);
+            taken.unwrap_or_else(|error| {
+                tracing::debug!("turns at {site} are not taken: {}", error.chain());
+                true
+            })
         };
-        self.cache
-            .takes_turn(site, interval)
-            .or_else(here)
-            .unwrap_or(true)
+        self.cache.takes_turn(site, interval).unwrap_or_else(here)
     }
 
     /// Asks about everything that is due; `on` hears (done, left).
@@ -313,6 +309,7 @@ impl Core {
         let takes_turn = |site: &str, interval| self.takes_turn(site, interval);
         let mut round = Round::new(false, cancel, &takes_turn);
         round.troubles = self.sources.silent();
+        let mut family = Family::default();
         while !cancel.is_cancelled() {
             let now = self.now();
             let taken = self.library.take_questions(now, now + LEASE_SECONDS, BATCH);
@@ -333,9 +330,13 @@ impl Core {
                 on(before + done, left.saturating_sub(done));
             };
             on(0);
-            self.answer(questions, &mut round, &mut report, &mut on);
+            self.answer(questions, &mut round, &mut family, &mut report, &mut on);
             self.tell_sources();
+            if family.is_large() {
+                self.relate(&std::mem::take(&mut family), &mut report.warnings);
+            }
         }
+        self.relate(&family, &mut report.warnings);
         report.note(round.troubles);
         report.is_cancelled |= cancel.is_cancelled();
         report
@@ -364,6 +365,7 @@ impl Core {
         &self,
         questions: Vec<Question>,
         round: &mut Round<'_>,
+        family: &mut Family,
         report: &mut FetchReport,
         on: &mut dyn FnMut(usize),
     ) {
@@ -424,6 +426,10 @@ impl Core {
             .collect();
         let mut fetched = self.learn(&taught, "learn from sources", &mut report.warnings);
         drop(taught);
+        for ((question, key, media), answer) in asked.iter().zip(&said.answers) {
+            family.note(*key, question.step, media);
+            family.note(*key, question.step, answer);
+        }
         let now = self.now();
         let is_cancelled = said.troubles.contains(&Trouble::Cancelled);
         let mut given_up = 0;
@@ -486,6 +492,7 @@ impl Core {
         let operation = self.library.operation(format!("fetch {}", keys.len()));
         let takes_turn = |site: &str, interval| self.takes_turn(site, interval);
         let mut round = Round::new(fetch.again, cancel, &takes_turn);
+        let mut family = Family::default();
         for keys in keys.chunks(BATCH as usize) {
             // With nobody left to ask it ends, too.
             if cancel.is_cancelled() || round.troubles.len() == n_sites {
@@ -542,10 +549,19 @@ impl Core {
             } else {
                 let operations = std::slice::from_ref(&operation);
                 let said: Vec<(usize, &Taught<'_>)> = taught.iter().map(|t| (0, t)).collect();
-                self.learn_as(operations, &said, &mut report.warnings)
+                let fetched = self.learn_as(operations, &said, &mut report.warnings);
+                for taught in &taught {
+                    family.note(taught.key, taught.step, taught.answer);
+                }
+                if family.is_large() {
+                    let family = std::mem::take(&mut family);
+                    self.relate_as(&operation, &family, &mut report.warnings);
+                }
+                fetched
             };
             report.fetched.extend(fetched);
         }
+        self.relate_as(&operation, &family, &mut report.warnings);
         self.library.finish(&operation);
         report.note(round.troubles);
         report.is_cancelled |= cancel.is_cancelled();
@@ -609,10 +625,6 @@ fn pictures(n: usize) -> String {
         1 => "a picture".to_owned(),
         n => format!("{n} pictures"),
     }
-}
-
-fn milliseconds(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn seconds(seconds: i64) -> Duration {

@@ -17,14 +17,19 @@ use std::{
 pub type Clock = fn() -> i64;
 
 /// The clock of this machine.
+pub fn system_clock() -> i64 {
+    system_clock_ms().div_euclid(1_000)
+}
+
+/// As [`system_clock`], in milliseconds: for what processes do in turns.
 #[expect(
     clippy::disallowed_methods,
     reason = "the one place that reads the machine's clock"
 )]
-pub fn system_clock() -> i64 {
+pub fn system_clock_ms() -> i64 {
     match std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH) {
-        Ok(since) => i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
-        Err(before) => -i64::try_from(before.duration().as_secs()).unwrap_or(i64::MAX),
+        Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
+        Err(before) => -i64::try_from(before.duration().as_millis()).unwrap_or(i64::MAX),
     }
 }
 

@@ -314,30 +314,13 @@ pub fn save(
 ) -> SaveReport {
     let mut report = SaveReport::default();
     let total = changes.len();
-    let mut changes = changes.into_iter().peekable();
+    let mut changes = changes.into_iter();
     let mut done = 0;
-    while changes.peek().is_some() {
-        let batch: Vec<Change> = changes.by_ref().take(BATCH).collect();
-        let keys: Vec<MediaKey> = batch.iter().map(|change| change.key).collect();
-        let mut upserts = Vec::with_capacity(batch.len());
-        let writing = catalog.while_writing();
-        for (key, outcome) in keys.iter().zip(library.write(operations, batch, now)) {
-            match outcome {
-                Ok(written) => {
-                    report.warnings.extend(written.warning);
-                    report.merged.extend(written.merged);
-                    report.saved.push(*key);
-                    if written.is_changed {
-                        report.changed.push(*key);
-                    }
-                    upserts.push(catalog::Change::Upsert(written.entry));
-                }
-                Err(error) => report.failed.push((*key, error.chain())),
-            }
+    loop {
+        match write_batch(library, catalog, operations, &mut changes, now, &mut report) {
+            0 => break,
+            n => done += n,
         }
-        catalog.apply(&upserts);
-        drop(writing);
-        done += keys.len();
         if on(done, total).is_break() {
             for change in changes {
                 report.failed.push((change.key, "cancelled".to_owned()));
@@ -350,6 +333,41 @@ pub fn save(
     }
     report.warnings.dedup();
     report
+}
+
+/// Writes and shows the first of some changes, and returns how many those were: 0 when
+/// there are none left.
+pub(super) fn write_batch(
+    library: &Library,
+    catalog: &CatalogStore,
+    operations: &[Operation],
+    changes: &mut dyn Iterator<Item = Change>,
+    now: i64,
+    report: &mut SaveReport,
+) -> usize {
+    let batch: Vec<Change> = changes.take(BATCH).collect();
+    let keys: Vec<MediaKey> = batch.iter().map(|change| change.key).collect();
+    if keys.is_empty() {
+        return 0;
+    }
+    let mut upserts = Vec::with_capacity(batch.len());
+    let _writing = catalog.while_writing();
+    for (key, outcome) in keys.iter().zip(library.write(operations, batch, now)) {
+        match outcome {
+            Ok(written) => {
+                report.warnings.extend(written.warning);
+                report.merged.extend(written.merged);
+                report.saved.push(*key);
+                if written.is_changed {
+                    report.changed.push(*key);
+                }
+                upserts.push(catalog::Change::Upsert(written.entry));
+            }
+            Err(error) => report.failed.push((*key, error.chain())),
+        }
+    }
+    catalog.apply(&upserts);
+    keys.len()
 }
 
 /// Saves one step in the name of a command and waits. A large one is written down

@@ -5,7 +5,12 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{id::MediaKey, media::Media, sidecar::LeanTags, tag::USER};
+use super::{
+    id::MediaKey,
+    media::{Media, post_name},
+    sidecar::LeanTags,
+    tag::USER,
+};
 
 /// Between the parts of a fact that has several: the end of a line.
 pub const PART: char = '\n';
@@ -37,6 +42,8 @@ pub enum Fact {
     Created = 11,
     /// What is embedded in the original: one part for each of [`EMBEDDED`].
     Embedded = 12,
+    /// The posts that sites call its parents, one `site#id` each.
+    ParentPosts = 13,
 }
 
 /// What the index can be asked for of all media at once.
@@ -48,6 +55,8 @@ pub enum Detail {
     Hash(&'static str),
     /// One for each related medium: the name of the relation, [`PART`], the other id.
     Relation,
+    /// One for each post that it is: `site#id`.
+    Post,
     /// The time of the original, in seconds since 1970.
     FileModified,
 }
@@ -76,7 +85,7 @@ pub const EMBEDDED: [(&str, &[&str]); 6] = [
 ];
 
 impl Fact {
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Notes,
         Self::Urls,
         Self::OriginalPath,
@@ -89,6 +98,7 @@ impl Fact {
         Self::Taken,
         Self::Created,
         Self::Embedded,
+        Self::ParentPosts,
     ];
 
     /// What a sidecar says of this kind; `None` when it says nothing.
@@ -127,6 +137,10 @@ impl Fact {
                     metadata.any(|(key, value)| keys.contains(&key.as_str()) && is_there(value))
                 })
                 .map(|(name, _)| (*name).to_owned())
+                .collect(),
+            Self::ParentPosts => media
+                .parent_posts()
+                .map(|(site, id)| post_name(site, &id))
                 .collect(),
         })
     }
@@ -195,6 +209,7 @@ mod tests {
                 "tags_removed": [{"category": "character", "value": "Holo"}],
                 "notes": [{"name": "t", "text": "two\nlines"}],
                 "urls": ["https://a.example/1", "https://b.example/2"],
+                "sources": {"danbooru": {"id": "7", "parent_id": 5}, "e621": {"parent_id": null}},
                 "metadata": {"camera": "X", "fps": 23.976, "pages": 3, "xmp": false}}"#,
         )
         .unwrap()
@@ -212,6 +227,7 @@ mod tests {
             (Fact::FrameRate, "23.976"),
             (Fact::Pages, "3"),
             (Fact::Embedded, "exif"),
+            (Fact::ParentPosts, "danbooru#5"),
         ]
         .map(|(fact, text)| (fact, text.to_owned()));
         assert_eq!(facts, expected);

@@ -387,8 +387,17 @@ impl Media {
 
     /// The post ids of this medium on the sites it is known to: `(site, id)`.
     pub fn posts(&self) -> impl Iterator<Item = (&str, String)> {
-        self.sources.iter().filter_map(|(site, source)| {
-            let id = match source.get("id")? {
+        self.post_ids("id")
+    }
+
+    /// The posts that those sites call its parents: `(site, id)`.
+    pub fn parent_posts(&self) -> impl Iterator<Item = (&str, String)> {
+        self.post_ids("parent_id")
+    }
+
+    fn post_ids(&self, name: &'static str) -> impl Iterator<Item = (&str, String)> {
+        self.sources.iter().filter_map(move |(site, source)| {
+            let id = match source.get(name)? {
                 Value::String(id) if !id.is_empty() => id.clone(),
                 Value::Number(id) => id.to_string(),
                 _ => return None,
@@ -396,6 +405,11 @@ impl Media {
             Some((site.as_str(), id))
         })
     }
+}
+
+/// A post as people write it: `site#id`.
+pub fn post_name(site: &str, id: &str) -> String {
+    format!("{site}#{id}")
 }
 
 /// Decoded pixels: RGBA, 8 bits a channel, row by row from the top left, not

@@ -9,7 +9,7 @@ use crate::{
         absorb::learn,
         catalog::Change,
         id::MediaKey,
-        media::Media,
+        media::{Media, post_name},
         operation::{Operation, OperationId},
     },
     storage::Written,
@@ -135,6 +135,6 @@ impl Core {
 
 /// `site#id` of each post in an answer.
 fn posts(answer: &Media) -> Vec<String> {
-    let posts = answer.posts().map(|(site, id)| format!("{site}#{id}"));
+    let posts = answer.posts().map(|(site, id)| post_name(site, &id));
     posts.collect()
 }

@@ -15,7 +15,7 @@ use crate::model::{
     fact::{Album, Detail},
     id::MediaId,
     mark::{Mark, MediaRef},
-    media::Media,
+    media::{Media, post_name},
     query::{BuiltIn, tree::Node},
     sidecar::Sidecar,
 };
@@ -82,6 +82,11 @@ impl Lookup for Shelf<'_> {
                         for other in others {
                             on(key, &format!("{kind}\n{other}"));
                         }
+                    }
+                }
+                Detail::Post => {
+                    for (site, id) in sample.media.posts() {
+                        on(key, &post_name(site, &id));
                     }
                 }
                 Detail::FileModified => on(key, &sample.facts.modified.to_string()),

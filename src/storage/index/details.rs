@@ -35,6 +35,12 @@ impl Index {
                 [],
                 on,
             ),
+            Detail::Post => each(
+                connection,
+                "SELECT medium, site || '#' || post FROM post",
+                [],
+                on,
+            ),
             Detail::FileModified => each(
                 connection,
                 "SELECT key, CAST(file_modified AS TEXT) FROM medium",

@@ -27,7 +27,7 @@ use rusqlite::Connection;
 pub(super) const APPLICATION_ID: i32 = 0x7467_6c70;
 
 /// `MIGRATIONS[n]` leads from version `n` to `n + 1`.
-const MIGRATIONS: [&str; 9] = [V1, V2, V3, V4, V5, V6, V7, V8, V9];
+const MIGRATIONS: [&str; 10] = [V1, V2, V3, V4, V5, V6, V7, V8, V9, V10];
 
 /// The version this program reads and writes.
 pub(super) fn version() -> i32 {
@@ -198,6 +198,13 @@ const V8: &str = "CREATE TABLE departed (id TEXT PRIMARY KEY, path TEXT NOT NULL
 const V9: &str = "
 CREATE TABLE unworded (medium INTEGER PRIMARY KEY);
 ALTER TABLE medium RENAME COLUMN sidecar_md5 TO sidecar_digest;
+UPDATE medium SET sidecar_digest = NULL;
+UPDATE library_metadata SET value = '0' WHERE key = 'complete';
+DELETE FROM library_metadata WHERE key = 'rebuild_cursor';
+";
+
+/// Facts of a new kind: the parents of posts.
+const V10: &str = "
 UPDATE medium SET sidecar_digest = NULL;
 UPDATE library_metadata SET value = '0' WHERE key = 'complete';
 DELETE FROM library_metadata WHERE key = 'rebuild_cursor';
