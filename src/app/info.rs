@@ -12,6 +12,8 @@ use crate::model::{
     text::{display_text, human_bytes},
 };
 
+/// Related pictures of one kind that are named.
+const MAX_RELATIVES: usize = 3;
 /// Sidecars that are kept.
 const MAX_LOADED: usize = 256;
 
@@ -119,7 +121,7 @@ impl Loaded {
 impl Info {
     /// The facts of a medium: `record` is what the index knows, `media` the sidecar
     /// with pending edits when it was read.
-    pub fn of(record: &Record<'_>, media: &Media, loaded: &Loaded) -> Self {
+    pub fn of(catalog: &Catalog, record: &Record<'_>, media: &Media, loaded: &Loaded) -> Self {
         let key = record.key();
         let mut facts = Facts::default();
         facts.add("name", &record.title());
@@ -181,7 +183,7 @@ impl Info {
             }
         }
         for (relation, ids) in &media.related {
-            facts.add("related", &format!("{relation}: {}", ids.join(" ")));
+            facts.add("related", &relatives(catalog, relation, ids));
         }
         if let Some(md5) = record.md5() {
             facts.add("md5", &md5.to_string());
@@ -232,6 +234,21 @@ impl Facts {
     }
 }
 
+/// `children: Fog, Rain and 12 more`: by name, and by id what is not here.
+fn relatives(catalog: &Catalog, relation: &str, ids: &[String]) -> String {
+    let name = |id: &String| {
+        let key = id.parse().ok().and_then(|id| catalog.key_of(&id));
+        let record = key.and_then(|key| catalog.record(key));
+        record.map_or_else(|| id.clone(), |record| record.title().into_owned())
+    };
+    let names: Vec<String> = ids.iter().take(MAX_RELATIVES).map(name).collect();
+    let more = match ids.len() - names.len() {
+        0 => String::new(),
+        n => format!(" and {n} more"),
+    };
+    format!("{relation}: {}{more}", names.join(", "))
+}
+
 fn print_time(unix: i64) -> String {
     format_time(unix).replace('T', " ").replace('Z', "")
 }
@@ -239,6 +256,7 @@ fn print_time(unix: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::entry::{Entry, FileFacts};
 
     #[test]
     fn a_sidecar_is_asked_for_once_and_again_after_it_changed() {
@@ -250,6 +268,31 @@ mod tests {
         assert_eq!(loaded.failure(key), Some("no\u{fffd}such file"));
         loaded.forget(key);
         assert!(loaded.ask(key));
+    }
+
+    #[test]
+    fn relatives_are_named_and_many_are_counted() {
+        let entry = |key: u32, name: &str| {
+            let media = Media {
+                name: name.to_owned(),
+                ..Media::default()
+            };
+            let id = format!("m{key}").parse().unwrap();
+            Entry::new(MediaKey(key), id, &FileFacts::default(), &media)
+        };
+        let catalog = Catalog::from_entries(vec![entry(1, "Fog"), entry(2, "Rain")], true);
+        let relatives = |ids: &[&str]| {
+            let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
+            relatives(&catalog, "children", &ids)
+        };
+        assert_eq!(
+            relatives(&["m1", "gone", "m2"]),
+            "children: Fog, gone, Rain"
+        );
+        assert_eq!(
+            relatives(&["m1", "m2", "m1", "m2", "m1"]),
+            "children: Fog, Rain, Fog and 2 more"
+        );
     }
 
     #[test]

@@ -107,7 +107,7 @@ impl App {
         if let Some(key) = self.gallery.current()
             && let (Some(record), Some(media)) = (self.catalog.record(key), self.media(key))
         {
-            self.info = Info::of(&record, &media, &self.loaded);
+            self.info = Info::of(&self.catalog, &record, &media, &self.loaded);
             if let Some(insight) = self.insight.as_ref().filter(|insight| insight.key == key) {
                 let accept = self.keymap.key_of(self.layer(), Action::RatingSuggested);
                 self.info.add(insight, &self.catalog, accept.as_deref());
