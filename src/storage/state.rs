@@ -1,7 +1,7 @@
 //! What is neither in files nor made from them: marks, when a picture was looked at
 //! last, of which pictures sources are still to be asked, when a site was asked last, and
-//! how far counters had come when they were last written back from the cache. A small SQLite file of its own,
-//! beside the index, so that no rebuild touches it.
+//! how far counters had come when they were last written back from the cache. A small
+//! SQLite file of its own, beside the index, so that no rebuild touches it.
 //!
 //! Invariants: media are named by id and md5, never by the keys of an index; the file
 //! comes with the first thing there is to note; what is lost with it is convenience.
