@@ -300,17 +300,20 @@ impl Disk {
         std::mem::take(&mut *lock(&self.reads))
     }
 
-    fn note_read(&self, id: i64) -> Result<(), Failure> {
+    /// Notes that an entry was read. What cannot be written costs a little of the order.
+    fn note_read(&self, id: i64) {
         let used = self.next_use();
         let noted = {
             let mut reads = lock(&self.reads);
             reads.insert(id, used);
             reads.len()
         };
-        if noted >= NOTED_READS {
-            self.write(|_, _| Ok(()))?;
+        if noted >= NOTED_READS
+            && let Err(error) = self.write(|_, _| Ok(()))
+        {
+            tracing::debug!("what was read last is not noted: {error}");
+            lock(&self.reads).clear();
         }
-        Ok(())
     }
 
     fn next_use(&self) -> i64 {
@@ -418,14 +421,14 @@ impl Backend for Disk {
     fn get(&self, key: &str) -> Result<Option<Value>, Failure> {
         let now = (self.clock)();
         if let Some((id, value)) = self.get_known(key, now) {
-            self.note_read(id)?;
+            self.note_read(id);
             return Ok(Some(value));
         }
         let Some((id, value)) = self.look_up(key, now)? else {
             return Ok(None);
         };
         if value.is_some() {
-            self.note_read(id)?;
+            self.note_read(id);
         } else {
             self.write(|transaction, taken| take_ids(transaction, &[id], taken))?;
         }

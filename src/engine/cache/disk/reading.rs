@@ -67,3 +67,32 @@ impl Disk {
         Ok(looked)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{
+        cache::{Backend as _, disk::NOTED_READS},
+        job::system_clock,
+    };
+
+    #[test]
+    fn what_is_there_is_read_also_where_nothing_can_be_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = Disk::open(folder.path(), 1 << 30, system_clock).unwrap();
+        let value: Value = b"1"[..].into();
+        let entries: Vec<(String, Value)> = (0..=NOTED_READS)
+            .map(|n| (n.to_string(), Arc::clone(&value)))
+            .collect();
+        disk.set_many(&entries, None).unwrap();
+        // As on a disk that is full.
+        let file = rusqlite::Connection::open(folder.path().join("cache.db")).unwrap();
+        file.execute_batch(
+            "CREATE TRIGGER full BEFORE UPDATE ON entry BEGIN SELECT RAISE(ABORT, 'full'); END",
+        )
+        .unwrap();
+        for (key, _) in &entries {
+            assert_eq!(disk.get(key).unwrap().as_deref(), Some(&b"1"[..]), "{key}");
+        }
+    }
+}
