@@ -144,21 +144,26 @@ fn push_escaped(url: &mut String, text: &str) {
     }
 }
 
-/// With `***` in place of user and password.
+/// With `***` in place of user and password, and of what follows `?` what is known to be
+/// none of both.
 impl fmt::Display for RedisAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (scheme, rest) = self.url.split_once("://").unwrap_or(("redis", &self.url));
-        let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
-        // The last one: a password that was not escaped may hold some.
-        let shown = path
-            .rsplit_once('@')
-            .map_or_else(|| path.to_owned(), |(_, host)| format!("***@{host}"));
-        write!(f, "{scheme}://{shown}")?;
+        // The last one: a password that was not escaped may hold some, and anything else.
+        let credentials = if scheme.contains("unix") {
+            rest.find('/').unwrap_or(0)
+        } else {
+            rest.rfind('@').map_or(0, |at| at + 1)
+        };
+        let (hidden, open) = match rest.split_at(credentials) {
+            ("", open) => ("", open),
+            (_, open) => ("***@", open),
+        };
+        let (path, query) = open.split_once('?').unwrap_or((open, ""));
+        write!(f, "{scheme}://{hidden}{path}")?;
         let open: Vec<&str> = query
             .split('&')
-            .filter(|part| {
-                !part.is_empty() && !part.starts_with("pass") && !part.starts_with("user")
-            })
+            .filter(|part| part.starts_with("db=") || part.starts_with("protocol="))
             .collect();
         if !open.is_empty() {
             write!(f, "?{}", open.join("&"))?;
@@ -218,8 +223,14 @@ mod tests {
             ("redis://host:6379/0", "redis://host:6379/0"),
             ("redis://:secret@host:1/2", "redis://***@host:1/2"),
             ("rediss://me:se@cret@host", "rediss://***@host"),
+            ("redis://:se?cret@host:1/2", "redis://***@host:1/2"),
             (
                 "redis+unix:///run/r.sock?db=1&pass=secret&user=secret",
+                "redis+unix:///run/r.sock?db=1",
+            ),
+            ("unix://:secret@/run/r.sock", "unix://***@/run/r.sock"),
+            (
+                "redis+unix:///run/r.sock?pass=se&cret@&db=1",
                 "redis+unix:///run/r.sock?db=1",
             ),
         ] {
