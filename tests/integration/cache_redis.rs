@@ -172,6 +172,89 @@ fn nonsense_is_a_miss_and_gone() {
 }
 
 #[test]
+fn a_server_that_keeps_nothing_is_left_alone_until_it_does() {
+    let server = RedisServer::start();
+    let ask = |question: &str| {
+        let mut words = question.split(' ');
+        let mut asked = redis::cmd(words.next().unwrap());
+        for word in words {
+            asked.arg(word);
+        }
+        asked.exec(&mut server.connection()).unwrap();
+    };
+    let refusals = || -> Option<u64> {
+        let told: String = redis::cmd("INFO")
+            .arg("commandstats")
+            .query(&mut server.connection())
+            .unwrap();
+        let sets = told.lines().find(|line| line.starts_with("cmdstat_set:"))?;
+        let refused = sets.split("rejected_calls=").nth(1)?;
+        refused.split(',').next()?.parse().ok()
+    };
+    for (of_no_use, mended) in [
+        ("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0"),
+        ("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = open(&server, folder.path());
+        assert_eq!(cache.backend_name(), "redis");
+        ask(of_no_use);
+        cache.set(&key_of("a"), V, Some(b"1"));
+        wait_until("it is left alone", || cache.backend_name() == "disk");
+        assert_eq!(found(&cache, "a").unwrap(), b"1");
+        let other = Cache::on_disk(folder.path(), system_clock);
+        assert_eq!(found(&other, "a").unwrap(), b"1", "{of_no_use}");
+        // Somebody looks whether it is of use again, and that costs nobody anything.
+        ask("CONFIG RESETSTAT");
+        wait_until("it is looked at", || refusals() >= Some(1));
+        ask(mended);
+        wait_until("it is used again", || cache.backend_name() == "redis");
+        assert_eq!(cache.stats(&Tally::default()).lost, 1, "{of_no_use}");
+    }
+}
+
+#[test]
+fn what_a_user_may_not_do_is_no_loss_of_the_server() {
+    let server = RedisServer::start_on_port(&[]);
+    redis::cmd("ACL")
+        .arg(&[
+            "SETUSER",
+            "guest",
+            "on",
+            ">pw",
+            "~tl:library:*",
+            "&*",
+            "+@all",
+        ])
+        .arg("-@dangerous")
+        .exec(&mut server.connection())
+        .unwrap();
+    let url = server.url().replace("redis://", "redis://guest:pw@");
+    let folder = tempfile::tempdir().unwrap();
+    let cache = open_at(RedisAddress::parse(&url).unwrap(), folder.path());
+    assert_eq!(cache.backend_name(), "redis");
+    // How full it is is not told to everybody.
+    let stats = cache.stats(&Tally::default());
+    assert!(stats.tiers.last().unwrap().state.is_ok());
+    assert_eq!(cache.backend_name(), "redis");
+    cache.set(&key_of("a"), V, Some(b"1"));
+    let kept: bool = redis::cmd("EXISTS")
+        .arg("tl:library:g0:source:a")
+        .query(&mut server.connection())
+        .unwrap();
+    assert!(kept);
+    let home = Home::new();
+    let mut doctor = home.command(&["doctor"]);
+    let told = doctor.env("REDIS_URL", &url).output().unwrap().stdout;
+    let told = String::from_utf8(told).unwrap();
+    assert!(
+        told.contains("ok    Redis: redis://***@127.0.0.1"),
+        "{told}"
+    );
+    assert!(told.contains("it does not tell how full it is"), "{told}");
+}
+
+#[test]
 fn a_password_is_asked_for_and_never_told() {
     let server = RedisServer::start_on_port(&["--requirepass", "sesame"]);
     for (credentials, reason) in [

@@ -43,27 +43,35 @@ fn check_redis(
 ) {
     use std::time::Duration;
 
+    use crate::engine::cache::Failure;
     use crate::engine::cache::redis::{Redis, tracking};
 
     let fallback = human_bytes(settings.disk_bytes);
     let asked = Redis::connect(address, Duration::from_secs(2)).and_then(|redis| {
         redis.wait_until_known(Duration::from_secs(2));
-        redis.server_usage()
+        match redis.server_usage() {
+            Ok(usage) => {
+                let limit = match usage.limit_bytes {
+                    0 => "no limit".to_owned(),
+                    limit => format!("of {}", human_bytes(limit)),
+                };
+                let used = human_bytes(usage.used_bytes);
+                Ok(format!("{} keys, {used}, {limit}", usage.keys))
+            }
+            Err(Failure::Refused(reason)) => {
+                Ok(format!("it does not tell how full it is: {reason}"))
+            }
+            Err(failure) => Err(failure),
+        }
     });
     match asked {
         Ok(usage) => {
-            let limit = match usage.limit_bytes {
-                0 => "no limit".to_owned(),
-                limit => format!("of {}", human_bytes(limit)),
-            };
-            let used = human_bytes(usage.used_bytes);
-            let keys = usage.keys;
             let tracking = match tracking::refusal(address, library.unwrap_or_default()) {
                 Ok(None) => "it tells what changes".to_owned(),
                 Ok(Some(reason)) => format!("it does not tell what changes: {reason}"),
                 Err(failure) => failure.to_string(),
             };
-            let value = format!("{address} answers: {keys} keys, {used}, {limit}; {tracking}");
+            let value = format!("{address} answers: {usage}; {tracking}");
             report.add(AREA, "Redis", State::Good, value);
             if let Some(library) = library {
                 check_workers(report, address, library);

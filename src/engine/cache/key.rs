@@ -17,6 +17,10 @@ const MAX_NAME_BYTES: usize = 160;
 /// would break a line.
 const RESERVED: [char; 8] = [':', '*', '?', '[', ']', '\\', '%', ' '];
 
+/// Written to see whether a server keeps anything; of no library.
+#[cfg(feature = "redis")]
+pub const PROBE: &str = "tl:probe";
+
 /// What entries of one kind have in common: how long they live, where they lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Family {

@@ -15,12 +15,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use redis::{Client, Connection, ConnectionLike as _, RedisError, RedisResult, ServerErrorKind};
+use redis::{Client, Connection, ConnectionLike as _, RedisError, RedisResult};
 
 use super::super::{
     super::job::{lock, spawn},
     Failure,
     breaker::Breaker,
+    key::PROBE,
 };
 
 /// Two: a large answer does not hold up a small one.
@@ -38,6 +39,21 @@ const FRESH: Duration = Duration::from_secs(1);
 const FIRST_PROBE: Duration = Duration::from_millis(500);
 const PROBE_INTERVAL: Duration = Duration::from_secs(5);
 
+/// What a server begins its answer with that is of no use now: to strangers, while it
+/// starts, while a script holds it up, as a copy of another one, and when it is full or
+/// cannot save what it has.
+const REFUSALS: [&str; 10] = [
+    "NOAUTH",
+    "WRONGPASS",
+    "LOADING",
+    "BUSY",
+    "READONLY",
+    "MASTERDOWN",
+    "CLUSTERDOWN",
+    "NOREPLICAS",
+    "MISCONF",
+    "OOM",
+];
 const LATE: &str = "it does not answer in time";
 const UNTRUSTED: &str = "nobody who is trusted here vouches for its certificate: name the \
                          file of its authority (REDIS_CA, or cache.redis_ca)";
@@ -296,8 +312,8 @@ fn probe(shared: &Shared) {
                 return;
             }
         }
-        match connect(&shared.client) {
-            Ok(_) => {
+        match connect(&shared.client).and_then(|mut connection| try_to_write(&mut connection)) {
+            Ok(()) => {
                 shared.breaker.succeeded();
             }
             Err(error) => shared.breaker.failed(&reason(&error)),
@@ -317,8 +333,20 @@ pub fn connect(client: &Client) -> RedisResult<Connection> {
     Ok(connection)
 }
 
+/// Whether anything can be kept there: a server that is full, or a copy of another,
+/// answers and is of no use.
+fn try_to_write(connection: &mut Connection) -> RedisResult<()> {
+    let mut set = redis::cmd("SET");
+    set.arg(PROBE).arg("").arg("PX").arg(1);
+    match set.exec(connection) {
+        // This key may not be among those that this program may use.
+        Err(error) if is_answer(&error) => Ok(()),
+        tried => tried,
+    }
+}
+
 /// Whether an error is what the server said to the question, and neither its loss nor
-/// that it lets nobody in.
+/// that it is of no use to anybody now.
 pub fn is_answer(error: &RedisError) -> bool {
     is_said(error) && !is_refusal(error)
 }
@@ -328,16 +356,13 @@ pub fn is_said(error: &RedisError) -> bool {
     !error.is_io_error() && !error.is_connection_dropped()
 }
 
-/// Whether the server does not let this program in at all.
+/// Whether the server lets nobody in, or keeps nothing.
 fn is_refusal(error: &RedisError) -> bool {
-    matches!(
-        error.code(),
-        Some("NOAUTH" | "WRONGPASS" | "LOADING" | "NOPERM")
-    ) || matches!(
-        error.kind(),
-        redis::ErrorKind::AuthenticationFailed
-            | redis::ErrorKind::Server(ServerErrorKind::BusyLoading)
-    )
+    let of_pipeline = error.clone().into_server_errors();
+    let first = of_pipeline.as_deref().and_then(<[_]>::first);
+    let code = first.map_or(error.code(), |(_, error)| Some(error.code()));
+    code.is_some_and(|code| REFUSALS.contains(&code))
+        || error.kind() == redis::ErrorKind::AuthenticationFailed
 }
 
 fn told_of(error: &RedisError) -> Failure {
