@@ -167,7 +167,50 @@ fn nonsense_is_a_miss_and_gone() {
         .exec(&mut connection)
         .unwrap();
     assert!(matches!(cache.get(&key_of("b"), V), Lookup::Miss));
+    let left: bool = redis::cmd("EXISTS")
+        .arg("tl:library:g0:source:b")
+        .query(&mut connection)
+        .unwrap();
+    assert!(!left);
     assert_eq!(cache.backend_name(), "redis", "the server is not to blame");
+    // Neither is any of that a number.
+    let views = Key::new(Family::Counter, &["views"]);
+    for nonsense in [
+        "cat",
+        "1.5",
+        "0x10",
+        "nan",
+        "007",
+        "-",
+        "99999999999999999999",
+    ] {
+        redis::cmd("SET")
+            .arg("tl:library:g0:counter:views")
+            .arg(nonsense)
+            .exec(&mut connection)
+            .unwrap();
+        assert_eq!(cache.add(&views, 3, 2), Some(5), "{nonsense}");
+    }
+    // And nobody's turn.
+    redis::cmd("SET")
+        .arg("tl:library:g0:lock:turn:site")
+        .arg("cat")
+        .exec(&mut connection)
+        .unwrap();
+    let turn = || cache.takes_turn("site", LONG);
+    wait_until("it is our turn", || turn() == Some(true));
+    assert_eq!(turn(), Some(false));
+    redis::cmd("DEL")
+        .arg("tl:library:g0:counter:views")
+        .exec(&mut connection)
+        .unwrap();
+    redis::cmd("LPUSH")
+        .arg("tl:library:g0:counter:views")
+        .arg(1)
+        .exec(&mut connection)
+        .unwrap();
+    assert_eq!(cache.add(&views, -7, 2), Some(-5));
+    assert_eq!(cache.add(&views, -7, 6), Some(1));
     assert!(cache.stats(&Tally::default()).tally.errors >= 5);
 }
 

@@ -176,6 +176,42 @@ fn a_worker_that_is_asked_to_end_hands_back_what_it_has_not_begun() {
 }
 
 #[test]
+fn workers_mend_a_board_that_is_full_of_nonsense() {
+    const PICTURES: u32 = 20;
+    let server = RedisServer::start_on_port(&[]);
+    let site = Site::new(&server, 2);
+    let library = Library::open(&site.storage.library()).unwrap();
+    let helper = site.hosts[0].worker();
+    let mut connection = server.connection();
+    // Everything that is there, and the board.
+    let keys: Vec<String> = redis::cmd("KEYS").arg("*").query(&mut connection).unwrap();
+    let board = ["ingest", "ingest:workers"].map(|name| format!("tl:{}:{name}", library.id()));
+    for key in keys.iter().chain(&board) {
+        redis::cmd("SET")
+            .arg(key)
+            .arg("cat")
+            .exec(&mut connection)
+            .unwrap();
+    }
+    let mut board = Board::open(&server.address(), library.id()).unwrap();
+    wait_until("the worker is seen again", || {
+        board.alive().is_ok_and(|alive| alive.len() == 1)
+    });
+    let drop = site.drop_pictures("drop", 0..PICTURES);
+    let ingest = site.hosts[1]
+        .command(&["ingest", "--json", drop.to_str().unwrap()])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let output = ingest.wait_with_output().unwrap();
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(count(&told, "stored"), u64::from(PICTURES), "{told}");
+    let helped = helper.end();
+    assert!(count(&helped, "stored") > 0, "{helped}");
+    check_all_is_filed(&site, PICTURES as usize);
+}
+
+#[test]
 fn what_three_workers_died_over_is_put_aside_and_can_be_tried_again() {
     let server = RedisServer::start_on_port(&[]);
     let site = Site::new(&server, 2);

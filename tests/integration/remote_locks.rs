@@ -118,6 +118,45 @@ fn locks_count_on_all_hosts_and_a_late_holder_writes_nothing() {
 }
 
 #[test]
+fn nonsense_in_place_of_a_lock_holds_nobody_up() {
+    let server = RedisServer::start_on_port(&[]);
+    let site = Site::new(&server, 2);
+    let (one, other) = (alone(&server, &site, 0), alone(&server, &site, 1));
+    let md5 = Md5([7; 16]);
+    // As somebody leaves it who writes over everything.
+    for name in ["fence", "fences", "lock:07"] {
+        redis::cmd("SET")
+            .arg(format!("tl:{}:{name}", one.id()))
+            .arg("cat")
+            .exec(&mut server.connection())
+            .unwrap();
+    }
+    let held = one.lock_md5(&md5, Duration::ZERO).unwrap();
+    let is_held_for_all = || {
+        matches!(
+            other.lock_md5(&md5, Duration::ZERO),
+            Err(Error::Locked { .. })
+        )
+    };
+    assert!(is_held_for_all());
+    wait_until("it is renewed", || {
+        let mut connection = server.connection();
+        let left: i64 = redis::cmd("PTTL")
+            .arg(format!("tl:{}:lock:07", one.id()))
+            .query(&mut connection)
+            .unwrap();
+        redis::cmd("INFO")
+            .arg("commandstats")
+            .query::<String>(&mut connection)
+            .is_ok_and(|told| told.contains("cmdstat_hget:"))
+            && left > 0
+    });
+    assert!(held.still_held() && is_held_for_all());
+    drop(held);
+    assert!(other.lock_md5(&md5, Duration::ZERO).is_ok());
+}
+
+#[test]
 fn an_edit_whose_lock_passed_on_is_dropped_and_can_be_made_again() {
     let server = RedisServer::start_on_port(&[]);
     let site = Site::new(&server, 1);

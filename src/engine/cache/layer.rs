@@ -289,7 +289,14 @@ impl Cache {
         let key = Key::new(Family::Lock, &["turn", what]);
         let full = self.keys.full(key.as_str());
         let taken: Value = b"taken".as_slice().into();
-        self.at_server(|redis| redis.set_if_absent(&full, &taken, Some(interval)))
+        self.at_server(|redis| {
+            let is_taken = redis.set_if_absent(&full, &taken, Some(interval))?;
+            // What is none of ours may never end.
+            if !is_taken && redis.get(&full)?.is_some_and(|held| held != taken) {
+                redis.delete_many(std::slice::from_ref(&full))?;
+            }
+            Ok(is_taken)
+        })
     }
 
     /// Where something must be the same for all: behind memory when there is

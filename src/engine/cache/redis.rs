@@ -38,8 +38,9 @@ return 0";
 /// Adds to a number that is at least another one; one that begins, or replaces what is
 /// none, gets its time.
 const ADD: &str = "\
-local held = redis.call('GET', KEYS[1])
-local number = held and tonumber(held)
+local held = redis.pcall('GET', KEYS[1])
+local number = type(held) == 'string' and #held < 19
+  and (held == '0' or string.match(held, '^-?[1-9]%d*$')) and tonumber(held)
 if not number then
   redis.call('SET', KEYS[1], ARGV[3])
   if ARGV[2] ~= '0' then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
@@ -194,8 +195,11 @@ impl Backend for Redis {
     fn get(&self, key: &str) -> Result<Option<Value>, Failure> {
         let mut get = cmd("GET");
         get.arg(key);
-        let found: Option<Vec<u8>> = self.ask(get)?;
-        Ok(found.map(Value::from))
+        let found: Result<Option<Vec<u8>>, Failure> = self.ask(get);
+        if matches!(&found, Err(Failure::Refused(reason)) if reason.contains("WRONGTYPE")) {
+            self.delete_many(&[key.to_owned()])?;
+        }
+        Ok(found?.map(Value::from))
     }
 
     fn get_many(&self, keys: &[String]) -> Result<Vec<Option<Value>>, Failure> {

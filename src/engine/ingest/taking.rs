@@ -5,7 +5,7 @@
 //! when it ends, and hands back when it was not begun.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     path::PathBuf,
     sync::{Arc, Mutex, mpsc},
     time::{Duration, Instant},
@@ -82,6 +82,7 @@ impl IngestPipeline {
             untold: VecDeque::new(),
             tally: WorkerTally::default(),
             lost: None,
+            refusals: BTreeSet::new(),
             name,
             on,
         }
@@ -103,6 +104,8 @@ struct Helper<'p> {
     tally: WorkerTally,
     /// Whether Redis is away; not known at first.
     lost: Option<bool>,
+    /// What Redis refused, as the log says it.
+    refusals: BTreeSet<String>,
     on: &'p mut dyn FnMut(WorkerNews),
 }
 
@@ -150,7 +153,12 @@ impl Helper<'_> {
                     BUSY_TURN
                 };
                 let taken = self.board.take(&self.name, room, turn);
+                let is_refused = matches!(taken, Err(Failure::Refused(_)));
                 self.begin_all(taken);
+                // A refusal comes at once, and is no pause.
+                if is_refused && let Ok((entry, path, outcome)) = ends.recv_timeout(TURN) {
+                    self.ended(&entry, path, &outcome);
+                }
             }
         }
         // When this fails it is known soon enough.
@@ -168,7 +176,10 @@ impl Helper<'_> {
                 Some(answer)
             }
             Err(Failure::Refused(reason)) => {
-                tracing::warn!("Redis refuses: {reason}");
+                if !self.refusals.contains(&reason) {
+                    tracing::warn!("Redis refuses: {reason}");
+                    self.refusals.insert(reason);
+                }
                 None
             }
             Err(Failure::Unavailable(reason)) => {

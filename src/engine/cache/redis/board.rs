@@ -35,14 +35,16 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// The owner of what was handed back.
 const NOBODY: &str = "nobody";
 
-/// Makes the group; one that is there already is as good.
+/// Makes the group; one that is there already is as good. What is no stream goes.
 const JOIN: &str = "\
+if redis.call('TYPE', KEYS[1]).ok ~= 'stream' then redis.call('DEL', KEYS[1]) end
 local made = redis.pcall('XGROUP', 'CREATE', KEYS[1], 'ingest', '0', 'MKSTREAM')
 return 1";
 
 /// Sign of life, and what is in hand is renewed, as long as nobody claimed it.
 const BEAT: &str = "\
 redis.call('SET', KEYS[3], ARGV[2], 'PX', ARGV[3])
+if redis.call('TYPE', KEYS[2]).ok ~= 'set' then redis.call('DEL', KEYS[2]) end
 redis.call('SADD', KEYS[2], ARGV[1])
 for n = 4, #ARGV do
   local held = redis.pcall('XPENDING', KEYS[1], 'ingest', ARGV[n], ARGV[n], 1)
@@ -371,7 +373,11 @@ impl Board {
         read.arg("BLOCK").arg(whole_ms(wait).max(1));
         read.arg("STREAMS").arg(&self.stream).arg(">");
         let entries = match self.read(&read) {
-            Err(Failure::Refused(reason)) if reason.contains("NOGROUP") => {
+            Err(Failure::Refused(reason))
+                if ["NOGROUP", "WRONGTYPE"]
+                    .iter()
+                    .any(|word| reason.contains(word)) =>
+            {
                 // The first worker, or the first after Redis forgot everything.
                 let join = script(JOIN, &[&self.stream]);
                 self.ask::<u64>(&join)?;

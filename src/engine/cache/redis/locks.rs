@@ -5,7 +5,10 @@
 //! of each is kept in a hash, which no lease ends.
 
 use std::{
-    sync::{Arc, Condvar, Mutex, PoisonError, Weak},
+    sync::{
+        Arc, Condvar, Mutex, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -29,10 +32,16 @@ const RENEWAL: Duration = Duration::from_secs(1);
 /// An answer so fresh is not asked for again.
 const FRESH: Duration = Duration::from_millis(50);
 
-/// Takes all or none; returns the number, 0 when one is held.
+/// Takes all or none; returns the number, 0 when one is held. A key that never ends is
+/// no lock, and what cannot be counted on, or is no hash, begins anew.
 const TAKE: &str = "\
-for n = 3, #KEYS do if redis.call('EXISTS', KEYS[n]) == 1 then return 0 end end
-local fence = redis.call('INCR', KEYS[1])
+for n = 3, #KEYS do if redis.call('PTTL', KEYS[n]) >= 0 then return 0 end end
+local fence = redis.pcall('INCR', KEYS[1])
+if type(fence) == 'table' then
+  redis.call('SET', KEYS[1], 1)
+  fence = 1
+end
+if redis.call('TYPE', KEYS[2]).ok ~= 'hash' then redis.call('DEL', KEYS[2]) end
 for n = 3, #KEYS do
   redis.call('SET', KEYS[n], fence .. ':' .. ARGV[1], 'PX', ARGV[2])
   redis.call('HSET', KEYS[2], KEYS[n], fence .. ':' .. ARGV[1])
@@ -75,6 +84,8 @@ struct Shared {
     prefix: String,
     state: Mutex<State>,
     changed: Condvar,
+    /// Whether the log says that the server gives none.
+    is_told: AtomicBool,
 }
 
 #[derive(Default)]
@@ -110,6 +121,7 @@ impl Locks {
             prefix: keys.shared("lock:"),
             state: Mutex::default(),
             changed: Condvar::new(),
+            is_told: AtomicBool::new(false),
         });
         let renewing = Arc::clone(&shared);
         Ok(Self {
@@ -152,7 +164,9 @@ impl RemoteLocks for Locks {
             Ok(fence) => fence,
             Err(Failure::Unavailable(_)) => return Taken::Away,
             Err(Failure::Refused(reason)) => {
-                tracing::warn!("Redis gives no locks: {reason}");
+                if !shared.is_told.swap(true, Ordering::Relaxed) {
+                    tracing::warn!("Redis gives no locks, those of the storage hold: {reason}");
+                }
                 return Taken::Away;
             }
         };
