@@ -212,6 +212,27 @@ fn workers_mend_a_board_that_is_full_of_nonsense() {
 }
 
 #[test]
+fn an_answer_is_heard_also_where_it_cannot_be_deleted() {
+    let server = RedisServer::start_on_port(&[]);
+    let mut connection = server.connection();
+    redis::cmd("ACL")
+        .arg(&[
+            "SETUSER", "guest", "on", ">pw", "~*", "&*", "+@all", "-xdel",
+        ])
+        .exec(&mut connection)
+        .unwrap();
+    let url = server.url().replace("redis://", "redis://guest:pw@");
+    let mut board = Board::open(&RedisAddress::parse(&url).unwrap(), "library").unwrap();
+    redis::cmd("XADD")
+        .arg(&["tl:library:ingest:done:me", "*", "report", "stored"])
+        .exec(&mut connection)
+        .unwrap();
+    let mut heard = || board.answers_for("me", Duration::ZERO).unwrap();
+    assert_eq!(heard(), ["stored"]);
+    assert_eq!(heard(), Vec::<String>::new(), "once");
+}
+
+#[test]
 fn what_three_workers_died_over_is_put_aside_and_can_be_tried_again() {
     let server = RedisServer::start_on_port(&[]);
     let site = Site::new(&server, 2);
