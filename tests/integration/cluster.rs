@@ -11,6 +11,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use redis::Connection;
 use serde_json::Value;
 
 use tagloupe::{
@@ -162,6 +163,12 @@ fn a_worker_that_is_asked_to_end_hands_back_what_it_has_not_begun() {
         .unwrap();
     wait_until("it is at work", || helper.says("stored"));
     let helped = helper.end();
+    let library = Library::open(&site.storage.library()).unwrap();
+    let known = consumers(&mut server.connection(), library.id());
+    assert!(
+        known.iter().all(|name| name == "nobody"),
+        "nothing remembers it: {known:?}"
+    );
     let output = ingest.wait_with_output().unwrap();
     let told: Value = serde_json::from_slice(&output.stdout).unwrap();
     // Everything that it said it did, and nothing twice.
@@ -173,6 +180,18 @@ fn a_worker_that_is_asked_to_end_hands_back_what_it_has_not_begun() {
     assert_eq!(count(&told, "duplicates"), 0, "{told} {helped}");
     assert_eq!(left_in(&drop), PICTURES as usize, "copied, not moved");
     check_all_is_filed(&site, PICTURES as usize);
+}
+
+/// Who ever took something from the board, as far as the server remembers.
+fn consumers(connection: &mut Connection, library: &str) -> Vec<String> {
+    let told: Vec<BTreeMap<String, redis::Value>> = redis::cmd("XINFO")
+        .arg(&["CONSUMERS", &format!("tl:{library}:ingest"), "ingest"])
+        .query(connection)
+        .unwrap();
+    let names = told.iter().map(|consumer| &consumer["name"]);
+    names
+        .map(|name| redis::from_redis_value_ref(name).unwrap())
+        .collect()
 }
 
 #[test]

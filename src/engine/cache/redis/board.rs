@@ -110,6 +110,18 @@ for n = 1, #ARGV do
 end
 return whose";
 
+/// Ends a worker, and what the group remembers of it and of those that have gone without
+/// a word; never of one that something is with, which would be lost.
+const LEAVE: &str = "\
+redis.call('DEL', KEYS[2])
+for _, one in ipairs(redis.pcall('XINFO', 'CONSUMERS', KEYS[1], 'ingest')) do
+  local name, pending, idle = one[2], one[4], one[6]
+  if pending == 0 and (name == ARGV[1] or idle > tonumber(ARGV[2])) then
+    redis.call('XGROUP', 'DELCONSUMER', KEYS[1], 'ingest', name)
+  end
+end
+return 1";
+
 /// Takes an entry off the board unless somebody else than the named ones has it.
 const TAKE_BACK: &str = "\
 local held = redis.pcall('XPENDING', KEYS[1], 'ingest', ARGV[1], ARGV[1], 1)
@@ -437,9 +449,10 @@ impl Board {
 
     /// A worker ends.
     pub fn leave(&mut self, name: &str) -> Result<(), Failure> {
-        let mut delete = cmd("DEL");
-        delete.arg(self.worker_key(name));
-        self.ask::<u64>(&delete).map(drop)
+        let own = self.worker_key(name);
+        let mut script = script(LEAVE, &[&self.stream, &own]);
+        script.arg(name).arg(LEFT_MS);
+        self.ask::<u64>(&script).map(drop)
     }
 
     /// Entries of a stream, each with its first value.
