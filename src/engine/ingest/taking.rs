@@ -6,6 +6,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
+    ops::ControlFlow,
     path::PathBuf,
     sync::{Arc, Mutex, mpsc},
     time::{Duration, Instant},
@@ -131,7 +132,7 @@ impl Helper<'_> {
             }
             if beat.is_none_or(|at| at.elapsed() >= BEAT_INTERVAL) {
                 beat = Some(Instant::now());
-                self.beat();
+                self.beat(&[]);
             }
             let room = self.most.saturating_sub(self.in_hand.len());
             if ending.is_some() || self.lost != Some(false) || room == 0 {
@@ -191,18 +192,44 @@ impl Helper<'_> {
         }
     }
 
-    fn beat(&mut self) {
-        let entries: Vec<&str> = self.in_hand.keys().map(String::as_str).collect();
+    /// Tells that it is alive and has in hand what it has, and these.
+    fn beat(&mut self, more: &[Claimed]) {
+        let in_hand = self.in_hand.keys().map(String::as_str);
+        let more = more.iter().map(|claimed| claimed.entry.as_str());
+        let entries: Vec<&str> = in_hand.chain(more).collect();
         let answer = self.board.beat(&self.name, &self.told, &entries);
         self.noted(answer);
     }
 
     fn begin_all(&mut self, claimed: Result<Vec<Claimed>, Failure>) {
-        for claimed in self.noted(claimed).into_iter().flatten() {
+        let claimed = self.noted(claimed).unwrap_or_default();
+        let kind = self.pipeline.shared.parts.library.kind();
+        if kind == LayoutKind::InPlace && claimed.iter().any(|claimed| claimed.times > 1) {
+            self.look_around(&claimed);
+        }
+        for claimed in claimed {
             // One that rested while Redis did; it is in work here already.
             if !self.in_hand.contains_key(&claimed.entry) {
                 self.begin(claimed);
             }
+        }
+    }
+
+    /// Where names say nothing, only the index knows what the worker before did. A large
+    /// library takes longer than what is claimed may rest.
+    fn look_around(&mut self, claimed: &[Claimed]) {
+        let pipeline = self.pipeline;
+        let library = &pipeline.shared.parts.library;
+        let mut beat = Instant::now();
+        let looked = library.refresh(&mut |_| {
+            if beat.elapsed() >= BEAT_INTERVAL {
+                beat = Instant::now();
+                self.beat(claimed);
+            }
+            ControlFlow::Continue(())
+        });
+        if let Err(error) = looked {
+            tracing::warn!("cannot look for changed files: {}", error.chain());
         }
     }
 
@@ -234,13 +261,6 @@ impl Helper<'_> {
         if !path.symlink_metadata().is_ok_and(|found| job.is_of(&found)) {
             self.tally.handed_back += 1;
             return self.note(entry, &job, Verdict::Back, false);
-        }
-        if times > 1 && library.kind() == LayoutKind::InPlace {
-            // Where names say nothing, only the index knows what the one before did.
-            let looked = library.refresh(&mut |_| std::ops::ControlFlow::Continue(()));
-            if let Err(error) = looked {
-                tracing::warn!("cannot look for changed files: {}", error.chain());
-            }
         }
         let listener: Listener = {
             let (tell, entry) = (Arc::clone(&self.tell), entry.clone());
