@@ -19,6 +19,7 @@ use tagloupe::{
         Engine, EngineSettings, LayoutKind, Library,
         cache::{
             Backend as _, Failure,
+            disk::Disk,
             entry::Version,
             key::{Family, Key},
             layer::{Cache, Change, Lookup},
@@ -587,6 +588,30 @@ fn a_server_that_was_emptied_learns_which_generation_it_is() {
     one.set(&key_of("a"), V, Some(b"1"));
     let other = open(&server, folders[1].path());
     assert!(found(&other, "a").is_some());
+}
+
+#[test]
+fn the_generation_of_the_server_is_that_of_the_next_start() {
+    let mut server = RedisServer::start();
+    let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let generation = |folder: &Path| {
+        let disk = Disk::open(folder, 1 << 20, system_clock).unwrap();
+        disk.get("tl:library:epoch")
+            .unwrap()
+            .map(|text| text.to_vec())
+    };
+    let one = open(&server, folders[0].path());
+    one.clear("*");
+    assert_eq!(generation(folders[0].path()).unwrap(), b"1");
+    // Who learns it from the server begins in it without one.
+    let other = open(&server, folders[1].path());
+    assert_eq!(generation(folders[1].path()).unwrap(), b"1");
+    drop(other);
+    server.stop();
+    let other = open(&server, folders[1].path());
+    other.set(&key_of("a"), V, Some(b"1"));
+    let disk = Disk::open(folders[1].path(), 1 << 20, system_clock).unwrap();
+    assert!(disk.get("tl:library:g1:source:a").unwrap().is_some());
 }
 
 /// A certificate for 127.0.0.1 and the authority that vouches for it, made on the spot.

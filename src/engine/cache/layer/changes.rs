@@ -310,9 +310,20 @@ impl Cache {
         };
         if let Some(generation) = number
             && self.keys.enter(generation)
-            && let Some(memory) = &self.memory
         {
-            memory.forget();
+            self.note_generation(generation);
+            if let Some(memory) = &self.memory {
+                memory.forget();
+            }
+        }
+    }
+
+    /// So that the next process begins in it before it has found the server, and goes on
+    /// in it without one.
+    fn note_generation(&self, generation: u64) {
+        if let (Some(disk), Ok(generation)) = (&self.disk, i64::try_from(generation)) {
+            let noted = disk.add(&self.keys.generation_key(), generation, 0, None);
+            self.counted(Family::Status, noted);
         }
     }
 
@@ -322,8 +333,10 @@ impl Cache {
         let own = i64::try_from(self.keys.generation()).unwrap_or(i64::MAX);
         let begun = self.behind(Family::Status, |backend| backend.add(&key, own, 1, None));
         let begun = begun.and_then(|generation| u64::try_from(generation).ok());
-        self.keys
-            .enter(begun.unwrap_or_else(|| self.keys.generation() + 1));
+        let begun = begun.unwrap_or_else(|| self.keys.generation() + 1);
+        if self.keys.enter(begun) {
+            self.note_generation(begun);
+        }
     }
 
     fn is_only_in_memory(&self, full: &str) -> bool {

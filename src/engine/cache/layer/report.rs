@@ -248,7 +248,12 @@ impl Cache {
             match heard {
                 Heard::Message(text) => cache.take_message(&text),
                 Heard::Changed(keys, tracking) => cache.take_changed(&keys, tracking),
-                Heard::Emptied | Heard::Gap => cache.take_change(&super::Change::Everything),
+                Heard::Emptied => cache.take_change(&super::Change::Everything),
+                Heard::Gap => {
+                    // This connection may have been faster than the others.
+                    cache.settle();
+                    cache.take_change(&super::Change::Everything);
+                }
             }
         });
         match hearing {
