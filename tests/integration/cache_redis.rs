@@ -2,13 +2,14 @@
 //! with nonsense, and several processes' worth of caches on it.
 
 use std::{
+    collections::BTreeSet,
     fs,
     net::TcpListener,
     ops::ControlFlow,
     path::Path,
     process::{Command, Stdio},
     sync::{
-        Arc, Barrier,
+        Arc, Barrier, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
@@ -296,6 +297,46 @@ fn what_a_user_may_not_do_is_no_loss_of_the_server() {
         "{told}"
     );
     assert!(told.contains("it does not tell how full it is"), "{told}");
+}
+
+#[test]
+fn files_are_told_to_who_is_late_for_a_moment() {
+    let server = RedisServer::start_on_port(&["--enable-debug-command", "yes"]);
+    let (one_folder, other_folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let settings = CacheSettings {
+        redis: Some(server.address()),
+        // As long as people wait, and no longer.
+        redis_patience: PATIENCE,
+        ..CacheSettings::default()
+    };
+    let one = Cache::open("library", &[one_folder.path()], &settings, system_clock);
+    one.settle();
+    let other = open(&server, other_folder.path());
+    let heard: Arc<Mutex<BTreeSet<String>>> = Arc::default();
+    let hearing = Arc::clone(&heard);
+    other.subscribe("hearing", move |change| {
+        if let Change::Files(paths) = change {
+            hearing.lock().unwrap().extend(paths.iter().cloned());
+        }
+        Ok(())
+    });
+    wait_until("they hear each other", || {
+        one.tell_files(&["first".to_owned()]);
+        !heard.lock().unwrap().is_empty()
+    });
+    // It is busy with a question of somebody else's.
+    let mut connection = server.connection();
+    let question = redis::cmd("DEBUG")
+        .arg("SLEEP")
+        .arg("0.07")
+        .get_packed_command();
+    connection.send_packed_command(&question).unwrap();
+    let paths: Vec<String> = (0..1_000).map(|n| format!("images/{n}.png")).collect();
+    one.tell_files(&paths);
+    connection.recv_response().unwrap();
+    wait_until("everything is told", || {
+        heard.lock().unwrap().len() == 1_001
+    });
 }
 
 #[test]

@@ -8,6 +8,7 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
 
 #[cfg(feature = "redis")]
@@ -35,6 +36,9 @@ use crate::{
 /// More media than these in one step, and whole families are forgotten: cheaper than
 /// looking for each.
 const ONE_BY_ONE: usize = 200;
+/// How often something is told to a server that is late, and the pause between.
+const TELLINGS: u32 = 10;
+const TELLING_PAUSE: Duration = Duration::from_millis(60);
 /// Entries that are compared with the server's in one round trip.
 #[cfg(feature = "redis")]
 const COMPARED_AT_ONCE: usize = 200;
@@ -178,13 +182,20 @@ impl Cache {
     }
 
     /// Tells other hosts that originals, or what goes with them, changed on the shared
-    /// storage: paths below the library.
+    /// storage: paths below the library. Waits for a server that is late for a moment.
     pub fn tell_files(&self, paths: &[String]) {
-        if !self.is_shared_now() {
-            return;
-        }
         for paths in paths.chunks(ONE_BY_ONE) {
-            self.publish(&json!({"from": self.origin, "files": paths}));
+            if !self.is_shared_now() {
+                return;
+            }
+            let message = json!({"from": self.origin, "files": paths});
+            // Until it is told, or the server counts as gone.
+            for _ in 0..TELLINGS {
+                if self.publish(&message) {
+                    break;
+                }
+                std::thread::sleep(TELLING_PAUSE);
+            }
         }
     }
 

@@ -223,16 +223,20 @@ impl Cache {
         }
     }
 
-    pub(super) fn publish(&self, message: &Json) {
+    /// Tells other hosts; says whether that is done, or need not be.
+    pub(super) fn publish(&self, message: &Json) -> bool {
         #[cfg(feature = "redis")]
         if let Some(redis) = &self.redis
             && redis.breaker().is_closed()
         {
             let told = redis.publish(&self.keys.channel(), &message.to_string());
+            let is_late = matches!(told, Err(Failure::Unavailable(_)));
             self.counted(Family::Status, told);
+            return !is_late;
         }
         #[cfg(not(feature = "redis"))]
         let _nobody_hears = message;
+        true
     }
 
     /// Hears other hosts from now on, for as long as the cache lives.
