@@ -28,6 +28,8 @@ pub mod stats;
 
 use std::{sync::Arc, time::Duration};
 
+use self::glob::Globs;
+
 /// The bytes of an entry.
 pub type Value = Arc<[u8]>;
 
@@ -100,8 +102,21 @@ pub trait Backend: Send + Sync {
 
     /// Deletes what matches and returns how many that were. Others go on meanwhile.
     fn clear(&self, pattern: &str) -> Result<u64, Failure> {
+        self.clear_each(&[pattern.to_owned()])
+    }
+
+    /// As [`Self::clear`] for patterns that begin differently ([`Globs`]), in one walk.
+    fn clear_each(&self, patterns: &[String]) -> Result<u64, Failure> {
+        let globs = Globs::new(patterns);
+        let Some(common) = globs.common() else {
+            return Ok(0);
+        };
         let mut keys = Vec::new();
-        self.list(pattern, &mut |key, _| keys.push(key))?;
+        self.list(&common, &mut |key, _| {
+            if globs.matches(&key) {
+                keys.push(key);
+            }
+        })?;
         let mut cleared = 0;
         for keys in keys.chunks(CLEARED_AT_ONCE) {
             cleared += self.delete_many(keys)?;

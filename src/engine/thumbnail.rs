@@ -163,10 +163,10 @@ impl ThumbnailStore {
         self.cache.remove_listed(keys)
     }
 
-    /// Deletes the entries of a medium that is gone for good.
-    pub fn forget(&self, id: &MediaId) {
+    /// Deletes the entries of media that are gone for good.
+    pub fn forget(&self, ids: &[MediaId]) {
         let families = [Family::Thumb, Family::Lowres, Family::Media];
-        self.cache.forget_media(&families, std::slice::from_ref(id));
+        self.cache.forget_media(&families, ids);
     }
 }
 
@@ -327,7 +327,7 @@ mod tests {
                 .iter()
                 .all(|(key, bytes)| key.contains("cat") && *bytes > 0)
         );
-        store.forget(&cat);
+        store.forget(std::slice::from_ref(&cat));
         assert_eq!(keys(&store).len(), 3);
         assert_eq!(store.cache.clear("thumb:dog:16x8:kitty-*"), 1);
         let strays = store.strays([].into_iter());

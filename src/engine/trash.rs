@@ -70,6 +70,7 @@ pub fn purge(
         several => format!("remove {} for good", several.len()),
     });
     let report = in_batches(items, on, |batch, report| {
+        let mut gone = Vec::new();
         for (item, outcome) in batch.iter().zip(library.purge(&operation, batch, now)) {
             match outcome {
                 Ok(bytes) => {
@@ -77,12 +78,13 @@ pub fn purge(
                     report.bytes += bytes;
                     // Another one may have its id by now.
                     if matches!(library.key_of(&item.id), Ok(None)) {
-                        thumbnails.forget(&item.id);
+                        gone.push(item.id.clone());
                     }
                 }
                 Err(error) => report.failed.push((item.path.clone(), error.chain())),
             }
         }
+        thumbnails.forget(&gone);
     });
     library.finish(&operation);
     report

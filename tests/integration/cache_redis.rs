@@ -34,6 +34,7 @@ use tagloupe::{
     },
     model::{
         edit::Edit,
+        id::MediaKey,
         tag::{Tag, TagName},
     },
 };
@@ -567,6 +568,65 @@ fn an_edit_on_one_host_is_seen_on_the_other() {
         drain(&mut other_events);
         one.catalog().tag_count(&name) == 1
     });
+}
+
+#[test]
+fn what_is_thrown_away_costs_few_walks_over_the_server() {
+    const PICTURES: u32 = 20;
+    let server = RedisServer::start();
+    let folder = tempfile::tempdir().unwrap();
+    Library::create(folder.path(), LayoutKind::Flat, "Test").unwrap();
+    for n in 0..PICTURES {
+        write_picture(&folder.path().join(format!("images/{n}.png")), n);
+    }
+    let (engine, mut events) = start(folder.path(), &server);
+    wait_until("it is indexed", || {
+        while events.events.try_recv().is_ok() {}
+        engine.catalog().len() == PICTURES as usize
+    });
+    let keys: Vec<MediaKey> = engine.catalog().records().map(|r| r.key()).collect();
+    let (_, failed) = engine.warm_cache_now(&keys, &mut |_, _| true);
+    assert!(failed.is_empty(), "{failed:?}");
+    // A server has more to do than this.
+    let mut others = redis::pipe();
+    for n in 0..5_000 {
+        others.set(format!("other:{n}"), 1).ignore();
+    }
+    others.exec(&mut server.connection()).unwrap();
+    let kept = engine.catalog().key_of(&"7".parse().unwrap()).unwrap();
+    let rest = keys.into_iter().filter(|key| *key != kept).collect();
+    engine.trash(rest, "");
+    wait_until("they are in the trash", || {
+        while events.events.try_recv().is_ok() {}
+        engine.trashed_now().unwrap().len() == PICTURES as usize - 1
+    });
+    redis::cmd("CONFIG")
+        .arg("RESETSTAT")
+        .exec(&mut server.connection())
+        .unwrap();
+    let items = engine.trashed_now().unwrap();
+    let report = engine.purge_now(&items, &mut |_, _| ControlFlow::Continue(()));
+    assert!(report.failed.is_empty(), "{report:?}");
+    let left: Vec<String> = engine.cache().list("*").into_iter().map(|l| l.0).collect();
+    assert!(
+        left.iter().any(|key| key.starts_with("thumb:7:")),
+        "{left:?}"
+    );
+    let of_others = left.iter().filter(|key| key.starts_with("thumb:"));
+    assert!(
+        of_others.clone().all(|key| key.starts_with("thumb:7:")),
+        "{left:?}"
+    );
+    let told: String = redis::cmd("INFO")
+        .arg("commandstats")
+        .query(&mut server.connection())
+        .unwrap();
+    let walked = told.lines().find_map(|line| {
+        let rest = line.strip_prefix("cmdstat_scan:calls=")?;
+        rest.split(',').next()?.parse::<u32>().ok()
+    });
+    // One walk a family, and the list above.
+    assert!(walked.unwrap() < 50, "{told}");
 }
 
 #[test]

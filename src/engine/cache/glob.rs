@@ -16,6 +16,51 @@ pub fn literal_prefix(pattern: &str) -> String {
     prefix
 }
 
+/// The text as a pattern that nothing else matches.
+pub fn escaped(text: &str) -> String {
+    let mut pattern = String::with_capacity(text.len());
+    for character in text.chars() {
+        if matches!(character, '*' | '?' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(character);
+    }
+    pattern
+}
+
+/// Patterns of which no two match the same text, since what is literal at the beginning
+/// of each ends otherwise: to find out in one walk which keys match any of them.
+pub struct Globs<'p> {
+    /// Each behind its [`literal_prefix`], in their order.
+    sorted: Vec<(String, &'p str)>,
+}
+
+impl<'p> Globs<'p> {
+    pub fn new(patterns: &'p [String]) -> Self {
+        let with_prefix = |pattern: &'p String| (literal_prefix(pattern), pattern.as_str());
+        let mut sorted: Vec<_> = patterns.iter().map(with_prefix).collect();
+        sorted.sort_unstable();
+        Self { sorted }
+    }
+
+    /// A pattern that everything matches which one of them does; `None` without any.
+    pub fn common(&self) -> Option<String> {
+        let ((first, _), (last, _)) = (self.sorted.first()?, self.sorted.last()?);
+        let both = first.chars().zip(last.chars());
+        let common: String = both.take_while(|(a, b)| a == b).map(|(a, _)| a).collect();
+        Some(format!("{}*", escaped(&common)))
+    }
+
+    /// Whether one of them matches.
+    pub fn matches(&self, text: &str) -> bool {
+        let behind = self
+            .sorted
+            .partition_point(|(prefix, _)| prefix.as_str() <= text);
+        let candidate = behind.checked_sub(1).map(|at| self.sorted[at].1);
+        candidate.is_some_and(|pattern| matches_glob(pattern, text))
+    }
+}
+
 /// Whether the whole text matches: `*` is any text, `?` one character, `\` takes
 /// the next character literally. Takes at most pattern times text steps.
 pub fn matches_glob(pattern: &str, text: &str) -> bool {
@@ -67,6 +112,31 @@ mod tests {
         ] {
             assert_eq!(literal_prefix(pattern), expected, "{pattern}");
         }
+    }
+
+    #[test]
+    fn many_patterns_match_what_one_of_them_does() {
+        let patterns = ["x:b\\*:*", "x:a:*", "x:abc:*", "x:ab:*"].map(str::to_owned);
+        let globs = Globs::new(&patterns);
+        assert_eq!(globs.common().as_deref(), Some("x:*"));
+        for text in [
+            "x:a:1",
+            "x:ab:",
+            "x:abc:1:2",
+            "x:b*:1",
+            "x:b:1",
+            "x:bc:1",
+            "x:a",
+            "x:abd:1",
+            "y",
+            "",
+        ] {
+            let expected = patterns.iter().any(|pattern| matches_glob(pattern, text));
+            assert_eq!(globs.matches(text), expected, "{text}");
+        }
+        let one = ["a\\*b:*".to_owned()];
+        assert_eq!(Globs::new(&one).common().as_deref(), Some("a\\*b:*"));
+        assert!(Globs::new(&[]).common().is_none() && !Globs::new(&[]).matches("a"));
     }
 
     #[test]

@@ -33,8 +33,7 @@ use crate::{
     model::id::MediaId,
 };
 
-/// More media than these in one step, and whole families are forgotten: cheaper than
-/// looking for each.
+/// Of more than these in one step others are told at once.
 const ONE_BY_ONE: usize = 200;
 /// How often something is told to a server that is late, and the pause between.
 const TELLINGS: u32 = 10;
@@ -91,12 +90,25 @@ impl Cache {
     /// Forgets what was made of media in these families, everywhere.
     pub fn forget_media(&self, families: &[Family], ids: &[MediaId]) {
         for family in families {
-            if ids.len() > ONE_BY_ONE {
-                self.clear(&format!("{}:*", family.name()));
-                continue;
+            let patterns: Vec<String> = ids.iter().map(|id| of_medium(*family, id)).collect();
+            let full: Vec<String> = patterns.iter().map(|p| self.keys.full(p)).collect();
+            let mut cleared = 0;
+            if let Some(memory) = &self.memory {
+                let outcome = memory.clear_each(&full);
+                cleared = self.counted(*family, outcome).unwrap_or(0);
             }
-            for id in ids {
-                self.clear(&of_medium(*family, id));
+            for backend in self.all_behind() {
+                let outcome = backend.clear_each(&full);
+                cleared = cleared.max(self.counted(*family, outcome).unwrap_or(0));
+            }
+            self.counters.note(*family, Happening::Delete, cleared);
+            if ids.len() > ONE_BY_ONE {
+                // Rather too much: it only costs memory what lies behind it as well.
+                self.tell_removed(&format!("{}:*", family.name()));
+            } else {
+                for pattern in &patterns {
+                    self.tell_removed(pattern);
+                }
             }
         }
     }
