@@ -124,6 +124,7 @@ impl IngestPipeline {
         let name = self.shared.join_others();
         let library = Arc::clone(&self.shared.parts.library);
         let (own, origin) = (name.clone(), cache.origin().to_owned());
+        let board = board.until(&self.shared.stop);
         let (news, untold) = sync_channel::<Report>(MAX_NEWS);
         let mut teller = board.another();
         let thread = spawn("ingest-tell", move || {

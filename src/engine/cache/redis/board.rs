@@ -13,7 +13,10 @@ use super::{
     client,
     lanes::{connect, reason},
 };
-use crate::engine::cluster::{Job, Waiting};
+use crate::engine::{
+    cluster::{Job, Waiting},
+    job::Cancel,
+};
 
 /// Who reads the stream together.
 const GROUP: &str = "ingest";
@@ -202,6 +205,8 @@ pub struct Board {
     channel: String,
     /// Up to which answer this one has heard.
     heard: String,
+    /// Ends what is waited for to connect.
+    over: Cancel,
 }
 
 impl Board {
@@ -219,7 +224,16 @@ impl Board {
             workers: keys.shared("ingest:workers"),
             channel: keys.channel(),
             heard: "0".to_owned(),
+            over: Cancel::default(),
         })
+    }
+
+    /// The same, for an owner that waits for no connection once it is over.
+    pub fn until(self, over: &Cancel) -> Self {
+        Self {
+            over: over.clone(),
+            ..self
+        }
     }
 
     /// The same board, on a connection of its own.
@@ -232,6 +246,7 @@ impl Board {
             workers: self.workers.clone(),
             channel: self.channel.clone(),
             heard: "0".to_owned(),
+            over: self.over.clone(),
         }
     }
 
@@ -503,7 +518,7 @@ impl Board {
         let mut connection = if let Some(connection) = self.connection.take() {
             connection
         } else {
-            let made = connect(&self.client)?;
+            let made = connect(&self.client, &self.over)?;
             made.set_read_timeout(Some(PATIENCE))?;
             made
         };

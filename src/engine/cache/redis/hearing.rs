@@ -7,10 +7,6 @@
 //! may; without that such an entry stays in memory until its time is over.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -18,7 +14,11 @@ use std::{
 use redis::{Client, Connection, ProtocolVersion, PubSub, RedisResult, Value, cmd};
 
 use super::{
-    super::{super::job::spawn, Failure, settings::RedisAddress},
+    super::{
+        super::job::{Cancel, spawn},
+        Failure,
+        settings::RedisAddress,
+    },
     client,
     lanes::{connect, is_said, reason},
     tracking::{self, Tracking},
@@ -44,7 +44,7 @@ pub enum Heard<'h> {
 
 /// Hears one channel, and of changes in the server, until it is dropped.
 pub struct Hearing {
-    stop: Arc<AtomicBool>,
+    stop: Cancel,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -60,12 +60,12 @@ impl Hearing {
         on: impl Fn(Heard<'_>) + Send + 'static,
     ) -> Result<Self, Failure> {
         let client = older_protocol(&client(address)?)?;
-        let stop = Arc::new(AtomicBool::new(false));
+        let stop = Cancel::default();
         let mut hearer = Hearer {
             client,
             channel,
             prefix,
-            stop: Arc::clone(&stop),
+            stop: stop.clone(),
             on,
             refusals: Vec::new(),
         };
@@ -81,7 +81,7 @@ impl Hearing {
 
 impl Drop for Hearing {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Release);
+        self.stop.cancel();
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
             // What hears may have been the last to own this.
@@ -107,7 +107,7 @@ struct Hearer<F> {
     client: Client,
     channel: String,
     prefix: String,
-    stop: Arc<AtomicBool>,
+    stop: Cancel,
     on: F,
     /// What the server refused, as the log says it.
     refusals: Vec<String>,
@@ -117,7 +117,7 @@ impl<F: Fn(Heard<'_>)> Hearer<F> {
     fn run(&mut self) {
         while !self.is_over() {
             let begun = Instant::now();
-            if let Ok(mut connection) = connect(&self.client) {
+            if let Ok(mut connection) = connect(&self.client, &self.stop) {
                 // Whatever ended it, it is tried again.
                 let _lost = self.hear(&mut connection);
             }
@@ -135,7 +135,7 @@ impl<F: Fn(Heard<'_>)> Hearer<F> {
     }
 
     fn is_over(&self) -> bool {
-        self.stop.load(Ordering::Acquire)
+        self.stop.is_cancelled()
     }
 
     fn hear(&mut self, connection: &mut Connection) -> RedisResult<()> {
@@ -165,7 +165,7 @@ impl<F: Fn(Heard<'_>)> Hearer<F> {
     ) -> RedisResult<Option<Tracking>> {
         let begun = number.and_then(|number| {
             subscription.subscribe(tracking::CHANNEL)?;
-            Tracking::begin(&self.client, number, &self.prefix)
+            Tracking::begin(&self.client, number, &self.prefix, &self.stop)
         });
         match begun {
             Ok(tracking) => Ok(Some(tracking)),

@@ -6,6 +6,7 @@
 
 use std::{
     collections::VecDeque,
+    io,
     sync::{
         Arc, Condvar, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -18,7 +19,7 @@ use std::{
 use redis::{Client, Connection, ConnectionLike as _, RedisError, RedisResult};
 
 use super::super::{
-    super::job::{lock, spawn},
+    super::job::{Cancel, lock, spawn},
     Failure,
     breaker::Breaker,
     key::PROBE,
@@ -29,6 +30,8 @@ const LANES: usize = 2;
 /// Questions that wait; with more the server is too slow to be asked.
 const QUEUED: usize = 256;
 const CONNECT_PATIENCE: Duration = Duration::from_millis(300);
+/// How often it is looked whether connecting is still of use.
+const OVER_INTERVAL: Duration = Duration::from_millis(20);
 /// How long a connection waits for the next byte before it is given up.
 const SILENCE: Duration = Duration::from_millis(400);
 /// For steps of which the caller knows that they take longer.
@@ -83,6 +86,8 @@ struct Shared {
     patience: Duration,
     state: Mutex<State>,
     changed: Condvar,
+    /// Ends what is waited for to connect.
+    over: Cancel,
 }
 
 /// The threads of one server.
@@ -92,17 +97,14 @@ pub struct Lanes {
 }
 
 impl Lanes {
-    pub fn start(
-        client: Client,
-        breaker: Arc<Breaker>,
-        patience: Duration,
-    ) -> std::io::Result<Self> {
+    pub fn start(client: Client, breaker: Arc<Breaker>, patience: Duration) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             client,
             breaker,
             patience,
             state: Mutex::default(),
             changed: Condvar::new(),
+            over: Cancel::default(),
         });
         let mut lanes = Self {
             shared: Arc::clone(&shared),
@@ -203,6 +205,7 @@ impl Drop for Lanes {
             state.closed = true;
             state.questions.clear();
         }
+        self.shared.over.cancel();
         self.shared.changed.notify_all();
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
@@ -247,7 +250,7 @@ fn work(shared: &Shared) {
         let lost = shared.breaker.opened();
         let open = match idle.take().and_then(|idle| idle.take(shared)) {
             Some(open) => Ok(open),
-            None => connect(&shared.client),
+            None => connect(&shared.client, &shared.over),
         };
         let outcome = open.and_then(|mut open| {
             let is_long = question.patience > shared.patience;
@@ -312,7 +315,8 @@ fn probe(shared: &Shared) {
                 return;
             }
         }
-        match connect(&shared.client).and_then(|mut connection| try_to_write(&mut connection)) {
+        let connected = connect(&shared.client, &shared.over);
+        match connected.and_then(|mut connection| try_to_write(&mut connection)) {
             Ok(()) => {
                 shared.breaker.succeeded();
             }
@@ -324,8 +328,34 @@ fn probe(shared: &Shared) {
     }
 }
 
-/// A connection whose every read ends.
-pub fn connect(client: &Client) -> RedisResult<Connection> {
+/// A connection whose every read ends. Looking up its name may take as long as the
+/// system likes: who is over before does not wait for that.
+pub fn connect(client: &Client, over: &Cancel) -> RedisResult<Connection> {
+    let client = client.clone();
+    unless_over(over, move || open(&client))
+}
+
+/// What the work gives, unless it is over before.
+fn unless_over<T: Send + 'static>(
+    over: &Cancel,
+    work: impl FnOnce() -> RedisResult<T> + Send + 'static,
+) -> RedisResult<T> {
+    let (tell, told) = sync_channel(1);
+    // It ends by itself one day, or with the process.
+    spawn("redis-connect", move || {
+        // Nobody may wait for it any more.
+        let _ = tell.send(work());
+    })?;
+    loop {
+        match told.recv_timeout(OVER_INTERVAL) {
+            Ok(outcome) => return outcome,
+            Err(RecvTimeoutError::Timeout) if !over.is_cancelled() => {}
+            Err(_) => return Err(io::Error::other("connecting was given up").into()),
+        }
+    }
+}
+
+fn open(client: &Client) -> RedisResult<Connection> {
     let mut connection = client.get_connection_with_timeout(CONNECT_PATIENCE)?;
     connection.set_read_timeout(Some(SILENCE))?;
     connection.set_write_timeout(Some(SILENCE))?;
@@ -391,5 +421,24 @@ pub fn reason(error: &RedisError) -> String {
             }
             told
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_over_does_not_wait_for_a_name() {
+        let (answer, answered) = sync_channel::<()>(1);
+        let look_up = move || {
+            answered.recv().unwrap();
+            Ok(())
+        };
+        let over = Cancel::default();
+        over.cancel();
+        assert!(unless_over(&over, look_up).is_err());
+        answer.send(()).unwrap();
+        assert_eq!(unless_over(&Cancel::default(), || Ok(7)).unwrap(), 7);
     }
 }

@@ -17,6 +17,7 @@ use redis::{Client, Connection, RedisError, RedisResult, cmd, pipe};
 
 use super::{
     super::{
+        super::job::Cancel,
         Failure,
         entry::{CHECKSUM_BYTES, HEAD_BYTES, Mark},
         key::Keyspace,
@@ -42,8 +43,8 @@ pub struct Tracking {
 impl Tracking {
     /// Has the server tell the connection of this number, from now on, of every key
     /// that begins so. The server remembers nothing for it but the prefix.
-    pub fn begin(client: &Client, hearer: u64, prefix: &str) -> RedisResult<Self> {
-        let mut connection = connect(client)?;
+    pub fn begin(client: &Client, hearer: u64, prefix: &str, over: &Cancel) -> RedisResult<Self> {
+        let mut connection = connect(client, over)?;
         let mut track = cmd("CLIENT");
         track.arg("TRACKING").arg("ON");
         track.arg("REDIRECT").arg(hearer);
@@ -104,9 +105,11 @@ pub fn number(connection: &mut Connection) -> RedisResult<u64> {
 /// When it does not answer.
 pub fn refusal(address: &RedisAddress, library: &str) -> Result<Option<String>, Failure> {
     let client = client(address)?;
-    let asked = connect(&client).and_then(|mut connection| {
+    // Its address was looked up a moment ago.
+    let over = Cancel::default();
+    let asked = connect(&client, &over).and_then(|mut connection| {
         let number = number(&mut connection)?;
-        Tracking::begin(&client, number, &Keyspace::new(library).entries())
+        Tracking::begin(&client, number, &Keyspace::new(library).entries(), &over)
     });
     match asked {
         Ok(_) => Ok(None),
