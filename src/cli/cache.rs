@@ -145,14 +145,23 @@ fn clear(context: &Context, pattern: &str) -> Result<Status> {
     let (events, _) = event::channel();
     let engine = context.bare_engine(events)?;
     engine.cache().settle();
-    let removed = engine.clear_cache_now(pattern);
+    let cleared = engine.clear_cache_now(pattern);
     if context.options.json {
-        context.output.json(&json!({"removed": removed}))?;
+        context
+            .output
+            .json(&json!({"removed": cleared.entries, "failed": cleared.failed}))?;
     } else {
-        let removed = counted(removed, "entry", "entries");
+        let removed = counted(cleared.entries, "entry", "entries");
         context.output.line(&format!("removed {removed}"))?;
+        for reason in &cleared.failed {
+            context.output.note(reason);
+        }
     }
-    Ok(Status::Done)
+    Ok(if cleared.failed.is_empty() {
+        Status::Done
+    } else {
+        Status::Partly
+    })
 }
 
 fn warm(context: &Context, text: &str) -> Result<Status> {

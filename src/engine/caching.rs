@@ -33,7 +33,7 @@ use super::{
     cache::{
         entry::Version,
         key::Key,
-        layer::{Cache, Change},
+        layer::{Cache, Change, Cleared},
         stats::{Stats, Tally},
     },
     event::{Event, PictureSize},
@@ -142,8 +142,8 @@ impl Engine {
         self.core.cache_stats()
     }
 
-    /// Forgets what matches and returns how many entries that were; waits.
-    pub fn clear_cache_now(&self, pattern: &str) -> u64 {
+    /// Forgets what matches; waits.
+    pub fn clear_cache_now(&self, pattern: &str) -> Cleared {
         self.core.clear_cache(pattern)
     }
 
@@ -170,9 +170,13 @@ impl Engine {
     /// Forgets what matches, in the background.
     pub fn clear_cache(&self, pattern: String) -> JobId {
         self.run_job(move |core, job, _| {
-            let n = core.clear_cache(&pattern);
-            let text = format!("{n} entries removed");
-            core.events.done(job, "clearing the cache", Ok(text));
+            let Cleared { entries, failed } = core.clear_cache(&pattern);
+            let text = format!("{entries} entries removed");
+            let outcome = match failed.first() {
+                None => Ok(text),
+                Some(reason) => Err(format!("{text}; {reason}")),
+            };
+            core.events.done(job, "clearing the cache", outcome);
             core.events.send(Event::Cache(Box::new(core.cache_stats())));
         })
     }
@@ -312,7 +316,7 @@ impl Core {
         self.write_counts_back(WORTH_A_WRITE);
     }
 
-    fn clear_cache(&self, pattern: &str) -> u64 {
+    fn clear_cache(&self, pattern: &str) -> Cleared {
         // What is counted in it goes on.
         self.write_counts_back(0);
         self.cache.clear(pattern)

@@ -329,7 +329,7 @@ mod tests {
         );
         store.forget(std::slice::from_ref(&cat));
         assert_eq!(keys(&store).len(), 3);
-        assert_eq!(store.cache.clear("thumb:dog:16x8:kitty-*"), 1);
+        assert_eq!(store.cache.clear("thumb:dog:16x8:kitty-*").entries, 1);
         let strays = store.strays([].into_iter());
         assert_eq!(store.remove_strays(&strays), 2);
         assert_eq!(keys(&store), [""; 0]);

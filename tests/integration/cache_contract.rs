@@ -338,6 +338,12 @@ fn what_was_used_longest_ago_makes_room() {
 mod disk {
     use std::{fs, path::Path};
 
+    use tagloupe::engine::cache::{
+        entry::Version,
+        key::{Family, Key},
+        layer::Cache,
+    };
+
     use super::*;
 
     fn open(folder: &Path) -> Disk {
@@ -526,6 +532,38 @@ mod disk {
             assert_eq!(text(disk.get("a").unwrap()).as_deref(), Some("1"));
             drop(disk);
         }
+    }
+
+    #[test]
+    fn what_cannot_be_taken_out_is_cleared_with_its_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::on_disk(folder.path(), system_clock);
+        let key = |name: &str| Key::new(Family::Lowres, &[name]);
+        for name in ["small", "large"] {
+            let bytes = if name == "small" { 10 } else { 100_000 };
+            cache.set(&key(name), Version(1), Some(&vec![0; bytes]));
+        }
+        // As on a disk that is full.
+        let file = rusqlite::Connection::open(folder.path().join("cache.db")).unwrap();
+        file.execute_batch(
+            "CREATE TRIGGER full BEFORE DELETE ON entry BEGIN SELECT RAISE(ABORT, 'full'); END",
+        )
+        .unwrap();
+        let cleared = cache.clear("lowres:small");
+        assert_eq!(cleared.entries, 0);
+        assert!(cleared.failed[0].contains("full"), "{cleared:?}");
+        let cleared = cache.clear("*");
+        assert_eq!(
+            (cleared.entries, cleared.failed.len()),
+            (2, 0),
+            "{cleared:?}"
+        );
+        assert_eq!(value_files(folder.path()).len(), 0);
+        assert!(cache.get(&key("small"), Version(1)).found().is_none());
+        cache.set(&key("small"), Version(1), Some(b"1"));
+        assert!(cache.get(&key("small"), Version(1)).found().is_some());
+        let other = Cache::on_disk(folder.path(), system_clock);
+        assert!(other.get(&key("small"), Version(1)).found().is_some());
     }
 
     #[test]

@@ -94,6 +94,8 @@ fn a_lost_server_costs_no_answer_and_comes_back_by_itself() {
     assert_eq!(found(&other, "b").unwrap(), b"2");
     assert_eq!(found(&cache, "b").unwrap(), b"2");
     assert!(cache.stats(&Tally::default()).lost >= 1);
+    let cleared = cache.clear("source:none");
+    assert!(cleared.failed[0].starts_with("Redis keeps what it has: "));
 
     server.go_on();
     wait_until("it is used again", || cache.backend_name() == "redis");

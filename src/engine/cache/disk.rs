@@ -146,6 +146,22 @@ impl Disk {
         Ok(swept)
     }
 
+    /// Gives up the whole folder, which begins anew: on a disk that is full no entry can
+    /// be taken out, since that has to be written.
+    ///
+    /// # Errors
+    /// When something of it cannot be removed.
+    pub fn discard(&self) -> Result<(), Failure> {
+        let mut writer = lock(&self.writer);
+        *writer = None;
+        lock(&self.readers).clear();
+        self.known.forget();
+        schema::delete(&self.path);
+        self.files.discard().map_err(|error| {
+            Failure::Unavailable(format!("cannot remove the values of the cache: {error}"))
+        })
+    }
+
     /// What other processes and this one removed after a removal of that number, and
     /// the number of the newest.
     ///

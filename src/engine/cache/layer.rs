@@ -30,7 +30,7 @@ use super::{
     single_flight::Flights,
     stats::{Counters, Happening, Tally},
 };
-pub use changes::Change;
+pub use changes::{Change, Cleared};
 
 /// How long those who want to know the backend wait for Redis.
 #[cfg(feature = "redis")]

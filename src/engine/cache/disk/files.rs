@@ -205,6 +205,16 @@ impl Files {
         }
     }
 
+    /// Removes all of them.
+    pub fn discard(&self) -> io::Result<()> {
+        *lock(&self.pack) = None;
+        self.close();
+        match fs::remove_dir_all(self.cache.join(FOLDER)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// The names of the files that have been there for a while, as a start finds
     /// them. Removes what earlier versions left.
     pub fn old_ones(&self, now: i64) -> Vec<String> {

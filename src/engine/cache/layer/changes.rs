@@ -55,6 +55,14 @@ pub enum Change {
     Ingest(String),
 }
 
+/// What a clearing did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cleared {
+    pub entries: u64,
+    /// What could not be cleared, and why.
+    pub failed: Vec<String>,
+}
+
 /// A name for the log, and what hears changes.
 pub(super) type Listener = (
     String,
@@ -114,15 +122,15 @@ impl Cache {
     }
 
     /// Forgets what matches (see [`super::super::glob`]; keys without the prefix of the
-    /// library), everywhere, and returns how many entries that were.
-    pub fn clear(&self, pattern: &str) -> u64 {
+    /// library), everywhere.
+    pub fn clear(&self, pattern: &str) -> Cleared {
         let is_all = pattern == "*";
         let full = if is_all {
             self.keys.everything()
         } else {
             self.keys.full(pattern)
         };
-        let mut cleared = 0;
+        let mut cleared = Cleared::default();
         if let Some(memory) = &self.memory {
             // What lies behind as well is counted there.
             let mut only_here = 0;
@@ -131,18 +139,43 @@ impl Cache {
             });
             self.counted(Family::Status, outcome);
             self.counted(Family::Status, memory.clear(&full));
-            cleared += only_here;
+            cleared.entries += only_here;
+        }
+        // All that is there is left behind with its generation anyway.
+        #[cfg(feature = "redis")]
+        if let Some(redis) = &self.redis
+            && !is_all
+            && !redis.breaker().is_closed()
+        {
+            let reason = redis.breaker().reason();
+            cleared
+                .failed
+                .push(format!("Redis keeps what it has: {reason}"));
         }
         for backend in self.all_behind() {
-            let outcome = backend.clear(&full);
-            cleared += self.counted(Family::Status, outcome).unwrap_or(0);
+            let mut outcome = backend.clear(&full);
+            if let Some(disk) = self
+                .disk
+                .as_ref()
+                .filter(|disk| disk.name() == backend.name())
+                && is_all
+                && outcome.is_err()
+            {
+                let held = disk.usage().unwrap_or_default().entries;
+                outcome = disk.discard().map(|()| held);
+            }
+            if let Err(failure) = &outcome {
+                cleared.failed.push(failure.to_string());
+            }
+            cleared.entries += self.counted(Family::Status, outcome).unwrap_or(0);
         }
         if is_all {
             self.begin_generation();
         }
         let family = pattern.split(':').next().and_then(Family::by_name);
         let family = family.unwrap_or(Family::Status);
-        self.counters.note(family, Happening::Delete, cleared);
+        self.counters
+            .note(family, Happening::Delete, cleared.entries);
         self.tell_removed(pattern);
         cleared
     }

@@ -138,11 +138,11 @@ fn what_is_cleared_is_gone_for_another_process_too() {
         // And into its memory.
         assert!(found(&other, name, V1).is_some());
     }
-    assert_eq!(one.clear("source:a"), 1);
+    assert_eq!(one.clear("source:a").entries, 1);
     other.follow();
     assert_eq!(found(&other, "a", V1), None);
     assert!(found(&other, "b", V1).is_some());
-    assert_eq!(one.clear("*"), 1);
+    assert_eq!(one.clear("*").entries, 1);
     assert_eq!(found(&one, "b", V1), None);
     other.follow();
     assert_eq!(found(&other, "b", V1), None);
