@@ -4,13 +4,14 @@
 use std::{
     collections::BTreeSet,
     fs,
-    net::TcpListener,
+    io::{Read as _, Write as _},
+    net::{Shutdown, TcpListener, TcpStream},
     ops::ControlFlow,
     path::Path,
     process::{Command, Stdio},
     sync::{
         Arc, Barrier, Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -29,7 +30,7 @@ use tagloupe::{
             stats::Tally,
         },
         event::{self, EventReceiver},
-        job::system_clock,
+        job::{spawn, system_clock},
         save::SaveStep,
     },
     model::{
@@ -131,6 +132,56 @@ fn a_frozen_server_holds_nobody_up() {
     assert!(begun.elapsed() < PATIENCE * 1_000, "they did not wait each");
     server.thaw();
     wait_until("it is used again", || redis.get("tl:a").is_ok());
+}
+
+/// Passes on what is said to a server and, as long as it is slow, its answers late.
+fn start_passing_on(server: &RedisServer, is_slow: &Arc<AtomicBool>) -> RedisAddress {
+    let url = server.url();
+    let there = url.trim_start_matches("redis://").trim_end_matches("/0");
+    let (there, is_slow) = (there.to_owned(), Arc::clone(is_slow));
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let here = listener.local_addr().unwrap();
+    spawn("passing-on", move || {
+        for client in listener.incoming() {
+            let (mut client, mut server) = (client.unwrap(), TcpStream::connect(&there).unwrap());
+            let (mut from, mut to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            spawn("asking", move || {
+                // Either may end.
+                let _ = std::io::copy(&mut from, &mut to);
+                let _ = to.shutdown(Shutdown::Both);
+            })
+            .unwrap();
+            let is_slow = Arc::clone(&is_slow);
+            spawn("answering", move || {
+                let mut answer = [0; 4096];
+                while let Ok(length @ 1..) = server.read(&mut answer) {
+                    if is_slow.load(Ordering::SeqCst) {
+                        std::thread::sleep(PATIENCE * 2);
+                    }
+                    if client.write_all(&answer[..length]).is_err() {
+                        break;
+                    }
+                }
+                let _ = client.shutdown(Shutdown::Both);
+            })
+            .unwrap();
+        }
+    })
+    .unwrap();
+    RedisAddress::parse(&format!("redis://{here}/0")).unwrap()
+}
+
+#[test]
+fn a_server_that_is_always_late_is_not_tried_again_and_again() {
+    let server = RedisServer::start_on_port(&[]);
+    let is_slow = Arc::new(AtomicBool::new(true));
+    let address = start_passing_on(&server, &is_slow);
+    let redis = Redis::connect(&address, PATIENCE).unwrap();
+    assert!(!redis.wait_until_known(LONG));
+    assert_eq!(redis.breaker().reason(), "it does not answer in time");
+    is_slow.store(false, Ordering::SeqCst);
+    wait_until("it is used", || redis.breaker().is_closed());
+    assert_eq!(redis.breaker().opened(), 0, "nobody was made to wait");
 }
 
 #[test]

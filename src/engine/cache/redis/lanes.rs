@@ -41,6 +41,9 @@ const LONG_SILENCE: Duration = Duration::from_secs(3);
 const FRESH: Duration = Duration::from_secs(1);
 const FIRST_PROBE: Duration = Duration::from_millis(500);
 const PROBE_INTERVAL: Duration = Duration::from_secs(5);
+/// How often a server is asked at a time whether it answers soon enough; once of them
+/// will do.
+const LOOKS: u32 = 3;
 
 /// What a server begins its answer with that is of no use now: to strangers, while it
 /// starts, while a script holds it up, as a copy of another one, and when it is full or
@@ -315,8 +318,7 @@ fn probe(shared: &Shared) {
                 return;
             }
         }
-        let connected = connect(&shared.client, &shared.over);
-        match connected.and_then(|mut connection| try_to_write(&mut connection)) {
+        match look(shared) {
             Ok(()) => {
                 shared.breaker.succeeded();
             }
@@ -361,6 +363,20 @@ fn open(client: &Client) -> RedisResult<Connection> {
     connection.set_write_timeout(Some(SILENCE))?;
     redis::cmd("PING").query::<String>(&mut connection)?;
     Ok(connection)
+}
+
+/// Whether the server keeps what it is given, and answers in the time that callers wait:
+/// one that is slower would be left alone after three of them, again and again.
+fn look(shared: &Shared) -> RedisResult<()> {
+    let mut connection = connect(&shared.client, &shared.over)?;
+    for _ in 0..LOOKS {
+        let asked = Instant::now();
+        try_to_write(&mut connection)?;
+        if asked.elapsed() <= shared.patience {
+            return Ok(());
+        }
+    }
+    Err(io::Error::new(io::ErrorKind::TimedOut, LATE).into())
 }
 
 /// Whether anything can be kept there: a server that is full, or a copy of another,
@@ -409,6 +425,7 @@ pub fn reason(error: &RedisError) -> String {
         Some("NOAUTH") => "it wants a password (REDIS_PASSWORD, or in cache.redis_url)".to_owned(),
         Some("WRONGPASS") => REFUSED.to_owned(),
         _ if error.kind() == redis::ErrorKind::AuthenticationFailed => REFUSED.to_owned(),
+        _ if error.is_timeout() => LATE.to_owned(),
         _ => {
             let told = error.to_string();
             // As the TLS library says it: an authority that is not known, or another one
