@@ -354,6 +354,29 @@ fn what_a_user_may_not_do_is_no_loss_of_the_server() {
 }
 
 #[test]
+fn who_may_keep_nothing_there_keeps_it_on_the_disk() {
+    let server = RedisServer::start_on_port(&[]);
+    for (name, rules) in [("strange", ["~other:*", "+@all"]), ("mute", ["~*", "-set"])] {
+        redis::cmd("ACL")
+            .arg(&["SETUSER", name, "on", ">pw", "&*", "+@all"])
+            .arg(&rules)
+            .exec(&mut server.connection())
+            .unwrap();
+        let url = server
+            .url()
+            .replace("redis://", &format!("redis://{name}:pw@"));
+        let folder = tempfile::tempdir().unwrap();
+        let cache = open_at(RedisAddress::parse(&url).unwrap(), folder.path());
+        // Of a kind that memory does not hold.
+        let key = Key::new(Family::Lowres, &["a"]);
+        cache.set(&key, V, Some(b"1"));
+        assert!(cache.get(&key, V).found().is_some(), "{name}");
+        let other = Cache::on_disk(folder.path(), system_clock);
+        assert!(other.get(&key, V).found().is_some(), "{name}");
+    }
+}
+
+#[test]
 fn files_are_told_to_who_is_late_for_a_moment() {
     let server = RedisServer::start_on_port(&["--enable-debug-command", "yes"]);
     let (one_folder, other_folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

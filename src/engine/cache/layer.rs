@@ -386,11 +386,10 @@ impl Cache {
         if let Some(redis) = &self.redis
             && redis.breaker().lets_pass()
         {
-            match work(redis.as_ref()) {
-                Err(Failure::Unavailable(_)) => {
-                    self.counters.note(family, Happening::Error, 1);
-                }
-                answered => return self.counted(family, answered),
+            // What this user may not do there is done here.
+            let answer = self.counted(family, work(redis.as_ref()));
+            if answer.is_some() {
+                return answer;
             }
         }
         let disk = self.disk.as_ref()?;
