@@ -311,6 +311,7 @@ impl Engine {
             ("frames", Core::answer_frames),
             ("hashes", Core::hash_unhashed),
             ("aftermath", Core::do_aftermath),
+            ("look-around", Core::look_around),
             ("noting", Core::do_noting),
             ("sources", Core::ask_sources),
         ] {

@@ -62,13 +62,16 @@ const OF_THE_CATALOG: [&str; 3] = ["search:*", "analysis:*", "suggest:*"];
 /// More results than these are cheaper to find again than to copy.
 const MAX_RESULTS: usize = 250_000;
 
-/// What waits for the thread that follows up changes.
+/// What waits for the threads that follow up changes: one that shows and tells them, and
+/// one that looks at all files, which may take long on slow storage.
 #[derive(Default)]
 pub(super) struct Aftermath {
     state: Mutex<Waiting>,
     changed: Condvar,
-    /// The thread, once it runs.
-    thread: OnceLock<ThreadId>,
+    /// The first one, once it runs.
+    showing: OnceLock<ThreadId>,
+    /// The other one.
+    looking: OnceLock<ThreadId>,
 }
 
 #[derive(Default)]
@@ -77,6 +80,8 @@ struct Waiting {
     catalog: Option<(Arc<Catalog>, Vec<MediaKey>)>,
     /// Originals that other hosts changed.
     files: Vec<String>,
+    /// Whether there is more than these that other hosts changed.
+    look_around: bool,
     closed: bool,
 }
 
@@ -87,10 +92,13 @@ impl Aftermath {
     }
 
     fn is_own_thread(&self) -> bool {
-        self.thread.get() == Some(&thread::current().id())
+        let own = thread::current().id();
+        [&self.showing, &self.looking]
+            .iter()
+            .any(|thread| thread.get() == Some(&own))
     }
 
-    /// Ends the thread.
+    /// Ends the threads.
     pub fn close(&self) {
         self.put(|waiting| waiting.closed = true);
     }
@@ -112,7 +120,22 @@ impl Aftermath {
                 ..Waiting::default()
             });
         }
-        Some(std::mem::take(&mut *state))
+        Some(Waiting {
+            catalog: state.catalog.take(),
+            files: std::mem::take(&mut state.files),
+            ..Waiting::default()
+        })
+    }
+
+    /// Waits until all files are to be looked at; `false` at the end.
+    fn wait_to_look(&self) -> bool {
+        let state = lock(&self.state);
+        let mut state = self
+            .changed
+            .wait_while(state, |waiting| !waiting.closed && !waiting.look_around)
+            .unwrap_or_else(PoisonError::into_inner);
+        state.look_around = false;
+        !state.closed
     }
 }
 
@@ -280,33 +303,17 @@ impl Core {
     pub(super) fn do_aftermath(&self) {
         let mut before = self.catalog.load();
         let mut told = Instant::now();
-        let mut looked = None;
-        let mut look_around = false;
         // The first and only thread that does this.
-        let _ = self.aftermath.thread.set(thread::current().id());
-        loop {
-            let patience = if look_around {
-                LOOK_AROUND
-            } else {
-                TELL_COUNTS
-            };
-            let Some(waiting) = self.aftermath.take(patience) else {
-                break;
-            };
+        let _ = self.aftermath.showing.set(thread::current().id());
+        while let Some(waiting) = self.aftermath.take(TELL_COUNTS) {
             if let Some((catalog, keys)) = waiting.catalog {
                 self.cache.forget_here(&OF_THE_CATALOG);
                 let paths = changed_paths(&before, &catalog, &keys);
                 self.cache.tell_files(&paths);
                 before = catalog;
             }
-            if !waiting.files.is_empty() {
-                look_around |= self.look_at_files(&waiting.files);
-            }
-            let is_due = looked.is_none_or(|at: Instant| at.elapsed() >= LOOK_AROUND);
-            if look_around && is_due {
-                look_around = false;
-                self.refresh(JobId::next());
-                looked = Some(Instant::now());
+            if !waiting.files.is_empty() && self.look_at_files(&waiting.files) {
+                self.aftermath.put(|waiting| waiting.look_around = true);
             }
             if told.elapsed() >= TELL_COUNTS {
                 told = Instant::now();
@@ -314,6 +321,18 @@ impl Core {
             }
         }
         self.write_counts_back(WORTH_A_WRITE);
+    }
+
+    /// Looks at all files when other hosts changed more than they said, until the end.
+    pub(super) fn look_around(&self) {
+        // The first and only thread that does this.
+        let _ = self.aftermath.looking.set(thread::current().id());
+        while self.aftermath.wait_to_look() {
+            self.refresh(JobId::next());
+            if self.stop.wait(LOOK_AROUND) {
+                break;
+            }
+        }
     }
 
     fn clear_cache(&self, pattern: &str) -> Cleared {
