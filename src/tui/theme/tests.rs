@@ -102,6 +102,32 @@ fn text_is_readable() {
     }
 }
 
+/// The sixteen colors are the terminal's, so this takes those of xterm, of which one
+/// has to be avoided: its blue on black.
+#[test]
+fn sixteen_colors_are_readable_on_black() {
+    let (theme, _) = Theme::load("ansi16", None, ColorDepth::Ansi16);
+    for (role, label, _) in Role::ALL {
+        let style = theme.style(role);
+        let fg = match style.fg {
+            Some(Color::Black) | None => continue,
+            Some(Color::Red) => (205, 0, 0),
+            Some(Color::Green) => (0, 205, 0),
+            Some(Color::Yellow) => (205, 205, 0),
+            Some(Color::Blue) => (0, 0, 238),
+            Some(Color::Magenta) => (205, 0, 205),
+            Some(Color::Cyan) => (0, 205, 205),
+            Some(Color::DarkGray) => (127, 127, 127),
+            Some(Color::LightRed) => (255, 0, 0),
+            Some(Color::LightBlue) => (92, 92, 255),
+            Some(Color::Reset | Color::Gray | Color::White) => (229, 229, 229),
+            Some(other) => panic!("{label}: how bright is {other:?}?"),
+        };
+        let found = super::color::contrast(fg, (0, 0, 0));
+        assert!(found >= 3.5, "{label}: {fg:?} has only {found:.2}");
+    }
+}
+
 #[test]
 fn mistakes_are_named_with_their_line() {
     let folder = tempfile::tempdir().unwrap();
