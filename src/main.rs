@@ -141,7 +141,9 @@ fn open_screen(request: &ScreenRequest, output: &Output) -> Result<Status> {
     }
     if ended.unsaved > 0 {
         let pictures = counted(ended.unsaved, "picture", "pictures");
-        output.note(&format!("the edits of {pictures} were not saved"));
+        output.note(&format!(
+            "the edits of {pictures} are not saved yet; the next start brings them back"
+        ));
     }
     if !ended.is_complete {
         output.note("something was still being done; the next start goes on with it");

@@ -517,7 +517,10 @@ impl App {
 
     pub(super) fn run(&mut self, command: Command) {
         match command {
-            Command::Quit { discard: true } => self.leave(),
+            Command::Quit { discard: true } => {
+                self.discard();
+                self.leave();
+            }
             Command::Quit { discard: false } => self.quit(),
             Command::Save => self.perform(Action::Save, None),
             Command::SaveAndQuit => self.save_and_quit(),

@@ -1,6 +1,9 @@
 //! What the engine tells: catalogs, results, pictures, the ends of jobs.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{
     dialog::Dialog,
@@ -137,20 +140,25 @@ impl App {
 
     /// The unsaved edits of a session that was broken off go on in this one.
     fn take_over(&mut self, found: Vec<Unsaved>) {
-        let mut media = 0;
+        // Several steps may be of one picture.
+        let mut media = BTreeSet::new();
         let mut old = Vec::new();
         for unsaved in found {
             old.push(unsaved.id);
-            media += unsaved.changes.len();
+            media.extend(unsaved.changes.iter().map(|(key, _)| *key));
             if let Some(step) = self.changes.record(unsaved.action, unsaved.changes) {
                 self.effects.push(Effect::Keep(step));
             }
         }
         // In the same order as what is kept anew, so that they are never nowhere.
         self.effects.push(Effect::Forget(old));
-        if media > 0 {
+        if !media.is_empty() {
+            let pictures = match media.len() {
+                1 => "1 picture".to_owned(),
+                n => format!("{n} pictures"),
+            };
             let text = format!(
-                "unsaved edits of {media} pictures are back from an earlier session: \
+                "unsaved edits of {pictures} are back from an earlier session: \
                  save them, or undo them"
             );
             self.say(Level::Warning, &text);

@@ -25,7 +25,7 @@ use tagloupe::{
         cache::stats::Stats,
         event::{
             Event, IndexLack, IndexOffer, IngestEvent, IngestOutcome, RevertReport, SaveReport,
-            channel,
+            Unsaved, channel,
         },
         implications::{Evidence, Suggested},
         job::{Cancel, JobId, Progress},
@@ -280,7 +280,7 @@ impl Desk {
                 }
                 return;
             }
-            Effect::Discard(_) | Effect::Pictures(_) | Effect::Remember(_) => return,
+            Effect::Pictures(_) | Effect::Remember(_) => return,
             other => return self.asked.push(other),
         };
         self.tell(Message::Engine(event));
@@ -775,6 +775,36 @@ fn marks_ratings_and_stars() {
     assert_eq!(desk.notice(), "no rating: nothing to change");
     desk.keys("hs3l.");
     assert_eq!(desk.app.tile(1).unwrap().marks.stars, 3);
+}
+
+#[test]
+fn to_quit_by_force_is_to_discard() {
+    let mut desk = Desk::small();
+    desk.keys("f");
+    desk.asked.clear();
+    desk.keys(":q!<enter>");
+    assert_eq!(desk.app.unsaved(), 0);
+    let is_told = |effect: &Effect| matches!(effect, Effect::Discard(steps) if steps.len() == 1);
+    assert!(desk.asked.iter().any(is_told), "{:?}", desk.asked);
+}
+
+#[test]
+fn edits_that_are_back_are_counted_by_their_pictures() {
+    let mut desk = Desk::small();
+    let key = desk.app.gallery.results[0];
+    let step = |id: u32, edit| Unsaved {
+        id: format!("{id:032x}").parse().unwrap(),
+        action: "edit".to_owned(),
+        changes: vec![(key, Arc::from([edit]))],
+    };
+    let steps = vec![
+        step(1, Edit::SetFav(true)),
+        step(2, Edit::SetStatus(Some(Status::Archived))),
+    ];
+    desk.tell(Message::Engine(Event::Unsaved(steps)));
+    assert_eq!(desk.app.unsaved(), 1);
+    let said = &desk.app.notices.current.as_ref().unwrap().text;
+    assert!(said.starts_with("unsaved edits of 1 picture are"), "{said}");
 }
 
 #[test]
@@ -1366,6 +1396,7 @@ fn commands_do_what_keys_do() {
     assert_eq!(
         desk.asked,
         [
+            Effect::Discard(vec![3]),
             Effect::Screen(ScreenEffect::Theme("dark".into())),
             Effect::Rebuild
         ]
