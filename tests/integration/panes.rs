@@ -3,7 +3,11 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use ratatui::{buffer::Buffer, layout::Rect};
+use ratatui::{
+    buffer::Buffer,
+    layout::Rect,
+    style::{Color, Modifier},
+};
 use tagloupe::{
     app::{
         App, LibraryInfo,
@@ -33,7 +37,7 @@ use tagloupe::{
     },
     tui::{
         image::Pictures,
-        probe::{self, Environment, Graphics, Replies, Window},
+        probe::{self, ColorDepth, Environment, Graphics, Replies, Window},
         screen::Screen,
         theme::Theme,
         writer::Report,
@@ -329,6 +333,77 @@ fn gallery_in_ascii() {
 fn all_panes_at_once() {
     let mut session = Session::loaded((140, 45), Graphics::Halfblocks, 40);
     ingest(&mut session);
+/// One picture that was found and not read yet: nobody knows its sides.
+fn only_found(size: (u16, u16), graphics: Graphics) -> Session {
+    let mut session = Session::new(size, graphics, &[], 1);
+    let (_, mut media) = session.media.remove(0);
+    media.metadata.clear();
+    let facts = FileFacts {
+        path: "images/0000.png".to_owned(),
+        bytes: 1_234_567,
+        modified: 1_600_000_000,
+        has_sidecar: false,
+        is_missing: false,
+    };
+    let id = format!("{:032x}", 0).parse().unwrap();
+    let entry = Entry::new(MediaKey(0), id, &facts, &media);
+    session.media.push((entry, media));
+    session.load();
+    session
+}
+
+#[test]
+fn a_size_that_is_not_known_is_not_shown() {
+    let mut session = only_found((120, 16), Graphics::None);
+    let text = session.text();
+    assert!(text.contains("1.2 MB") && !text.contains("0x0"), "{text}");
+}
+
+#[test]
+fn a_picture_of_unknown_size_is_shown_larger_than_its_thumbnail() {
+    let mut session = only_found((140, 45), Graphics::Halfblocks);
+    session.keys("Enter");
+    for (size, width, height) in [
+        (PictureSize::Thumbnail, 40, 30),
+        (PictureSize::Preview, 800, 600),
+    ] {
+        let pixels = Pixels {
+            width,
+            height,
+            rgba: [200, 30, 30, 255].repeat((width * height) as usize),
+        };
+        session.send(Message::Engine(Event::Picture {
+            key: MediaKey(0),
+            size,
+            outcome: Ok(Arc::new(pixels)),
+        }));
+        session.draw();
+    }
+    let red = Color::Rgb(200, 30, 30);
+    let cells = session.draw().content.into_iter();
+    let cells = cells.filter(|cell| cell.bg == red || cell.fg == red);
+    assert!(cells.count() > 1000);
+    assert!(!session.text().contains("0 x 0"));
+}
+
+/// A bar in reverse has the color of its frame as ink, unless the theme's own is kept.
+#[test]
+fn the_cursor_of_another_pane_is_readable_in_sixteen_colors() {
+    let mut session = Session::loaded((140, 45), Graphics::Halfblocks, 4);
+    session.screen.theme = Theme::load("ansi16", None, ColorDepth::Ansi16).0;
+    session.keys("e");
+    let buffer = session.draw();
+    let caption: Vec<_> = buffer
+        .content
+        .iter()
+        .filter(|cell| cell.modifier.contains(Modifier::REVERSED) && cell.symbol() != " ")
+        .collect();
+    assert!(!caption.is_empty());
+    for cell in caption {
+        assert_eq!((cell.fg, cell.bg), (Color::Reset, Color::Reset), "{cell:?}");
+    }
+}
+
     session.keys("Space Space i w e");
     insta::assert_snapshot!("all_panes_140x45", session.text());
 }

@@ -1,7 +1,10 @@
 //! The grid of thumbnails; a list with color swatches where no pictures can be
 //! shown. Draws what is visible and nothing else, however long the result is.
 
-use ratatui::{layout::Rect, style::Style};
+use ratatui::{
+    layout::Rect,
+    style::{Modifier, Style},
+};
 
 use super::Canvas;
 use crate::{
@@ -174,11 +177,15 @@ fn edges(place: Rect, [left, right]: [&str; 2], style: Style, canvas: &mut Canva
 fn caption(tile: &Tile, line: Rect, is_focused: bool, canvas: &mut Canvas) {
     let style = match (tile.at_cursor, is_focused) {
         (true, true) => canvas.style(Role::Cursor),
-        (true, false) => Style {
-            // Of one piece with the frame, where there are colors.
-            bg: canvas.style(Role::Rule).fg,
-            ..canvas.style(Role::CursorDim)
-        },
+        (true, false) => {
+            let dim = canvas.style(Role::CursorDim);
+            let is_reversed = dim.add_modifier.contains(Modifier::REVERSED);
+            Style {
+                // Of one piece with the frame; reversed it would be the ink.
+                bg: canvas.style(Role::Rule).fg.filter(|_| !is_reversed),
+                ..dim
+            }
+        }
         (false, _) if tile.marks.selected => canvas.style(Role::Selected),
         (false, _) => canvas.style(Role::Muted),
     };
@@ -356,8 +363,11 @@ fn list(app: &App, area: Rect, canvas: &mut Canvas) {
         let Some(record) = record else { continue };
         let mut column = area.x + 5 + name_width + 9;
         if area.width >= 60 {
-            let size = format!("{}x{}", record.width(), record.height());
-            canvas.text_right(column + 11, column, y, &size, muted);
+            // What was only found so far has no known size.
+            if record.width() > 0 {
+                let size = format!("{}x{}", record.width(), record.height());
+                canvas.text_right(column + 11, column, y, &size, muted);
+            }
             canvas.text_right(
                 column + 20,
                 column + 12,

@@ -4,7 +4,12 @@ use ratatui::{layout::Rect, style::Style};
 
 use super::{Canvas, gallery};
 use crate::{
-    app::{App, message::Target, panes::Pane, viewer::Zoom},
+    app::{
+        App,
+        message::{PictureSize, Target},
+        panes::Pane,
+        viewer::Zoom,
+    },
     model::{
         id::MediaKey,
         text::{display_text, human_bytes},
@@ -33,19 +38,26 @@ pub fn view(app: &App, area: Rect, pictures: &crate::tui::image::Pictures) -> Op
     let key = app.gallery.current()?;
     let record = app.catalog.record(key);
     let natural = record.map_or((0, 0), |record| (record.width(), record.height()));
-    let natural = if natural.0 == 0 || natural.1 == 0 {
-        let (_, pixels) = app.pictures.best(key, app.viewport.viewer_picture)?;
-        (pixels.width, pixels.height)
-    } else {
+    let is_known = natural.0 > 0 && natural.1 > 0;
+    // Of what was only found the pixels tell the size: not those of a thumbnail, or it
+    // would be taken for the picture, and a thumbnail for all that is needed.
+    let least = app.viewport.viewer_picture.max(PictureSize::Preview);
+    let natural = if is_known {
         natural
+    } else {
+        let (_, pixels) = app.pictures.best(key, least)?;
+        (pixels.width, pixels.height)
     };
     let area_px = pictures.area_px(canvas_area(app, area, pictures.graphics()));
-    Some(View::new(
-        natural,
-        area_px,
-        &app.viewer,
-        pictures.graphics(),
-    ))
+    let view = View::new(natural, area_px, &app.viewer, pictures.graphics());
+    Some(if is_known {
+        view
+    } else {
+        View {
+            picture: view.picture.max(PictureSize::Preview),
+            ..view
+        }
+    })
 }
 
 pub fn draw(app: &App, area: Rect, canvas: &mut Canvas) {
@@ -298,12 +310,11 @@ fn line(app: &App, key: MediaKey, view: Option<&View>, area: Rect, canvas: &mut 
     let Some(record) = app.catalog.record(key) else {
         return;
     };
-    let facts = format!(
-        "{} x {}   {}",
-        record.width(),
-        record.height(),
-        human_bytes(record.bytes())
-    );
+    let bytes = human_bytes(record.bytes());
+    let facts = match (record.width(), record.height()) {
+        (0, _) | (_, 0) => bytes,
+        (width, height) => format!("{width} x {height}   {bytes}"),
+    };
     right = canvas
         .text_right(right, area.x + 20, y, &facts, muted)
         .saturating_sub(2);
