@@ -311,6 +311,18 @@ fn gallery() {
     }
 }
 
+/// Of the hints that do not fit, the one that tells all others is not the first to go.
+#[test]
+fn the_way_to_help_is_shown_on_narrow_screens() {
+    for width in [40, 50, 60, 80, 140] {
+        let mut session = Session::loaded((width, 20), Graphics::Halfblocks, 40);
+        let text = session.text();
+        let line = text.lines().last().unwrap();
+        assert!(line.contains("Space select"), "{width}: {line}");
+        assert!(line.contains("? help"), "{width}: {line}");
+    }
+}
+
 #[test]
 fn gallery_without_pictures_is_a_list() {
     for size in [(120, 16), (50, 12)] {

@@ -145,7 +145,7 @@ fn header(app: &App, line: Rect, is_focused: bool, canvas: &mut Canvas) {
         &rate_text,
         canvas.style(Role::Strong),
     ) + 3;
-    let counts = [
+    let mut counts = [
         ("queue", log.queue, Role::Text, 6),
         ("done", log.counts.stored, Role::Done, 7),
         ("dup", log.counts.duplicates, Role::Info, 5),
@@ -191,6 +191,10 @@ fn header(app: &App, line: Rect, is_focused: bool, canvas: &mut Canvas) {
     }
     let muted = canvas.style(Role::Muted);
     let is_short = line.width < 100;
+    if is_short {
+        // What does not fit is left out, and what went wrong is not the first to go.
+        counts.swap(2, 3);
+    }
     for (label, count, role, digits) in counts {
         let number = text::grouped(count);
         let number = if is_short {

@@ -6,7 +6,7 @@ use ratatui::{layout::Rect, style::Style};
 use super::Canvas;
 use crate::{
     app::{
-        App,
+        App, Hint,
         completion::Completion,
         dialog::{DialogKind, Prompt, Purpose},
         message::{Level, Progress, Target},
@@ -140,24 +140,37 @@ pub fn draw(app: &App, area: Rect, is_tiny: bool, canvas: &mut Canvas) {
     }
     if !is_tiny {
         right = right.saturating_sub(1);
-        for hint in app.hints() {
-            let width = text::width(&hint.key) + 1 + text::width(hint.word);
-            if x + width > right {
+        let hints = app.hints();
+        // Who does not know the keys needs the one that tells them most.
+        let (others, help) = match hints.split_last() {
+            Some((last, others)) if last.word == "help" => (others, Some(last)),
+            _ => (&hints[..], None),
+        };
+        let reserved = help.map_or(0, |help| hint_width(help) + 3);
+        for hint in others {
+            if x + hint_width(hint) + reserved > right {
                 break;
             }
-            x = canvas.text(
-                x,
-                y,
-                width,
-                &hint.key,
-                Style {
-                    bg: None,
-                    ..canvas.style(Role::Key)
-                },
-            ) + 1;
-            x = canvas.text(x, y, width, hint.word, canvas.style(Role::Muted)) + 3;
+            x = draw_hint(hint, x, y, canvas) + 3;
+        }
+        if let Some(help) = help.filter(|help| x + hint_width(help) <= right) {
+            draw_hint(help, x, y, canvas);
         }
     }
+}
+
+fn hint_width(hint: &Hint) -> u16 {
+    text::width(&hint.key) + 1 + text::width(hint.word)
+}
+
+fn draw_hint(hint: &Hint, x: u16, y: u16, canvas: &mut Canvas) -> u16 {
+    let width = hint_width(hint);
+    let key = Style {
+        bg: None,
+        ..canvas.style(Role::Key)
+    };
+    let x = canvas.text(x, y, width, &hint.key, key) + 1;
+    canvas.text(x, y, width, hint.word, canvas.style(Role::Muted))
 }
 
 /// `12 selected   3/4 205  27%` at the right, with the keys typed so far.
