@@ -18,6 +18,8 @@ use crate::{
     storage::{Error, IndexState, PendingChange, RebuildProgress, RebuildSummary, Recovered},
 };
 
+const LOADING: &str = "loading the library";
+
 impl Engine {
     /// Shows the first page, then loads everything in the background and goes on to
     /// follow what other processes write. Where the index lacks more than a few
@@ -60,7 +62,9 @@ impl Engine {
         }
         Ok(self.run_job(|core, job, cancel| {
             if core.library.is_indexed() {
-                core.load_catalog(job, cancel);
+                if core.load_catalog(job, cancel) {
+                    core.events.done(job, LOADING, Ok(core.loaded()));
+                }
             } else {
                 core.load_part(job);
             }
@@ -123,8 +127,9 @@ impl Core {
                 .notice(Level::Info, "the catalog is being loaded already");
             return false;
         }
-        let label = if self.library.is_indexed() {
-            "loading the library"
+        let was_indexed = self.library.is_indexed();
+        let label = if was_indexed {
+            LOADING
         } else {
             "making the index"
         };
@@ -140,11 +145,12 @@ impl Core {
         match loaded {
             Ok(sequence) => {
                 self.followed.store(sequence, Ordering::Release);
-                self.events.done(
-                    job,
-                    label,
-                    Ok(format!("{} media", self.catalog.load().len())),
-                );
+                if was_indexed {
+                    // What it found is on the screen.
+                    self.events.end_progress(job);
+                } else {
+                    self.events.done(job, label, Ok(self.loaded()));
+                }
                 true
             }
             Err(Error::Cancelled) if !self.library.is_indexed() => {
@@ -158,6 +164,10 @@ impl Core {
                 false
             }
         }
+    }
+
+    fn loaded(&self) -> String {
+        format!("{} media", self.catalog.load().len())
     }
 
     /// Takes the first media into an index that is not whole. Says whether it is now;
@@ -218,9 +228,7 @@ impl Core {
     fn load_part(&self, job: JobId) {
         match maintenance::load_part(&self.library, &self.catalog) {
             Ok(sequence) => self.followed.store(sequence, Ordering::Release),
-            Err(error) => self
-                .events
-                .done(job, "loading the library", Err(error.chain())),
+            Err(error) => self.events.done(job, LOADING, Err(error.chain())),
         }
     }
 

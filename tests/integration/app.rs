@@ -1591,6 +1591,8 @@ fn keys_end_in_files() {
                 && app.facets.rows.iter_from(0).any(|(_, count)| count == 3)
         })
         .await;
+        // It would talk over what was wrong with theme and keymap.
+        assert_eq!(app.notices.lines(), [""; 0], "what went well is not news");
         assert!(
             runtime
                 .shutdown(Duration::from_mins(1), &mut Vec::new())

@@ -32,7 +32,7 @@ fn suspend_gives_the_terminal_back_and_continue_draws_again() {
     terminal.wait_for("ready$");
     terminal.keys(&format!("{} library\r", program()));
     terminal.wait("the gallery", |screen| {
-        screen.alternate_screen() && screen.contents().contains("library")
+        screen.alternate_screen() && screen.contents().contains("everything")
     });
     for _ in 0..2 {
         terminal.keys("\x1a");
@@ -46,7 +46,7 @@ fn suspend_gives_the_terminal_back_and_continue_draws_again() {
         });
         terminal.keys("clear; fg\r");
         terminal.wait("the gallery again", |screen| {
-            screen.alternate_screen() && screen.contents().contains("library")
+            screen.alternate_screen() && screen.contents().contains("everything")
         });
     }
     terminal.keys("q");
@@ -63,7 +63,7 @@ fn signals_end_the_session_and_restore_the_terminal() {
     for signal in [Signal::TERM, Signal::HUP, Signal::INT, Signal::QUIT] {
         let mut terminal = Terminal::start(&home, (80, 24), &["library"]);
         terminal.wait("the gallery", |screen| {
-            screen.alternate_screen() && screen.contents().contains("library")
+            screen.alternate_screen() && screen.contents().contains("everything")
         });
         terminal.end(signal);
         terminal.wait_exit();
@@ -80,7 +80,7 @@ fn a_terminal_that_hangs_up_ends_the_program() {
     let inbox = home.library().join("ingest");
     let mut terminal = Terminal::start(&home, (80, 24), &["library"]);
     terminal.wait("the gallery", |screen| {
-        screen.alternate_screen() && screen.contents().contains("library")
+        screen.alternate_screen() && screen.contents().contains("everything")
     });
     // Work in hand when the connection drops.
     write_pictures(&inbox, 10..20);

@@ -119,7 +119,7 @@ impl Loop {
         if is_first && capabilities.in_tmux && capabilities.graphics == Graphics::Halfblocks {
             // Whether tmux passes pictures on is the user's choice, and to be known.
             let reason = capabilities.reason.clone();
-            self.app.say(Level::Info, &reason);
+            self.app.say(Level::Warning, &reason);
         }
         self.is_dirty = true;
         if !is_answered {
