@@ -43,7 +43,7 @@ pub const COMMANDS: &[CommandInfo] = &[
     info("w|save", "w", "save pending edits"),
     info("wq|x", "wq", "save and quit"),
     info("e!|discard", "e!", "discard unsaved edits"),
-    info("tag", "tag LINE", "edit tags: foo -bar char:holo rating:s"),
+    info("tag", "tag EDIT…", "edit tags: foo -bar char:holo rating:s"),
     info("untag", "untag TAG…", "remove tags"),
     info(
         "rename",
@@ -343,6 +343,10 @@ pub fn parse(line: &str) -> Result<Command, String> {
     else {
         return Err(unknown(word));
     };
+    // What is not understood is not run without it.
+    if !rest.is_empty() && !info.usage.contains(' ') {
+        return Err(format!("{word} takes nothing more; usage: {}", info.usage));
+    }
     let needs = || {
         if rest.is_empty() {
             Err(format!("usage: {}", info.usage))
@@ -431,7 +435,7 @@ pub fn parse(line: &str) -> Result<Command, String> {
             "-" | "none" => Command::Rating(None),
             word => Command::Rating(Some(
                 word.parse()
-                    .map_err(|_| format!("unknown rating {word:?}"))?,
+                    .map_err(|_| "rating takes g, s, q, e or none".to_owned())?,
             )),
         },
         "stars" => match needs()?.parse::<u8>() {
@@ -637,10 +641,12 @@ mod tests {
                 "frobnicate",
                 "unknown command frobnicate; Tab lists them all",
             ),
-            ("tag", "usage: tag LINE"),
+            ("tag", "usage: tag EDIT…"),
             ("stars 9", "stars go from 0 to 5"),
             ("rename a", "usage: rename OLD NEW"),
-            ("rating x", "unknown rating \"x\""),
+            ("rating x", "rating takes g, s, q, e or none"),
+            ("undo 3", "undo takes nothing more; usage: undo"),
+            ("x all", "x takes nothing more; usage: wq"),
             ("set tiles=big", "tiles=N takes a width in cells"),
         ] {
             assert_eq!(parse(line), Err(expected.to_owned()), "{line}");
