@@ -25,6 +25,8 @@ use crate::{
 
 /// Lines of a page in a dialog.
 const DIALOG_PAGE: usize = 10;
+/// Why what was quarantined is not tried again from here.
+const PUT_ASIDE: &str = "what cannot be read lies in quarantine/, each with its reason";
 
 impl App {
     /// Enter in a text field.
@@ -90,7 +92,7 @@ impl App {
                 }
             }
             A::View => {
-                if self.gallery.current().is_some() {
+                if self.has_picture(self.gallery.current().is_some()) {
                     self.panes.show(Pane::Viewer);
                 }
             }
@@ -205,6 +207,7 @@ impl App {
             }
             A::MonitorRetry => match self.ingest_log.take_failed() {
                 Some(path) => self.effects.push(Effect::Retry(path)),
+                None if self.ingest_log.is_quarantined() => self.say(Level::Info, PUT_ASIDE),
                 None => self.say(Level::Info, "only a failed file can be tried again"),
             },
             A::MonitorRetryAll => self.retry_all(),
@@ -299,7 +302,8 @@ impl App {
     }
 
     fn open_editor(&mut self) {
-        if self.gallery.current().is_some() || !self.gallery.selection.is_empty() {
+        let is_any = self.gallery.current().is_some() || !self.gallery.selection.is_empty();
+        if self.has_picture(is_any) {
             self.editor.mode = EditorMode::Input;
             self.panes.show(Pane::Editor);
         }
@@ -345,7 +349,9 @@ impl App {
     }
 
     fn toggle_slideshow(&mut self) {
-        if self.viewer.slideshow.take().is_none() && self.gallery.current().is_some() {
+        if self.viewer.slideshow.take().is_none()
+            && self.has_picture(self.gallery.current().is_some())
+        {
             self.panes.show(Pane::Viewer);
             self.viewer.slideshow = Some(Slideshow::new(self.now.elapsed));
         }
@@ -484,7 +490,15 @@ impl App {
     fn retry_all(&mut self) {
         let failed = self.ingest_log.take_all_failed();
         if failed.is_empty() {
-            self.say(Level::Info, "no file failed");
+            let is_aside = self.ingest_log.counts.quarantined > 0;
+            self.say(
+                Level::Info,
+                if is_aside {
+                    PUT_ASIDE
+                } else {
+                    "no file failed"
+                },
+            );
         }
         self.effects.extend(failed.into_iter().map(Effect::Retry));
     }

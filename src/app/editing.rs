@@ -46,8 +46,10 @@ impl App {
         };
         if let Some((label, edit)) = simple {
             let targets = self.targets();
-            let mut ctx = shared!(self);
-            ctx.edit(label, &targets, vec![edit]);
+            if self.has_picture(!targets.is_empty()) {
+                let mut ctx = shared!(self);
+                ctx.edit(label, &targets, vec![edit]);
+            }
             return true;
         }
         match action {
@@ -73,7 +75,7 @@ impl App {
 
     fn ask_tags(&mut self, adds: bool) {
         let targets = self.targets();
-        if targets.is_empty() {
+        if !self.has_picture(!targets.is_empty()) {
             return;
         }
         let verb = if adds { "Tag" } else { "Remove tags from" };
@@ -95,6 +97,9 @@ impl App {
 
     pub(super) fn toggle_favorite(&mut self) {
         let targets = self.targets();
+        if !self.has_picture(!targets.is_empty()) {
+            return;
+        }
         let all = targets.iter().all(|key| self.is_favorite(*key));
         let label = if all { "no favorite" } else { "favorite" };
         let mut ctx = shared!(self);
@@ -176,9 +181,12 @@ impl App {
                 position: None,
             })
             .collect();
-        let count = yanked.len();
+        let count = match yanked.len() {
+            1 => "1 tag".to_owned(),
+            n => format!("{n} tags"),
+        };
         if !replaces {
-            ctx.edit(&format!("paste {count} tags"), &targets, additions);
+            ctx.edit(&format!("paste {count}"), &targets, additions);
             return;
         }
         let at = ctx.now_text();
@@ -204,13 +212,13 @@ impl App {
 
     pub(super) fn trash(&mut self) {
         let keys = self.targets();
+        if !self.has_picture(!keys.is_empty()) {
+            return;
+        }
         let unsaved = keys
             .iter()
             .filter(|key| self.changes.has_pending(**key))
             .count();
-        if keys.is_empty() {
-            return;
-        }
         if keys.len() > 1 || unsaved > 0 {
             self.dialogs.push(Dialog::trash(keys, unsaved));
         } else {

@@ -382,6 +382,13 @@ impl IngestLog {
         Some(path)
     }
 
+    /// Whether the file under the cursor was put aside, where its ingest folder has it
+    /// no longer.
+    pub fn is_quarantined(&self) -> bool {
+        self.current()
+            .is_some_and(|row| matches!(row.outcome, IngestOutcome::Quarantined { .. }))
+    }
+
     /// Takes every failed file out, to try them again.
     pub fn take_all_failed(&mut self) -> Vec<PathBuf> {
         let paths: Vec<PathBuf> = self

@@ -397,6 +397,15 @@ impl App {
         }
     }
 
+    /// Passes on whether there is a picture to do something with; says so when there
+    /// is none.
+    pub(super) fn has_picture(&mut self, is_any: bool) -> bool {
+        if !is_any {
+            self.say(Level::Info, "there is no picture here");
+        }
+        is_any
+    }
+
     pub(super) fn save(&mut self) {
         let steps = self.changes.take_save();
         if !steps.is_empty() {

@@ -815,6 +815,10 @@ fn yank_and_paste() {
     assert_eq!(desk.app.unsaved(), 0, "it has them already");
     desk.keys("gg3lp");
     assert_eq!(
+        desk.app.notices.current.as_ref().unwrap().text,
+        "paste 2 tags"
+    );
+    assert_eq!(
         desk.shown_tags(3),
         ["cat", "blue_hair", "fox", "character:holo"]
     );
@@ -1282,6 +1286,21 @@ fn the_monitor_steers_the_ingest() {
             Effect::Retry("/in/0.png".into()),
         ]
     );
+    // What was put aside counts as failed, and is not to be found where it was.
+    desk.tell(Message::Engine(Event::Ingest(IngestEvent::Finished {
+        file: 3,
+        path: "/in/3.png".into(),
+        outcome: IngestOutcome::Quarantined {
+            reason: "is a damaged PNG file".into(),
+        },
+        stage_micros: [0; 6],
+    })));
+    for key in ["r", "R"] {
+        desk.app.notices.current = None;
+        desk.keys(key);
+        let said = desk.app.notices.current.as_ref().unwrap();
+        assert!(said.text.contains("quarantine/"), "{key}: {}", said.text);
+    }
     desk.keys("q");
     assert!(!desk.app.panes.monitor);
 }
@@ -1572,6 +1591,8 @@ fn keys_end_in_files() {
             app.gallery.results.len() == 3 && app.jobs.is_empty()
         })
         .await;
+        // It would talk over what was wrong with theme and keymap.
+        assert_eq!(app.notices.lines(), [""; 0], "what went well is not news");
         for key in "%F".chars() {
             run(&mut app, &mut runtime, Message::Key(Key::char(key)));
         }
@@ -1591,8 +1612,6 @@ fn keys_end_in_files() {
                 && app.facets.rows.iter_from(0).any(|(_, count)| count == 3)
         })
         .await;
-        // It would talk over what was wrong with theme and keymap.
-        assert_eq!(app.notices.lines(), [""; 0], "what went well is not news");
         assert!(
             runtime
                 .shutdown(Duration::from_mins(1), &mut Vec::new())

@@ -333,18 +333,6 @@ fn gallery_without_pictures_is_a_list() {
     }
 }
 
-#[test]
-fn gallery_in_ascii() {
-    let mut session = Session::new((80, 24), Graphics::None, &[("LANG", "C")], 12);
-    session.load();
-    session.keys("j Space e");
-    insta::assert_snapshot!("ascii_80x24", session.text());
-}
-
-#[test]
-fn all_panes_at_once() {
-    let mut session = Session::loaded((140, 45), Graphics::Halfblocks, 40);
-    ingest(&mut session);
 /// One picture that was found and not read yet: nobody knows its sides.
 fn only_found(size: (u16, u16), graphics: Graphics) -> Session {
     let mut session = Session::new(size, graphics, &[], 1);
@@ -416,6 +404,18 @@ fn the_cursor_of_another_pane_is_readable_in_sixteen_colors() {
     }
 }
 
+#[test]
+fn gallery_in_ascii() {
+    let mut session = Session::new((80, 24), Graphics::None, &[("LANG", "C")], 12);
+    session.load();
+    session.keys("j Space e");
+    insta::assert_snapshot!("ascii_80x24", session.text());
+}
+
+#[test]
+fn all_panes_at_once() {
+    let mut session = Session::loaded((140, 45), Graphics::Halfblocks, 40);
+    ingest(&mut session);
     session.keys("Space Space i w e");
     insta::assert_snapshot!("all_panes_140x45", session.text());
 }
@@ -612,6 +612,12 @@ fn nothing_to_show() {
     insta::assert_snapshot!("opening_80x20", session.text());
     session.load();
     insta::assert_snapshot!("empty_80x20", session.text());
+    for key in ["Enter", "e", "t", "T", "f", "a", "d", "S"] {
+        session.app.notices.current = None;
+        session.keys(key);
+        let text = session.text();
+        assert!(text.contains("there is no picture here"), "{key}: {text}");
+    }
 }
 
 /// Whatever is open, no size of the terminal may bring the program down.
