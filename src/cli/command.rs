@@ -3,7 +3,7 @@
 use std::{num::NonZeroUsize, path::PathBuf};
 
 use clap::{
-    Args, Parser, Subcommand, ValueHint,
+    ArgGroup, Args, Parser, Subcommand, ValueHint,
     builder::{PossibleValuesParser, TypedValueParser},
 };
 use clap_complete::Shell;
@@ -505,22 +505,24 @@ pub enum TrashAction {
 }
 
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("what").required(true)))]
 pub struct TrashRestoreArgs {
     /// Ids, or paths in the library where they were.
-    #[arg(value_name = "ID|PATH", required_unless_present = "all")]
+    #[arg(value_name = "ID|PATH", group = "what")]
     pub items: Vec<String>,
     /// Everything.
-    #[arg(long, conflicts_with = "items")]
+    #[arg(long, group = "what")]
     pub all: bool,
 }
 
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("what").required(true)))]
 pub struct TrashEmptyArgs {
     /// What has been in the trash for at least that long.
-    #[arg(long, value_name = "DAYS", required_unless_present = "all")]
+    #[arg(long, value_name = "DAYS", group = "what")]
     pub older_than: Option<u64>,
     /// Everything.
-    #[arg(long, conflicts_with = "older_than")]
+    #[arg(long, group = "what")]
     pub all: bool,
     /// Say what would go and remove nothing.
     #[arg(long)]

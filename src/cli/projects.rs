@@ -25,6 +25,9 @@ fn list(context: &Context, engine: &Engine) -> Result<Status> {
         for project in &projects {
             output.line(&summary(project))?;
         }
+        if projects.is_empty() {
+            output.note("there is no project");
+        }
     }
     Ok(if projects.is_empty() {
         Status::Nothing

@@ -223,6 +223,12 @@ impl Desk<'_> {
             for (name, row) in &rows {
                 self.context.output.line(&line(name, row))?;
             }
+            if rows.is_empty() {
+                self.context.output.note(match pattern {
+                    Some(_) => "nothing is known of such a tag",
+                    None => "nothing is known of any tag yet",
+                });
+            }
             for problem in tags.problems() {
                 self.context.output.note(&format!("tagdb.jsonl: {problem}"));
             }

@@ -265,7 +265,8 @@ fn page(number: &str) -> [&str; 6] {
 fn projects_are_listed_page_by_page() {
     let home = Home::new();
     home.init();
-    home.on_library(&["projects"]).expect(1);
+    let run = home.on_library(&["projects"]).expect(1);
+    assert_eq!(run.stderr, "there is no project\n");
     let folder = home.library().join("projects");
     let images: Vec<String> = (0..5).map(|n| format!("ab/cd/{n}.png")).collect();
     let project = json!({"project_name": "best of", "images": images, "description": "a\nb"});

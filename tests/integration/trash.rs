@@ -104,6 +104,10 @@ fn what_was_put_away_is_listed_and_comes_back_as_it_was() {
     home.on_library(&["trash", "list"]).expect(1);
     home.on_library(&["trash", "restore", "nothing-of-that-name"])
         .expect(2);
+    for command in ["empty", "restore"] {
+        let run = home.on_library(&["trash", command]).expect(2);
+        assert!(run.stderr.contains("--all"), "{}", run.stderr);
+    }
 }
 
 #[test]
