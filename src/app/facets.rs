@@ -31,6 +31,9 @@ pub struct Facets {
     pub generation: u64,
     /// Whether the counts shown are those of an older result.
     pub is_stale: bool,
+    /// The rows and the row to which somebody moved last: the cursor goes back to that
+    /// tag when it comes back, say after a query that was typed and given up.
+    chosen: Option<(Arc<FacetRows>, usize)>,
 }
 
 /// The tags of some media with how many of them have each. A result has tens of
@@ -102,7 +105,11 @@ impl Facets {
         if generation != self.generation {
             return false;
         }
-        let place = rows.place_of(self.cursor, &self.rows);
+        let (before, row) = match &self.chosen {
+            Some((rows, row)) => (rows, *row),
+            None => (&self.rows, self.cursor),
+        };
+        let place = rows.place_of(row, before);
         self.rows = Arc::clone(rows);
         self.is_stale = false;
         self.cursor = place
@@ -124,6 +131,7 @@ impl Facets {
 
     pub fn move_to(&mut self, row: usize) {
         self.cursor = row.min(self.rows.len().saturating_sub(1));
+        self.chosen = Some((Arc::clone(&self.rows), self.cursor));
         self.show_cursor();
     }
 
@@ -135,6 +143,7 @@ impl Facets {
             self.rows.len(),
             self.height,
         );
+        self.chosen = Some((Arc::clone(&self.rows), self.cursor));
     }
 
     pub fn resize(&mut self, height: usize) {

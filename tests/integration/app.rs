@@ -1184,6 +1184,18 @@ fn the_sidebar_counts_and_narrows() {
 }
 
 #[test]
+fn the_sidebar_goes_back_to_the_tag_that_was_chosen() {
+    let mut desk = Desk::small();
+    desk.keys("Fjj");
+    assert_eq!(desk.app.facets.term().as_deref(), Some("cat"));
+    desk.keys("/fox");
+    assert_eq!(desk.app.facets.rows.len(), 2, "there is no cat among them");
+    desk.keys("<esc><esc>");
+    assert_eq!(desk.app.facets.rows.len(), 4);
+    assert_eq!(desk.app.facets.term().as_deref(), Some("cat"));
+}
+
+#[test]
 fn copies_go_to_the_clipboard() {
     let mut desk = Desk::small();
     desk.media.get_mut(&MediaKey(0)).unwrap().urls = vec!["https://example.org/1".into()];
