@@ -1604,7 +1604,11 @@ fn keys_end_in_files() {
         })
         .await;
         // It would talk over what was wrong with theme and keymap.
-        assert_eq!(app.notices.lines(), [""; 0], "what went well is not news");
+        let lines = app.notices.lines();
+        assert!(
+            !lines.iter().any(|line| line.contains("loading")),
+            "what went well is not news: {lines:?}"
+        );
         for key in "%F".chars() {
             run(&mut app, &mut runtime, Message::Key(Key::char(key)));
         }
