@@ -1,7 +1,7 @@
 //! Parents and children, as posts name them: which of them are both here is found out,
 //! and written into both sidecars. Either may come first.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::super::{Core, save::write_batch};
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
     model::{
         edit::Edit,
         fact::{Detail, Fact, PART},
-        id::MediaKey,
+        id::{MediaId, MediaKey},
         media::{Media, post_name},
         operation::{Operation, OperationId},
     },
@@ -28,6 +28,13 @@ type Step = Option<OperationId>;
 type Edits = BTreeMap<MediaKey, BTreeMap<usize, Vec<Edit>>>;
 /// A child, its parent, and the step in which either was learned.
 type Pair = (MediaKey, MediaKey, Step);
+
+/// What a medium knows of its family.
+struct Relatives {
+    id: MediaId,
+    parents: HashSet<String>,
+    children: HashSet<String>,
+}
 
 /// Media whose posts were just learned, by the names of posts, `site#id`.
 #[derive(Default)]
@@ -94,22 +101,37 @@ impl Core {
         warnings: &mut Vec<String>,
         operation: &mut dyn FnMut(Step) -> usize,
     ) -> Edits {
-        let mut edits = Edits::new();
-        let pairs = self.pairs(family).unwrap_or_else(|error| {
+        let mut failed = |error: Error| {
             let reason = error.chain();
             warnings.push(format!("parents and children are not related: {reason}"));
+        };
+        let pairs = self.pairs(family).unwrap_or_else(|error| {
+            failed(error);
             BTreeSet::new()
         });
+        let both = pairs
+            .iter()
+            .flat_map(|(child, parent, _)| [*child, *parent]);
+        let known = self.relatives(both.collect(), &mut failed);
+        let mut edits = Edits::new();
+        let mut add = |key: MediaKey, step: Step, relation: &str, id: &MediaId| {
+            let of_medium = edits.entry(key).or_default();
+            let of_step = of_medium.entry(operation(step)).or_default();
+            of_step.push(Edit::AddRelation {
+                relation: relation.to_owned(),
+                id: id.as_str().to_owned(),
+            });
+        };
         for (child, parent, step) in pairs {
-            let relations = [(child, PARENT, parent), (parent, CHILDREN, child)];
-            let lacking = relations.map(|(of, relation, to)| self.lacking(of, relation, to));
             // Where one of them may not be changed the other is not, either.
-            if let [Some(of_child), Some(of_parent)] = lacking {
-                let new = [(child, of_child), (parent, of_parent)];
-                for (key, new) in new.into_iter().filter(|(_, new)| !new.is_empty()) {
-                    let of_medium = edits.entry(key).or_default();
-                    of_medium.entry(operation(step)).or_default().extend(new);
-                }
+            let (Some(of_child), Some(of_parent)) = (known.get(&child), known.get(&parent)) else {
+                continue;
+            };
+            if !of_child.parents.contains(of_parent.id.as_str()) {
+                add(child, step, PARENT, &of_parent.id);
+            }
+            if !of_parent.children.contains(of_child.id.as_str()) {
+                add(parent, step, CHILDREN, &of_child.id);
             }
         }
         edits
@@ -160,19 +182,37 @@ impl Core {
         Ok(pairs)
     }
 
-    /// What makes a medium related to another, nothing if it is; `None` when it cannot be.
-    fn lacking(&self, of: MediaKey, relation: &str, to: MediaKey) -> Option<Vec<Edit>> {
-        let id = self.library.entry(to).ok()??.id;
-        let media = self.read_media(of).ok()?;
-        if media.locked.iter().any(|locked| locked == "related") {
-            return None;
+    /// What media know of their families; without those that are gone, those whose
+    /// relations are locked, and those that cannot be read.
+    fn relatives(
+        &self,
+        keys: BTreeSet<MediaKey>,
+        failed: &mut dyn FnMut(Error),
+    ) -> HashMap<MediaKey, Relatives> {
+        let mut known = HashMap::new();
+        for key in keys {
+            match self.relatives_of(key) {
+                Ok(Some(relatives)) => {
+                    known.insert(key, relatives);
+                }
+                Ok(None) | Err(Error::UnknownKey(_)) => {}
+                Err(error) => failed(error),
+            }
         }
-        let mut known = media.related(relation).iter();
-        let is_known = known.any(|known| *known == id.as_str());
-        let edit = || Edit::AddRelation {
-            relation: relation.to_owned(),
-            id: id.as_str().to_owned(),
-        };
-        Some((!is_known).then(edit).into_iter().collect())
+        known
+    }
+
+    fn relatives_of(&self, key: MediaKey) -> Result<Option<Relatives>, Error> {
+        let media = self.read_media(key)?;
+        if media.locked.iter().any(|locked| locked == "related") {
+            return Ok(None);
+        }
+        let related = |relation| media.related(relation).iter().cloned().collect();
+        let entry = self.library.entry(key)?;
+        Ok(entry.map(|entry| Relatives {
+            id: entry.id,
+            parents: related(PARENT),
+            children: related(CHILDREN),
+        }))
     }
 }
